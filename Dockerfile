@@ -1,0 +1,56 @@
+# One image for each kind of process:
+#   docker build --target web -t pagefan-web .        the web server, beat and Flower; no model library
+#   docker build --target cpu -t pagefan-cpu .        CPU workers, and GPU workers of the ocr and echo engines
+#   docker build --target gpu -t pagefan-gpu .        GPU workers with torch and its CUDA libraries
+# All run as uid 10001 and write to /data and /tmp only, so the root file system can be read-only.
+
+ARG PYTHON_VERSION=3.11
+
+FROM python:${PYTHON_VERSION}-slim AS base
+ENV DATA_DIR=/data \
+    HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONUNBUFFERED=1
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
+    && install -d -o pagefan -g pagefan /data
+WORKDIR /app
+COPY LICENSE README.md pyproject.toml ./
+COPY web web
+COPY tasks tasks
+COPY workers workers
+ENTRYPOINT ["tini", "--"]
+VOLUME /data
+
+FROM base AS web
+RUN pip install .
+USER pagefan
+ENV WEB_HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:${WEB_PORT:-8000}/healthz', timeout=4)"
+CMD ["sh", "-c", "exec gunicorn --worker-class gthread --workers 1 --threads ${WEB_THREADS:-32} --bind ${WEB_HOST:-127.0.0.1}:${WEB_PORT:-8000} --graceful-timeout 5 --no-control-socket \"web:create_app()\""]
+
+FROM base AS cpu
+# The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.
+ARG EXTRAS=ocr
+RUN pip install ".[${EXTRAS}]"
+USER pagefan
+HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 \
+    CMD celery -A tasks.app inspect ping --timeout 10 --destination "cpu@$(hostname)"
+CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues cpu --pool threads --concurrency ${CPU_CONCURRENCY:-6} --hostname ${PROCESS_NAME:-cpu}@%h"]
+
+FROM base AS gpu
+ARG TORCH=torch==2.13.0
+RUN pip install "${TORCH}"
+RUN pip install ".[ocr,vlm]"
+USER pagefan
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    NVIDIA_VISIBLE_DEVICES=all
+HEALTHCHECK --interval=60s --timeout=20s --start-period=600s --retries=3 \
+    CMD celery -A tasks.app inspect ping --timeout 10 --destination "gpu@$(hostname)"
+CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues gpu --pool prefork --concurrency 1 --hostname ${PROCESS_NAME:-gpu}@%h"]

@@ -1,0 +1,125 @@
+"""Blobs: the truth about content, as files through fsspec. Keys are paths such as `jobs/{job_id}/result.md`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+
+class BlobMissing(Exception):
+    """No blob has this key."""
+
+
+class Blobs:
+    """A folder of files, local or remote; safe to share between threads. Nothing half-written is ever seen."""
+
+    def __init__(self, url: str) -> None:
+        self.fs, self.root = fsspec.core.url_to_fs(url)
+        self.is_local = isinstance(self.fs, LocalFileSystem)
+        self._cache = None if self.is_local else tempfile.TemporaryDirectory(prefix="pagefan-")
+
+    def path(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+    @contextlib.contextmanager
+    def writer(self, key: str, mode: str = "wb") -> Iterator[IO[Any]]:
+        """A file that appears under `key` when the block ends well, and not at all when it raises."""
+        path = self.path(key)
+        if not self.is_local:  # object stores show an upload only when it is complete
+            with self.fs.open(path, mode) as out:
+                yield out
+            return
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        draft = f"{path}.{secrets.token_hex(4)}.part"
+        try:
+            with open(draft, mode, encoding=None if "b" in mode else "utf-8") as out:  # noqa: PTH123
+                yield out
+            Path(draft).replace(path)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+
+    def write(self, key: str, data: bytes) -> None:
+        with self.writer(key) as out:
+            out.write(data)
+
+    def write_json(self, key: str, value: Any) -> None:
+        self.write(key, json.dumps(value, ensure_ascii=False).encode())
+
+    def read(self, key: str) -> bytes:
+        """The blob's bytes; raises BlobMissing."""
+        with self.reader(key) as source:
+            data: bytes = source.read()
+        return data
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.read(key))
+
+    @contextlib.contextmanager
+    def reader(self, key: str) -> Iterator[IO[bytes]]:
+        try:
+            source = self.fs.open(self.path(key), "rb")
+        except FileNotFoundError as exc:
+            raise BlobMissing(key) from exc
+        with source:
+            yield source
+
+    def exists(self, key: str) -> bool:
+        return bool(self.fs.isfile(self.path(key)))
+
+    def size(self, key: str) -> int:
+        """Bytes of the blob; raises BlobMissing."""
+        try:
+            return int(self.fs.size(self.path(key)))
+        except FileNotFoundError as exc:
+            raise BlobMissing(key) from exc
+
+    def delete(self, key: str) -> None:
+        """Remove a blob, or a folder of them; nothing happens when there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.path(key), recursive=True)
+
+    def names(self, key: str) -> list[str]:
+        """The names directly under a folder, sorted; empty when there is none."""
+        try:
+            return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in self.fs.ls(self.path(key), detail=False))
+        except FileNotFoundError:
+            return []
+
+    def local(self, key: str) -> Path:
+        """A path on this machine that holds the blob; remote ones are fetched once. Raises BlobMissing."""
+        if self._cache is None:
+            path = Path(self.path(key))
+            if not path.is_file():
+                raise BlobMissing(key)
+            return path
+        path = Path(self._cache.name) / key
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{secrets.token_hex(4)}")
+            with self.reader(key) as source, draft.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            draft.replace(path)
+        return path
+
+    def drop_local(self, key: str) -> None:
+        """Forget the fetched copy of a remote blob."""
+        if self._cache is not None:
+            (Path(self._cache.name) / key).unlink(missing_ok=True)
+
+
+def job_key(job_id: str, name: str = "") -> str:
+    return f"jobs/{job_id}/{name}".rstrip("/")
+
+
+def page_key(job_id: str, index: int, suffix: str) -> str:
+    """Files of a page are named by its 1-based number, so that a folder sorts and reads by eye."""
+    return job_key(job_id, f"pages/{index + 1:06d}.{suffix}")

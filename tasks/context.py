@@ -1,0 +1,88 @@
+"""What all pages of one run of a job share, read once a process: options, pages chosen, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from tasks.ledger import UnknownJob
+from tasks.messages import JobOptions, PageTask
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+from workers.documents import DocumentLimits
+from workers.engines import Engine, PageRequest, load_engine
+from workers.prompts import build_prompt
+from workers.selection import Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """One run of one job; nothing here changes while the run lives."""
+
+    job_id: str
+    run: int
+    kind: str
+    options: JobOptions
+    selection: Selection
+
+    @property
+    def source_key(self) -> str:
+        return source_key(self.job_id, self.kind)
+
+    def page(self, position: int) -> PageTask:
+        return PageTask(job_id=self.job_id, run=self.run, position=position, index=self.selection.nth(position))
+
+    def request(self, index: int) -> PageRequest:
+        options = self.options
+        return PageRequest(
+            page_number=index + 1,
+            prompt=build_prompt(options.task, question=options.question, prompt=options.prompt),
+            max_new_tokens=options.max_new_tokens or get_settings().max_new_tokens,
+            temperature=options.temperature,
+        )
+
+
+def source_key(job_id: str, kind: str) -> str:
+    return f"jobs/{job_id}/source.{kind}"
+
+
+@lru_cache(maxsize=256)
+def load_run(job_id: str, run: int) -> RunContext:
+    """The run's context; raises UnknownJob when the ledger has it no longer."""
+    ledger = get_ledger()
+    job = ledger.job(job_id)
+    selection, size = ledger.run_selection(job_id, run)
+    if job is None or not size:
+        raise UnknownJob(f"the ledger has no run {run} of job {job_id}")
+    return RunContext(
+        job_id=job_id,
+        run=run,
+        kind=job.kind,
+        options=replace(job.options, **ledger.run_options(job_id, run)),
+        selection=Selection.parse(selection),
+    )
+
+
+def document_limits() -> DocumentLimits:
+    settings = get_settings()
+    return DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
+
+
+@lru_cache(maxsize=1)
+def engine_name() -> str:
+    """The engine of this process; `auto` is `vlm` where CUDA and a MODEL are present, else `ocr`."""
+    settings = get_settings()
+    if settings.engine != "auto":
+        return settings.engine
+    return "vlm" if settings.model and has_cuda() else "ocr"
+
+
+def has_cuda() -> bool:
+    """Whether an NVIDIA driver shows a device; asked of the driver's files, so that nothing imports torch."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def make_engine() -> Engine:
+    """An engine whose model is not loaded yet."""
+    return load_engine(engine_name(), get_settings().engine_options())

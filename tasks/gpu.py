@@ -1,0 +1,357 @@
+"""The one owner of an engine: gathers ready pages of any jobs into batches and generates one batch at a time.
+
+Four threads of the GPU worker's child process share the work, so that the engine never waits for Redis or files:
+
+- the owner loads the model and is the only one that calls it;
+- the reader reads ahead the pages that will be next;
+- the writer stores results;
+- the keeper renews claims, passes on cancellations and kills the process when a batch outlives its deadline.
+
+The Celery tasks, in the main thread, only wait for their page to end. A page is claimed in Redis before it is
+generated, so that no two processes work on it; a claim that is not renewed lapses, and another process takes the page.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+import redis
+from PIL import Image
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from workers.repetition import cut_loop
+
+from tasks.blobs import BlobMissing, Blobs, page_key
+from tasks.context import load_run
+from tasks.ledger import Claimed, Ledger, UnknownJob
+from tasks.messages import PageTask
+from tasks.metrics import count, observe
+from tasks.outcomes import IMAGE, PACKED, attempt_record, fail_page, save_generation
+from tasks.settings import Settings
+from workers.engines import (
+    Control,
+    Engine,
+    EngineBroken,
+    EngineError,
+    Generation,
+    OutOfMemory,
+    Prepared,
+    TransientEngineError,
+)
+
+logger = logging.getLogger(__name__)
+
+CLAIM_S = 5.0  # a claim lapses after this long without renewal
+RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
+HOTTER = 0.3  # temperature of the second try at a page that looped
+OVERTIME_S = 10.0  # time past its deadline after which a batch, and its process, is killed
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A claimed page with what the engine needs of it."""
+
+    page: PageTask
+    starts: int
+    prepared: Prepared
+
+
+class Batcher:
+    """Owns an engine; see the module. `start` returns when the model is loaded."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, settings: Settings) -> None:
+        self.engine, self.ledger, self.blobs, self.settings = engine, ledger, blobs, settings
+        self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self.most = max(1, min(settings.gpu_batch_pages, engine.max_batch))
+        self.loaded = threading.Event()
+        self.closing = threading.Event()
+        self.closed = threading.Event()
+        self.kick = threading.Event()
+        self.busy = threading.Event()
+        self.page_ended = threading.Condition()
+        self.lock = threading.Lock()
+        self.wanted: dict[tuple[str, int], PageTask] = {}
+        self.held: dict[tuple[str, int], PageTask] = {}
+        self.ahead: dict[PageTask, Prepared] = {}
+        self.busy_s = 0.0
+        self.reported = time.monotonic(), 0.0
+        self.running: tuple[list[PageTask], Control] | None = None
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.threads = [
+            threading.Thread(target=target, name=target.__name__, daemon=True)
+            for target in (self.own, self.read_ahead, self.keep)
+        ]
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+        self.loaded.wait()
+
+    def close(self, grace_s: float) -> None:
+        """Let the running batch end within `grace_s`, store it, and give everything else back without blame."""
+        self.closing.set()
+        self.kick.set()
+        self.busy.set()
+        self.threads[0].join(grace_s)
+        self.writer.shutdown(wait=not self.threads[0].is_alive())
+        with self.lock:
+            held = list(self.held.values())
+        if held:
+            self.ledger.release(self.token, held, blameless=True)
+        self.closed.set()
+
+    # the Celery task's thread
+
+    def wait_for(self, page: PageTask) -> None:
+        """Return when the page has ended, here or elsewhere, or has to be prepared again."""
+        key = (page.job_id, page.index)
+        self.wanted[key] = page
+        self.kick.set()
+        try:
+            while (seen := self.ledger.look(page)) is not None:
+                if seen.state in ("queued", "preparing"):
+                    return
+                with self.page_ended:
+                    self.page_ended.wait(0.2)
+                self.kick.set()
+        finally:
+            self.wanted.pop(key, None)
+
+    # the owner's thread
+
+    def own(self) -> None:
+        try:
+            self.engine.load()
+        except Exception:
+            logger.exception("the engine %s could not be loaded; see the reason above", self.engine.name)
+            time.sleep(5)  # the parent starts a new process at once
+            os._exit(1)
+        self.loaded.set()
+        while not self.closing.is_set():
+            try:
+                batch = self.claim_batch()
+                if batch:
+                    self.run_batch(batch)
+                else:
+                    self.rest()
+            except redis.RedisError as exc:
+                logger.warning("Redis is away, the engine waits: %s", exc)
+                self.closing.wait(1)
+
+    def rest(self) -> None:
+        """Sleep until a page task arrives; while one waits for a page of another process, look again soon."""
+        self.kick.clear()
+        self.kick.wait(0.05 if self.wanted else None)
+
+    def claim_batch(self) -> list[Loaded]:
+        batch = self.claim(self.most)
+        suspect = len(batch) == 1 and batch[0].starts > 0
+        if batch and not suspect and len(batch) < self.most:
+            self.closing.wait(self.settings.gpu_batch_wait_ms / 1000)
+            batch += self.claim(self.most - len(batch), company=True)
+        return batch
+
+    def claim(self, most: int, *, company: bool = False) -> list[Loaded]:
+        """Claim and read up to `most` pages; `company` takes none that must run alone."""
+        want = () if company else tuple(self.wanted.values())
+        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want)
+        with self.lock:
+            self.held.update({(claim.task.job_id, claim.task.index): claim.task for claim in claims})
+        return [loaded for claim in claims if (loaded := self.load(claim)) is not None]
+
+    def load(self, claim: Claimed) -> Loaded | None:
+        """What the engine needs of a claimed page; None where it cannot run, and then its outcome is on its way."""
+        page = claim.task
+        if claim.starts >= self.settings.poison_limit:
+            attempt = attempt_record(self.engine.name, 0.0, f"{claim.starts} processes died")
+            self.writer.submit(self.store, page, lambda: fail_page(page, "poison", attempt=attempt))
+            return None
+        try:
+            prepared = self.ahead.pop(page, None) or self.read(page)
+        except (BlobMissing, UnknownJob) as exc:
+            logger.warning("job %s page %d must be prepared again: %r", page.job_id, page.page_number, exc)
+            self.ledger.move(page, "queued")
+            self.drop(page)
+            return None
+        return Loaded(page, claim.starts, prepared)
+
+    def run_batch(self, batch: list[Loaded]) -> None:
+        started = time.monotonic()
+        pages = [loaded.page for loaded in batch]
+        self.ledger.start(pages)
+        self.busy.set()
+        deadline = started + self.settings.vlm_concurrent_timeout
+        try:
+            generations = self.generate(batch, deadline)
+        except EngineBroken:
+            logger.exception("the engine is broken; its process is replaced")
+            self.ledger.release(self.token, pages, blameless=False)
+            os._exit(1)
+        finally:
+            self.running = None
+            self.busy.clear()
+        elapsed = time.monotonic() - started
+        self.busy_s += elapsed
+        seconds = elapsed / len(batch)
+        self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
+        for loaded, generation in zip(batch, generations, strict=True):
+            self.writer.submit(self.store_generation, loaded.page, generation, seconds)
+
+    def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
+        """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
+        generations = self.generate_isolated(batch, deadline)
+        looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
+        if looping:
+            again = self.generate_isolated([hotter(batch[row]) for row in looping], deadline)
+            for row, generation in zip(looping, again, strict=True):
+                if generation.stop_reason in ("stop", "repetition", "cancelled"):
+                    generations[row] = generation
+        return generations
+
+    def generate_isolated(self, batch: list[Loaded], deadline: float) -> list[Generation]:
+        try:
+            return self.generate_patiently(batch, deadline)
+        except EngineBroken:
+            raise
+        except Exception as exc:
+            if len(batch) > 1:
+                logger.warning("a batch of %d pages failed and is halved: %r", len(batch), exc)
+                count(self.ledger, "retries", len(batch), reason=type(exc).__name__)
+                middle = len(batch) // 2
+                halves = batch[:middle], batch[middle:]
+                return [generation for half in halves for generation in self.generate_isolated(half, deadline)]
+            logger.warning("job %s page %d failed", batch[0].page.job_id, batch[0].page.page_number, exc_info=True)
+            reason = str(exc) if isinstance(exc, EngineError) else f"{type(exc).__name__}: {exc}"
+            return [Generation(text="", stop_reason="error", error=reason)]
+
+    def generate_patiently(self, batch: list[Loaded], deadline: float) -> list[Generation]:
+        """Try again what is transient, with back-off; a batch that is too large is not tried again, it is halved."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(TransientEngineError),
+            stop=stop_after_attempt(max(1, self.settings.vlm_retry_count)),
+            wait=wait_random_exponential(multiplier=0.1, max=10),
+            reraise=True,
+        ):
+            with attempt:
+                try:
+                    return self.generate_once(batch, deadline)
+                except OutOfMemory as exc:
+                    if len(batch) > 1:
+                        raise EngineError("the batch is too large for the engine's memory") from exc
+                    raise
+        raise AssertionError("tenacity returns or raises")
+
+    def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
+        control = Control(deadline=deadline)
+        self.running = [loaded.page for loaded in batch], control
+        return self.engine.generate([loaded.prepared for loaded in batch], control)
+
+    # the reader's thread
+
+    def read_ahead(self) -> None:
+        while not self.closing.is_set():
+            self.busy.wait()
+            try:
+                coming = self.ledger.peek(self.most)
+                for page in coming:
+                    if page not in self.ahead:
+                        self.ahead[page] = self.read(page)
+                for page in set(self.ahead) - set(coming):
+                    self.ahead.pop(page, None)
+            except (BlobMissing, UnknownJob, redis.RedisError, OSError) as exc:
+                logger.debug("not read ahead: %r", exc)
+            self.closing.wait(0.1)
+
+    def read(self, page: PageTask) -> Prepared:
+        """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""
+        request = load_run(page.job_id, page.run).request(page.index)
+        try:
+            return self.engine.unpack(self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
+        except BlobMissing:
+            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
+
+    # the writer's thread
+
+    def store_generation(self, page: PageTask, generation: Generation, seconds: float) -> None:
+        observe(self.ledger, "page_seconds", seconds, step="generate", engine=self.engine.name)
+        count(self.ledger, "tokens", generation.tokens, engine=self.engine.name)
+        if generation.stop_reason == "cancelled":
+            self.measure_cancel(page)
+            self.drop(page)
+            return
+        if generation.stop_reason == "repetition":
+            generation = replace(generation, text=cut_loop(generation.text))
+        self.store(page, lambda: save_generation(page, generation, engine=self.engine.name, seconds=seconds))
+
+    def measure_cancel(self, page: PageTask) -> None:
+        job = self.ledger.job(page.job_id)
+        if job is not None and job.ended_at is not None:
+            observe(self.ledger, "cancel_seconds", max(0.0, time.time() - job.ended_at))
+
+    def store(self, page: PageTask, save: Callable[[], None]) -> None:
+        try:
+            save()
+        except OSError as exc:
+            logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
+            fail_page(
+                page,
+                "storage",
+                f"The page's text could not be stored ({exc.strerror}); free space and retry it.",
+            )
+        except redis.RedisError:
+            logger.exception("job %s page %d could not be recorded; it runs again", page.job_id, page.page_number)
+        finally:
+            self.drop(page)
+
+    def drop(self, page: PageTask) -> None:
+        with self.lock:
+            self.held.pop((page.job_id, page.index), None)
+        with self.page_ended:
+            self.page_ended.notify_all()
+
+    # the keeper's thread
+
+    def keep(self) -> None:
+        while not self.closed.wait(RENEW_S):
+            self.watch()
+            with self.lock:
+                held = list(self.held.values())
+            try:
+                if held:
+                    self.stop_rows({held[place] for place in self.ledger.renew(self.token, held, ttl_s=CLAIM_S)})
+                if self.loaded.is_set():
+                    self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=self.busy_ratio())
+            except redis.RedisError as exc:
+                logger.warning("claims could not be renewed: %s", exc)
+
+    def busy_ratio(self) -> float:
+        """Share of the time since the last report that the engine generated."""
+        now, busy_s = time.monotonic(), self.busy_s
+        before, busy_before = self.reported
+        self.reported = now, busy_s
+        return round(min(1.0, (busy_s - busy_before) / max(now - before, 1e-6)), 3)
+
+    def stop_rows(self, pages: set[PageTask]) -> None:
+        rows, control = self.running or ((), Control())
+        control.cancelled.update(row for row, page in enumerate(rows) if page in pages)
+
+    def watch(self) -> None:
+        rows, control = self.running or ((), Control())
+        if rows and time.monotonic() > control.deadline + OVERTIME_S:
+            numbers = ", ".join(f"{page.job_id} page {page.page_number}" for page in rows)
+            logger.error("the engine hangs on %s; its process is killed and replaced", numbers)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hotter(loaded: Loaded) -> Loaded:
+    request = replace(loaded.prepared.request, temperature=max(HOTTER, loaded.prepared.request.temperature))
+    return replace(loaded, prepared=replace(loaded.prepared, request=request))

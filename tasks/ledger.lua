@@ -1,0 +1,455 @@
+-- Every change to a job or a page is one call of this script, so it happens whole or not at all.
+-- ARGV: the operation's name, its arguments as JSON. The answer is JSON too.
+-- Keys are made here from ids: the ledger wants one Redis, not a Redis Cluster.
+
+local ENDED_PAGE = {ok = true, blank = true, fallback = true, failed = true, cancelled = true}
+local ENDED_JOB = {succeeded = true, partial = true, failed = true, cancelled = true}
+local CONTENT = {'state', 'reason', 'detail', 'blob', 'engine', 'tokens', 'seconds', 'stop_reason', 'rotation', 'width',
+  'height'}
+local GOOD_PAGE = {ok = true, blank = true, fallback = true}
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+local function job_key(job) return 'pf:job:' .. job end
+local function pages_key(job) return 'pf:pages:' .. job end
+local function run_key(job, run) return 'pf:run:' .. job .. ':' .. run end
+local function fed_key(job, run) return 'pf:fed:' .. job .. ':' .. run end
+local function claim_key(job, index) return 'pf:claim:' .. job .. ':' .. index end
+local function starts_key(job) return 'pf:starts:' .. job end
+local function queue_key(job) return 'pf:ready:pages:' .. job end
+local function jobs_key(owner) return 'pf:ready:jobs:' .. owner end
+local OWNERS = 'pf:ready:owners'
+
+local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
+local function job_state(job) return job_field(job, 'state') end
+
+-- Announce a change: a number that only rises, which listeners resume from.
+local function next_seq(job)
+  local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
+  redis.call('PUBLISH', 'pf:changed:' .. job, seq)
+  return seq
+end
+
+local function set_job(job, state)
+  redis.call('HSET', job_key(job), 'state', state, 'changed_at', now)
+  next_seq(job)
+end
+
+local function activate(job)
+  redis.call('SADD', 'pf:active', job)
+  redis.call('SADD', 'pf:active:' .. job_field(job, 'owner'), job)
+end
+
+local function deactivate(job)
+  redis.call('SREM', 'pf:active', job)
+  redis.call('SREM', 'pf:active:' .. (job_field(job, 'owner') or ''), job)
+  redis.call('DEL', queue_key(job))
+end
+
+-- A page nobody has touched has no record; in a cancelled job it will not be touched.
+local function get_page(job, index)
+  local raw = redis.call('HGET', pages_key(job), index)
+  if raw then return cjson.decode(raw) end
+  return {state = job_field(job, 'cancelled_at') and 'cancelled' or 'queued', run = 1}
+end
+
+local function put_page(job, index, page, old_state)
+  if old_state ~= page.state then
+    if old_state ~= 'queued' then redis.call('HINCRBY', job_key(job), 'n:' .. old_state, -1) end
+    if page.state ~= 'queued' then redis.call('HINCRBY', job_key(job), 'n:' .. page.state, 1) end
+  end
+  page.seq = next_seq(job)
+  redis.call('HSET', pages_key(job), index, cjson.encode(page))
+  redis.call('ZADD', 'pf:changes:' .. job, page.seq, index)
+end
+
+local function forget_work(job, index)
+  redis.call('DEL', claim_key(job, index))
+  redis.call('HDEL', starts_key(job), index)
+  redis.call('ZREM', queue_key(job), index)
+end
+
+-- A repair that brings nothing better leaves the page as it was; the attempt stays on record.
+local function settle(page)
+  if page.kept and not GOOD_PAGE[page.state] then
+    for _, name in ipairs(CONTENT) do page[name] = page.kept[name] end
+  end
+  page.kept = nil
+end
+
+local ops = {}
+
+-- jobs -----------------------------------------------------------------------------------------------------
+
+function ops.create(a)
+  if redis.call('EXISTS', job_key(a.job)) == 1 then return false end
+  redis.call('HSET', job_key(a.job), 'state', 'queued', 'run', 0, 'seq', 0, 'created_at', now, 'changed_at', now)
+  for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
+  redis.call('ZADD', 'pf:jobs', now, a.job)
+  redis.call('ZADD', 'pf:jobs:' .. a.fields.owner, now, a.job)
+  activate(a.job)
+  return true
+end
+
+-- queued -> splitting; false where there is nothing left to split.
+function ops.begin_split(a)
+  local state = job_state(a.job)
+  if state ~= 'queued' and state ~= 'splitting' then return false end
+  redis.call('HSETNX', job_key(a.job), 'started_at', now)
+  set_job(a.job, 'splitting')
+  return true
+end
+
+-- The document is open: run 1 has these pages.
+function ops.open_first_run(a)
+  if job_state(a.job) ~= 'splitting' then return false end
+  redis.call('HSET', job_key(a.job), 'run', 1, 'num_pages', a.num_pages, 'selection', a.selection,
+    'num_selected', a.size, 'warnings', a.warnings)
+  redis.call('HSET', run_key(a.job, 1), 'selection', a.selection, 'size', a.size, 'next', 0, 'left', a.size,
+    'options', '{}')
+  set_job(a.job, 'running')
+  return true
+end
+
+-- A repair: the pages go back to the start under a new run number. Says which page is still at work, if one is.
+function ops.open_repair(a)
+  local state = job_state(a.job)
+  if not state then return {error = 'unknown'} end
+  if not job_field(a.job, 'selection') then return {error = 'no_pages'} end
+  for _, index in ipairs(a.indexes) do
+    if not ENDED_PAGE[get_page(a.job, index).state] then return {error = 'busy', index = index} end
+  end
+  if ENDED_JOB[state] then
+    for earlier = 1, tonumber(job_field(a.job, 'run')) do redis.call('HSET', run_key(a.job, earlier), 'left', 0) end
+  end
+  local run = redis.call('HINCRBY', job_key(a.job), 'run', 1)
+  activate(a.job)
+  for _, index in ipairs(a.indexes) do
+    local page = get_page(a.job, index)
+    local before = page.state
+    if GOOD_PAGE[before] then
+      page.kept = {}
+      for _, name in ipairs(CONTENT) do page.kept[name] = page[name] end
+    end
+    page.state, page.run, page.reason, page.resends = 'queued', run, nil, nil
+    forget_work(a.job, index)
+    put_page(a.job, index, page, before)
+  end
+  redis.call('HSET', run_key(a.job, run), 'selection', a.selection, 'size', #a.indexes, 'next', 0, 'left', #a.indexes,
+    'options', a.options)
+  redis.call('HDEL', job_key(a.job), 'ended_at', 'error')
+  set_job(a.job, 'running')
+  return {run = run}
+end
+
+-- Set the counters from the records themselves: what is left of each run, and how many pages stand in each state.
+local function recount(job)
+  local last = tonumber(job_field(job, 'run') or '0')
+  local counts, left = {}, {}
+  for run = 1, last do left[run] = 0 end
+  local records = redis.call('HVALS', pages_key(job))
+  for _, raw in ipairs(records) do
+    local page = cjson.decode(raw)
+    counts[page.state] = (counts[page.state] or 0) + 1
+    if not ENDED_PAGE[page.state] then left[page.run] = (left[page.run] or 0) + 1 end
+  end
+  local untouched = tonumber(job_field(job, 'num_selected') or '0') - #records
+  if job_field(job, 'cancelled_at') then
+    counts.cancelled = (counts.cancelled or 0) + untouched
+  elseif last > 0 then
+    left[1] = left[1] + untouched
+  end
+  for _, state in ipairs({'preparing', 'ready', 'generating', 'ok', 'blank', 'fallback', 'failed', 'cancelled'}) do
+    redis.call('HSET', job_key(job), 'n:' .. state, counts[state] or 0)
+  end
+  local total = 0
+  for run = 1, last do
+    redis.call('HSET', run_key(job, run), 'left', left[run])
+    total = total + left[run]
+  end
+  return total
+end
+
+-- A run whose record was lost begins again; its pages that have ended stay as they are.
+function ops.restore_run(a)
+  if redis.call('HEXISTS', run_key(a.job, a.run), 'size') == 1 then return false end
+  redis.call('HSET', run_key(a.job, a.run), 'selection', a.selection, 'size', a.size, 'next', 0, 'options', '{}')
+  recount(a.job)
+  return true
+end
+
+-- May the results be written? "assemble" when every page of every run has ended, "wait" when not, "done" when they are.
+function ops.begin_assembly(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return 'done' end
+  if state == 'assembling' then return 'assemble' end
+  if state ~= 'running' or recount(a.job) > 0 then return 'wait' end
+  set_job(a.job, 'assembling')
+  return 'assemble'
+end
+
+-- The last word on a job; `from` guards against a repair that began meanwhile.
+function ops.end_job(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] or (a.from and state ~= a.from) then return false end
+  redis.call('HSET', job_key(a.job), 'ended_at', now)
+  if a.error then redis.call('HSET', job_key(a.job), 'error', a.error) end
+  deactivate(a.job)
+  set_job(a.job, a.state)
+  return true
+end
+
+-- Stop a job. Pages at work stop at their next check. A cancelled repair leaves the job as it was: "assemble" again.
+function ops.cancel(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return state or false end
+  for _, index in ipairs(redis.call('HKEYS', pages_key(a.job))) do
+    local page = get_page(a.job, index)
+    local before = page.state
+    if not ENDED_PAGE[before] then
+      page.state = 'cancelled'
+      settle(page)
+      put_page(a.job, index, page, before)
+      forget_work(a.job, index)
+    end
+  end
+  local last = tonumber(job_field(a.job, 'run'))
+  if last > 1 then
+    for run = 1, last do redis.call('HSET', run_key(a.job, run), 'left', 0) end
+    return 'assemble'
+  end
+  local untouched = tonumber(job_field(a.job, 'num_selected') or '0') - redis.call('HLEN', pages_key(a.job))
+  redis.call('HSET', job_key(a.job), 'cancelled_at', now)
+  redis.call('HINCRBY', job_key(a.job), 'n:cancelled', untouched)
+  ops.end_job({job = a.job, state = 'cancelled'})
+  return 'cancelled'
+end
+
+function ops.forget(a)
+  local owner = job_field(a.job, 'owner') or ''
+  local last = tonumber(job_field(a.job, 'run') or '0')
+  deactivate(a.job)
+  for run = 1, last do redis.call('DEL', run_key(a.job, run), fed_key(a.job, run)) end
+  redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job)
+  redis.call('ZREM', 'pf:jobs', a.job)
+  redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
+  return true
+end
+
+-- pages ----------------------------------------------------------------------------------------------------
+
+-- Move a page to `state`. The first end of a run's page wins; anything later, or of an older run, is refused.
+function ops.move(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return false end
+  local page = get_page(a.job, a.index)
+  local before = page.state
+  if page.run ~= a.run or ENDED_PAGE[before] then return false end
+  page.state = a.state
+  for name, value in pairs(a.patch) do page[name] = value end
+  if a.attempt then
+    page.attempts = page.attempts or {}
+    table.insert(page.attempts, a.attempt)
+  end
+  if ENDED_PAGE[a.state] then
+    settle(page)
+    forget_work(a.job, a.index)
+    redis.call('HINCRBY', run_key(a.job, a.run), 'left', -1)
+  end
+  put_page(a.job, a.index, page, before)
+  return true
+end
+
+-- One more time that a page's task was sent again; a page that has ended does not count.
+function ops.resent(a)
+  local page = get_page(a.job, a.index)
+  if ENDED_PAGE[page.state] then return 0 end
+  page.resends = (page.resends or 0) + 1
+  put_page(a.job, a.index, page, page.state)
+  return page.resends
+end
+
+-- What a page task must know before it works: {run, page, ended job} in one trip.
+function ops.look(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return false end
+  local page = get_page(a.job, a.index)
+  if page.run ~= a.run or ENDED_PAGE[page.state] then return false end
+  return page
+end
+
+-- the window -----------------------------------------------------------------------------------------------
+
+-- A job's share of the window shrinks with its owner's unfinished jobs, so that fifty jobs weigh little more than one.
+local function share_of(job, window)
+  local active = redis.call('SCARD', 'pf:active:' .. job_field(job, 'owner'))
+  return math.max(math.min(window, 4), math.floor(window / math.max(active, 1)))
+end
+
+-- Take the next positions of a run that may be under way: {first, count, whether its owner has few jobs}.
+function ops.feed(a)
+  if a.finished then redis.call('ZREM', fed_key(a.job, a.run), a.finished) end
+  if job_state(a.job) ~= 'running' then return {0, 0, false} end
+  local run = redis.call('HMGET', run_key(a.job, a.run), 'next', 'size')
+  if not run[1] or not run[2] then return {0, 0, false} end
+  local first, size = tonumber(run[1]), tonumber(run[2])
+  local room = share_of(a.job, a.window) - redis.call('ZCARD', fed_key(a.job, a.run))
+  local count = math.max(0, math.min(room, size - first))
+  for position = first, first + count - 1 do redis.call('ZADD', fed_key(a.job, a.run), now, position) end
+  if count > 0 then redis.call('HINCRBY', run_key(a.job, a.run), 'next', count) end
+  local active = redis.call('SCARD', 'pf:active:' .. job_field(a.job, 'owner'))
+  return {first, count, active <= 4}
+end
+
+-- fairness: owners take turns, an owner's jobs take turns by weight (stride scheduling) --------------------------
+
+local function min_score(key)
+  local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return tonumber(head[2] or '0')
+end
+
+local function enqueue(job, index)
+  local owner = job_field(job, 'owner')
+  redis.call('ZADD', queue_key(job), index, index)
+  if not redis.call('ZSCORE', jobs_key(owner), job) then
+    redis.call('ZADD', jobs_key(owner), min_score(jobs_key(owner)), job)
+  end
+  if not redis.call('ZSCORE', OWNERS, owner) then redis.call('ZADD', OWNERS, min_score(OWNERS), owner) end
+end
+
+local function claimable(job, index)
+  local state = job_state(job)
+  if not state or ENDED_JOB[state] or redis.call('EXISTS', claim_key(job, index)) == 1 then return nil end
+  local page = get_page(job, index)
+  if page.state ~= 'ready' and page.state ~= 'generating' then return nil end
+  return page
+end
+
+local function entry(job, index, page)
+  local starts = tonumber(redis.call('HGET', starts_key(job), index) or '0')
+  return {job = job, index = tonumber(index), run = page.run, starts = starts, num_tokens = page.num_tokens or 0}
+end
+
+-- The next page in turn, removed from its queue; nil when none is ready. Empty queues are dropped on the way.
+local function pop_fair()
+  while true do
+    local owner = redis.call('ZRANGE', OWNERS, 0, 0)[1]
+    if not owner then return nil end
+    local job = redis.call('ZRANGE', jobs_key(owner), 0, 0)[1]
+    if not job then
+      redis.call('ZREM', OWNERS, owner)
+    else
+      local index = redis.call('ZPOPMIN', queue_key(job))[1]
+      if not index then
+        redis.call('ZREM', jobs_key(owner), job)
+      else
+        local weight = tonumber(job_field(job, 'priority') or '2')
+        redis.call('ZINCRBY', jobs_key(owner), 1 / weight, job)
+        redis.call('ZINCRBY', OWNERS, 1, owner)
+        return job, index
+      end
+    end
+  end
+end
+
+function ops.offer(a)
+  local page = claimable(a.job, a.index)
+  if not page or page.run ~= a.run then return false end
+  enqueue(a.job, a.index)
+  return true
+end
+
+-- Claim up to `n` pages for `token`: the wanted ones first, then in turn. A page that was under way when a process
+-- died runs alone, by its own task, so that it can harm no other.
+function ops.take(a)
+  local taken = {}
+  local function claim(job, index, page)
+    redis.call('SET', claim_key(job, index), a.token, 'PX', a.ttl_ms)
+    redis.call('ZREM', queue_key(job), index)
+    table.insert(taken, entry(job, index, page))
+  end
+  for _, want in ipairs(a.want) do
+    local page = #taken < a.n and claimable(want[1], want[2])
+    if page then
+      local suspect = redis.call('HEXISTS', starts_key(want[1]), want[2]) == 1
+      if not suspect or #taken == 0 then claim(want[1], want[2], page) end
+      if suspect and #taken == 1 then return taken end
+    end
+  end
+  while #taken < a.n do
+    local job, index = pop_fair()
+    if not job then break end
+    local page = claimable(job, index)
+    if page and redis.call('HEXISTS', starts_key(job), index) == 0 then claim(job, index, page) end
+  end
+  return taken
+end
+
+-- The pages that would be next, more or less, left where they are: what to read ahead.
+function ops.peek(a)
+  local seen = {}
+  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, a.n - 1)) do
+    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, a.n - 1)) do
+      for _, index in ipairs(redis.call('ZRANGE', queue_key(job), 0, a.n - 1)) do
+        local page = #seen < a.n and claimable(job, index)
+        if page then table.insert(seen, entry(job, index, page)) end
+      end
+    end
+  end
+  return seen
+end
+
+-- Generation of these claimed pages begins now; counted, because a process may die of it.
+function ops.start(a)
+  for _, p in ipairs(a.pages) do
+    local page = get_page(p[1], p[2])
+    if page.state == 'ready' then
+      page.state, page.generating_at = 'generating', now
+      put_page(p[1], p[2], page, 'ready')
+    end
+    redis.call('HINCRBY', starts_key(p[1]), p[2], 1)
+  end
+  return true
+end
+
+-- Keep claims alive; answers with the places in the list of pages that must stop: cancelled, ended or no longer ours.
+function ops.renew(a)
+  local stop = {}
+  for place, p in ipairs(a.pages) do
+    local state = job_state(p[1])
+    local holder = redis.call('GET', claim_key(p[1], p[2]))
+    if not state or ENDED_JOB[state] or (holder and holder ~= a.token) then
+      table.insert(stop, place - 1)
+    else
+      redis.call('SET', claim_key(p[1], p[2]), a.token, 'PX', a.ttl_ms)
+    end
+  end
+  return stop
+end
+
+-- Give claimed pages back. `blameless` takes back the start, for a process that stops on purpose.
+function ops.release(a)
+  for _, p in ipairs(a.pages) do
+    local job, index = p[1], p[2]
+    if redis.call('GET', claim_key(job, index)) == a.token then
+      redis.call('DEL', claim_key(job, index))
+      if a.blameless and redis.call('HINCRBY', starts_key(job), index, -1) <= 0 then
+        redis.call('HDEL', starts_key(job), index)
+      end
+      local page = claimable(job, index)
+      if page and a.blameless then
+        if page.state == 'generating' then
+          page.state = 'ready'
+          put_page(job, index, page, 'generating')
+        end
+        enqueue(job, index)
+      end
+    end
+  end
+  return true
+end
+
+local answer = ops[ARGV[1]](cjson.decode(ARGV[2]))
+if type(answer) == 'table' and next(answer) == nil then return '[]' end
+return cjson.encode(answer)

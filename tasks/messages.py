@@ -1,0 +1,70 @@
+"""What crosses a process: ids, numbers and the job's options, as JSON. Never page bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
+
+JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
+PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
+JOB_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
+PAGE_ENDED = frozenset({"ok", "blank", "fallback", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What the user asked of a job; the same for all its pages.
+
+    `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
+    `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high.
+    """
+
+    task: Literal["transcribe", "ask", "describe"] = "transcribe"
+    question: str = ""
+    prompt: str = ""
+    pages: str = ""
+    dpi: int = 0
+    max_new_tokens: int = 0
+    temperature: float = 0.0
+    text_layer: Literal["ignore", "prefer", "fallback"] = "ignore"
+    priority: int = 2
+    password: str = ""
+    webhook_url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        known = {spec.name for spec in fields(cls)}
+        return cls(**{key: item for key, item in value.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageTask:
+    """One page of one run of a job.
+
+    `run` counts from 1 and rises with each repair. `position` is the page's 0-based place in the run,
+    `index` its 0-based place in the document; people see `page_number = index + 1`.
+    """
+
+    job_id: str
+    run: int
+    position: int
+    index: int
+
+    @property
+    def page_number(self) -> int:
+        return self.index + 1
+
+    @property
+    def task_id(self) -> str:
+        return f"{self.job_id}.{self.run}-p{self.page_number:06d}"
+
+    def to_json(self) -> list[Any]:
+        return [self.job_id, self.run, self.position, self.index]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> Self:
+        job_id, run, position, index = value
+        return cls(job_id=job_id, run=run, position=position, index=index)

@@ -1,0 +1,184 @@
+"""Finds what was lost on the way and sends it again, so that no job stays unfinished for ever.
+
+Redis can lose a message when a worker is killed between taking it and noting that it was taken, and keys can be
+deleted. The ledger knows which tasks were sent and have not finished; the broker's own lists tell which of them still
+exist. What is in the one and not in the other, twice in a row, is lost. All of it is safe to repeat: task ids are
+deterministic, and pages that have ended stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+
+from tasks.app import FIRST, PREFIX, app
+from tasks.blobs import BlobMissing, job_key
+from tasks.context import load_run
+from tasks.ledger import Job, UnknownJob
+from tasks.messages import PageTask
+from tasks.metrics import QUEUES, queue_keys
+from tasks.outcomes import fail_page
+from tasks.pipeline import assemble_document, feed_pages, purge_job, send_pages, send_split
+from tasks.results import iter_pages
+from tasks.services import get_blobs, get_ledger
+from tasks.settings import get_settings
+from workers.selection import Selection
+
+logger = logging.getLogger(__name__)
+
+RESCAN_S = 30  # how often the list of unfinished jobs is checked against the jobs themselves
+MAX_RESENDS = 10  # times a page's task is sent again before the page is given up
+
+
+@app.task(name="reconcile")
+def reconcile() -> None:
+    """Look after every unfinished job once; at most one runner at a time."""
+    client, period_s = get_ledger().redis, get_settings().reconcile_s
+    if not client.set("pf:reconciling", "1", nx=True, px=int(max(1.0, period_s) * 900)):
+        return
+    if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
+        find_forgotten_jobs()
+    jobs = get_ledger().active_jobs()
+    if not jobs:
+        return
+    live = live_task_ids()
+    for job_id in jobs:
+        try:
+            look_after(job_id, live)
+        except UnknownJob as exc:
+            logger.info("%s", exc)
+
+
+def live_task_ids() -> set[str]:
+    """Ids of all tasks that wait in a queue or are held by a worker. Their number is bounded by the jobs' windows."""
+    client = get_ledger().redis
+    ids: set[str] = set()
+    for key in (key for queue in QUEUES for key in queue_keys(queue)):
+        ids.update(message_id(json.loads(raw)) for raw in client.lrange(key, 0, -1))
+    ids.update(message_id(json.loads(raw)[0]) for raw in client.hvals(PREFIX + "unacked"))
+    return ids
+
+
+def message_id(message: dict[str, dict[str, str]]) -> str:
+    return message["headers"]["id"]
+
+
+def find_forgotten_jobs() -> None:
+    """Enter unfinished jobs again that are missing from the list of them."""
+    ledger = get_ledger()
+    for key in ledger.redis.scan_iter("pf:job:*", count=1000):
+        job = ledger.job(key.rpartition(":")[2])
+        if job is None or job.has_ended:
+            continue
+        with ledger.redis.pipeline() as pipe:
+            pipe.sadd("pf:active", job.id)
+            pipe.sadd(f"pf:active:{job.owner}", job.id)
+            pipe.zadd("pf:jobs", {job.id: job.created_at}, nx=True)
+            pipe.zadd(f"pf:jobs:{job.owner}", {job.id: job.created_at}, nx=True)
+            pipe.execute()
+
+
+def look_after(job_id: str, live: set[str]) -> None:
+    ledger = get_ledger()
+    job = ledger.job(job_id)
+    if job is None or job.has_ended:
+        ledger.redis.srem("pf:active", job_id)
+        return
+    quiet = time.time() - job.changed_at > get_settings().reconcile_s
+    if job.state in ("queued", "splitting"):
+        if quiet and f"{job_id}-split" not in live and was_missing(f"{job_id}-split"):
+            logger.warning("job %s: its split was lost and is sent again", job_id)
+            send_split(job_id)
+        return
+    if job.state == "running":
+        for run in range(1, job.run + 1):
+            look_after_run(job, run, live)
+    joins = {f"{job_id}.{run}-join" for run in range(job.run + 1)}
+    left = sum((ledger.run_progress(job_id, run) or (0, 0, 1))[2] for run in range(1, job.run + 1))
+    if (job.state == "assembling" or left <= 0) and quiet and not joins & live and was_missing(f"{job_id}-join"):
+        logger.warning("job %s: its join was lost and is sent again", job_id)
+        assemble_document.apply_async((job_id, job.run), task_id=f"{job_id}.{job.run}-join", priority=FIRST)
+
+
+def look_after_run(job: Job, run: int, live: set[str]) -> None:
+    ledger = get_ledger()
+    progress = ledger.run_progress(job.id, run)
+    if progress is None:
+        selection = run_selection(job, run)
+        logger.warning("job %s run %d: its record was lost and is made again", job.id, run)
+        ledger.restore_run(job.id, run, selection=str(selection), size=len(selection))
+        load_run.cache_clear()
+        feed_pages(job.id, run)
+        return
+    size, following, left = progress
+    context = load_run(job.id, run)
+    fed = ledger.positions_fed(job.id, run, before=time.time() - get_settings().reconcile_s)
+    lost = [position for position in fed if is_lost(context.page(position), live)]
+    if not lost and left > 0 and following >= size and not ledger.positions_fed(job.id, run):
+        lost = [page.position for page in unaccounted_pages(job, run) if was_missing(page.task_id)]
+        ledger.mark_fed(job.id, run, lost[: get_settings().page_window], time.time())
+    resend(job.id, run, lost[: get_settings().page_window])
+    feed_pages(job.id, run)
+
+
+def run_selection(job: Job, run: int) -> Selection:
+    """The pages of a run whose record is lost: the job's own for the first, those with its number for a repair."""
+    if run == 1:
+        return Selection.parse(job.selection)
+    return Selection.of(page.index for page in iter_pages(job) if page.run == run)
+
+
+def is_lost(page: PageTask, live: set[str]) -> bool:
+    waiting = page.task_id in live or f"{page.task_id}-prepare" in live
+    return not waiting and was_missing(page.task_id)
+
+
+def was_missing(task_id: str) -> bool:
+    """Whether the last look missed this task too; a message on its way to a worker is nowhere for a moment."""
+    key = f"pf:missing:{task_id}"
+    return not get_ledger().redis.set(key, "1", nx=True, px=int(get_settings().reconcile_s * 2500) + 1000)
+
+
+def unaccounted_pages(job: Job, run: int) -> Iterator[PageTask]:
+    """Pages of a fully fed run that have not ended though no task of theirs is on its way."""
+    context = load_run(job.id, run)
+    ended = {page.index for page in iter_pages(job) if page.has_ended or page.run != run}
+    for position, index in enumerate(context.selection):
+        if index not in ended:
+            yield context.page(position)
+
+
+def resend(job_id: str, run: int, positions: list[int]) -> None:
+    """Send the tasks of these positions again; a page whose task is lost again and again is given up."""
+    if not positions:
+        return
+    ledger, context = get_ledger(), load_run(job_id, run)
+    for position in positions:
+        page = context.page(position)
+        if ledger.count_resend(job_id, page.index) > MAX_RESENDS:
+            fail_page(page, "lost")
+    logger.warning("job %s run %d: %d lost page tasks are sent again", job_id, run, len(positions))
+    ledger.mark_fed(job_id, run, positions, time.time())
+    send_pages(job_id, run, positions, urgent=len(context.selection))
+
+
+@app.task(name="expire_jobs")
+def expire_jobs() -> None:
+    """Remove jobs, and folders nobody knows, that are older than JOB_TTL_S."""
+    oldest = time.time() - get_settings().job_ttl_s
+    for job_id in get_ledger().jobs_ended_before(oldest):
+        purge_job(job_id)
+    blobs = get_blobs()
+    for job_id in blobs.names("jobs"):
+        if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):
+            blobs.delete(job_key(job_id))
+
+
+def folder_is_older(job_id: str, time_s: float) -> bool:
+    try:
+        record = get_blobs().read_json(job_key(job_id, "job.json"))
+    except (BlobMissing, ValueError):
+        return False
+    return float(record["created_at"]) < time_s

@@ -1,0 +1,94 @@
+"""What a worker process does when it starts and stops: a GPU worker's child loads its engine before it takes pages."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from celery.signals import (
+    celeryd_after_setup,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+from tasks.context import engine_name, make_engine
+from tasks.gpu import Batcher
+from tasks.services import get_blobs, get_ledger, get_sandbox
+from tasks.settings import get_settings, mark_worker_queues, worker_queues
+from workers.pages import warm_up
+
+logger = logging.getLogger(__name__)
+
+COLD_STOP_S = 3.0
+
+
+@cache
+def get_batcher() -> Batcher:
+    """The owner of the engine in this process; the first call loads the model."""
+    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings())
+    batcher.start()
+    return batcher
+
+
+@celeryd_after_setup.connect
+def on_worker_setup(instance: Any, **_: Any) -> None:
+    """Know the queues of this worker, in its children too; render processes start before their first page."""
+    queues = frozenset(instance.app.amqp.queues.consume_from)
+    mark_worker_queues(queues)
+    if "cpu" in queues:
+        get_sandbox().run(warm_up, engine_name(), get_settings().engine_options(), timeout_s=60)
+
+
+@worker_process_init.connect
+def on_child_start(**_: Any) -> None:
+    die_with_parent()
+    if "gpu" in worker_queues():
+        batcher = get_batcher()
+        logger.info("engine %s (%s) is ready", batcher.engine.name, batcher.engine.revision)
+
+
+@worker_process_shutdown.connect
+def on_child_stop(**_: Any) -> None:
+    if get_batcher.cache_info().currsize:
+        get_batcher().close(get_settings().shutdown_grace_s)
+
+
+@worker_shutting_down.connect
+def on_stop_asked(how: str, **_: Any) -> None:
+    """SIGTERM: running pages end within SHUTDOWN_GRACE_S; then, or at a second SIGTERM, the rest is given back."""
+    if how == "Warm":
+        signal.signal(signal.SIGTERM, stop_at_once)
+        start_timer(get_settings().shutdown_grace_s, stop_at_once)
+
+
+def stop_at_once(*_: Any) -> None:
+    """A cold shutdown requeues the running tasks; should it hang, the lease of what is left lapses soon."""
+    os.kill(os.getpid(), signal.SIGQUIT)
+    start_timer(COLD_STOP_S, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def start_timer(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+
+
+@worker_shutdown.connect
+def on_worker_stop(**_: Any) -> None:
+    if get_sandbox.cache_info().currsize:
+        get_sandbox().close()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its worker dies, so that no orphan keeps a GPU. Linux only (prctl 1)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -1,0 +1,92 @@
+"""Fixtures that several test files share: the corpus, a browser, and a real stack in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf when they are imported
+
+import psutil
+import pytest
+
+from tasks.settings import Settings
+from web.stack import Stack
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+StartStack = Callable[..., Stack]
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real and hostile documents, which lies beside the repository where it is there at all."""
+    if not CORPUS.is_dir():
+        pytest.skip(f"no corpus at {CORPUS}")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def sample_pdf() -> Path:
+    return Path(__file__).parent / "data" / "sample.pdf"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where the browser is, for Playwright's `executable_path`."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH")
+    return found
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; an orphan that init has not reaped yet does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def plain_env(**settings: object) -> dict[str, str]:
+    """This environment without the user's Pagefan settings, and with `settings` given in small letters."""
+    names = {spec.name.upper() for spec in fields(Settings)}
+    env = {key: value for key, value in os.environ.items() if key not in names}
+    return env | {key.upper(): str(value) for key, value in settings.items()}
+
+
+@pytest.fixture(scope="session")
+def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
+    """A function that starts a real stack on free ports in a folder of its own; all are stopped at the end.
+
+    `start_stack(counts={"cpu": 4}, echo_jitter_s=0.2)` takes settings by name. The engine is `echo` where
+    nothing else is said, with one render process a worker. Flower is left out unless `counts` and `flower_port`
+    ask for it.
+    """
+    with ExitStack() as stacks:
+
+        def start(*, counts: Mapping[str, int] | None = None, **settings: object) -> Stack:
+            wanted = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1} | dict(counts or {})
+            quick: dict[str, object] = {"engine": "echo", "render_processes": 1, "web_port": 0, "flower_port": 0}
+            env = plain_env(**quick | settings)
+            return stacks.enter_context(Stack(env, tmp_path_factory.mktemp("stack"), counts=wanted))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis without anything else; a test that wants it empty empties it."""
+    with Stack(plain_env(), tmp_path_factory.mktemp("redis"), counts={}) as stack:
+        yield stack.redis_url
+
+
+@pytest.fixture(scope="session")
+def stack(start_stack: StartStack) -> Stack:
+    """Redis, web, one worker a queue and beat, shared by the tests; leave it as healthy as you found it."""
+    return start_stack()

@@ -1,0 +1,196 @@
+"""The vlm engine on tiny checkpoints of many families: batches, devices, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_engines import (
+    FAMILIES,
+    QUICKEST,
+    SIZES,
+    StopRow,
+    checkpoint,
+    loaded,
+    model_of,
+    one_by_one,
+    prepare_pages,
+)
+from tiny_models import draw_page, plain_generate
+
+from workers.engines import (
+    Control,
+    EngineBroken,
+    EngineError,
+    EngineOptions,
+    OutOfMemory,
+    PageRequest,
+)
+from workers.engines.vlm import VlmEngine
+
+# The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_batch_answers_equal_single_answers(name: str) -> None:
+    engine = loaded(name)
+    pages = prepare_pages(engine)
+    assert engine.generate(pages, Control()) == one_by_one(engine, pages)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_loop_equals_the_loop_of_transformers(name: str) -> None:
+    engine = loaded(name)
+    pages = prepare_pages(engine)
+    answers = engine.generate(pages, Control())
+    model = model_of(engine)
+    with torch.no_grad():
+        expected = plain_generate(model, engine._upload(pages).inputs, 20)
+    assert [page.text for page in answers] == [engine._decode(ids).strip() for ids in expected]
+    assert [page.tokens for page in answers] == [len(ids) for ids in expected]
+    assert len({page.text for page in answers}) > 1, "pages that all get one answer would show nothing"
+
+
+def test_raw_prompt_is_where_the_decoder_starts() -> None:
+    engine = VlmEngine(EngineOptions(model=str(checkpoint("donut")), device="cpu", prompt_style="raw"))
+    engine.load()
+    prompts = ["<s_ocr>", "<s_other>why", "<s_ocr>"]
+    pages = [
+        engine.prepare(draw_page(*size, 0), PageRequest(page_number=1, prompt=prompt, max_new_tokens=12))
+        for size, prompt in zip(SIZES, prompts, strict=True)
+    ]
+    assert pages[1].tensors is not None
+    assert pages[1].tensors["decoder_input_ids"].shape == (1, 4)
+    answers = engine.generate(pages, Control())
+    assert answers == one_by_one(engine, pages)
+    parts = engine.generate(pages, StopRow("cancelled"))
+    assert [part.stop_reason == "cancelled" for part in parts] == [False, True, False]
+    expected = plain_generate(model_of(engine), engine._upload(pages[:1]).inputs, 12)
+    assert answers[0].tokens == len(expected[0])
+
+
+def test_fixed_cache_gives_what_the_growing_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = loaded("qwen2_5_vl")
+    pages = prepare_pages(engine)
+    expected = engine.generate(pages, Control())
+    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), has_static_cache=True))
+    assert engine._upload(pages).num_rows == 4
+    assert engine.generate(pages, Control()) == expected
+
+
+@pytest.mark.parametrize("name", ["llava_next", "florence2"])
+def test_attention_can_be_chosen(name: str) -> None:
+    plain = loaded(name, attention="eager")
+    pages = prepare_pages(plain)
+    assert model_of(plain).config._attn_implementation == "eager"
+    assert plain.generate(pages, Control()) == loaded(name).generate(pages, Control())
+
+
+def test_staged_batch_is_the_one_generated() -> None:
+    engine = loaded(QUICKEST)
+    pages = prepare_pages(engine)
+    expected = engine.generate(pages, Control())
+    engine.stage(pages)
+    staged = engine._staged
+    assert staged is not None
+    assert staged.is_for(pages)
+    assert not staged.is_for(pages[:2])
+    assert engine.generate(pages, Control()) == expected
+    assert engine._staged is None
+
+
+def test_answer_ends_where_the_positions_of_the_model_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = loaded(QUICKEST)
+    page = prepare_pages(engine, max_new_tokens=4096)[0]
+    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), context_tokens=page.num_tokens + 6))
+    answer = engine.generate([page], Control())[0]
+    assert (answer.tokens, answer.stop_reason) == (6, "length")
+    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), context_tokens=page.num_tokens))
+    with pytest.raises(EngineError, match="lower VLM_MAX_DIMENSION"):
+        engine.generate([page], Control())
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), OutOfMemory),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), EngineBroken),
+        (RuntimeError("CUDA error: device-side assert triggered"), EngineBroken),
+        (RuntimeError("shapes do not fit"), EngineError),
+        (ValueError("image tokens and features do not match"), EngineError),
+    ],
+)
+def test_errors_say_what_is_left_of_the_engine(
+    raised: Exception, expected: type[EngineError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = loaded(QUICKEST)
+    pages = prepare_pages(engine)
+
+    def fail(**_: Any) -> None:
+        raise raised
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_of(engine), "generate", fail)
+        with pytest.raises(EngineError) as caught:
+            engine.generate(pages, Control())
+    assert type(caught.value) is expected
+    assert engine.generate(pages, Control()) == one_by_one(engine, pages)
+
+
+def write_config(folder: Path, **values: Any) -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(values))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"model_type": "dots_ocr", "auto_map": {"AutoConfig": "x.Y"}}, "no native class"),
+        ({"model_type": "never_heard_of"}, "no native class"),
+        ({"model_type": "bert"}, "does not list bert among its image-to-text models"),
+        ({"model_type": "blip"}, "generate\\(\\) of its own"),
+        ({"model_type": "udop"}, "needs the words of the page"),
+    ],
+)
+def test_checkpoint_that_cannot_be_driven_is_refused_with_the_reason(
+    config: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=reason):
+        VlmEngine(EngineOptions(model=write_config(tmp_path / "model", **config)))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"model": ""}, "needs MODEL"),
+        ({"model": "/nowhere/at/all"}, "no model folder and no hub id"),
+        ({"dtype": "int3"}, "DTYPE='int3' is not one of auto"),
+    ],
+)
+def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: str) -> None:
+    with pytest.raises(EngineError, match=reason):
+        VlmEngine(EngineOptions(**{"model": str(checkpoint(QUICKEST))} | options))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_missing_device_is_named() -> None:
+    with pytest.raises(EngineError, match="sees no CUDA device"):
+        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
+
+
+def test_identity_follows_the_weights(tmp_path: Path) -> None:
+    first = shutil.copytree(checkpoint("donut"), tmp_path / "a" / "reader")
+    second = shutil.copytree(checkpoint("donut"), tmp_path / "b" / "reader")
+    assert VlmEngine(EngineOptions(model=str(first))).revision == VlmEngine(EngineOptions(model=str(second))).revision
+    weights = bytearray((second / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (second / "model.safetensors").write_bytes(weights)
+    assert VlmEngine(EngineOptions(model=str(first))).revision != VlmEngine(EngineOptions(model=str(second))).revision

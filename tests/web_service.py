@@ -1,0 +1,118 @@
+"""A web application on a real Redis, and jobs in every state, made through the ledger as workers do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.serving import make_server
+
+from tasks import results
+from tasks.app import app as celery_app
+from tasks.app import configure
+from tasks.messages import JobOptions, PageTask
+from tasks.outcomes import fail_page, save_text
+from tasks.services import get_blobs, get_ledger
+from tasks.settings import get_settings
+from web import create_app
+from web.changes import get_changes
+from web.health import impatient_ledger
+from workers.engines import Line
+
+CACHED = (get_settings, get_ledger, get_blobs, get_changes, impatient_ledger)
+PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+
+
+def forget_cached() -> None:
+    for function in CACHED:
+        function.cache_clear()
+
+
+class WebService:
+    """The application with its own store; `client` talks to it."""
+
+    def __init__(self) -> None:
+        self.app = create_app()
+        self.client: FlaskClient = self.app.test_client()
+        self.ledger = get_ledger()
+
+    def upload(self, data: bytes = PDF, name: str = "report.pdf", **options: Any) -> Any:
+        answer = self.client.post("/api/v1/jobs", data={"file": (io.BytesIO(data), name), **options})
+        answer.request.environ["wsgi.input"].close()  # the test client leaves its file open
+        return answer
+
+    def submit(self, **options: Any) -> str:
+        answer = self.upload(**options)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json["jobs"][0]["id"])
+
+    def get(self, path: str, **arguments: Any) -> Any:
+        return self.client.get(f"/api/v1{path}", **arguments)
+
+    def open(self, num_pages: int, *, selection: str = "", owner: str = "local", name: str = "report.pdf") -> str:
+        """A job whose document has been opened: `running`, all pages queued."""
+        job_id = f"t{self.ledger.redis.incr('test:jobs'):015d}"
+        self.ledger.create(job_id, owner=owner, name=name, kind="pdf", size=1234, options=JobOptions())
+        self.ledger.begin_split(job_id)
+        selection = selection or f"1-{num_pages}"
+        size = num_pages if selection == f"1-{num_pages}" else selection.count(",") + 1
+        self.ledger.open_first_run(job_id, num_pages=num_pages, selection=selection, size=size)
+        return job_id
+
+    def read(self, job_id: str, number: int, text: str | None = None, *, run: int = 1, **patch: Any) -> None:
+        """End a page well; `number` counts from 1."""
+        line = Line(text=f"page {number}", box=(10.0, 20.0, 110.0, 40.0), confidence=0.97)
+        text = f"page {number}" if text is None else text
+        save_text(page(job_id, number, run), text, engine="echo", seconds=0.5, lines=(line,), **patch)
+
+    def fail(self, job_id: str, number: int, reason: str = "timeout") -> None:
+        fail_page(page(job_id, number), reason)
+
+    def finish(self, job_id: str) -> None:
+        """Assemble, as the last task of a job does."""
+        assert self.ledger.begin_assembly(job_id) == "assemble"
+        results.write_results(job_id)
+        self.ledger.end_job(job_id, results.final_state(job_id), only_from="assembling")
+        results.write_job_record(job_id)
+
+
+def page(job_id: str, number: int, run: int = 1) -> PageTask:
+    return PageTask(job_id=job_id, run=run, position=number - 1, index=number - 1)
+
+
+@contextlib.contextmanager
+def web_service(
+    redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object
+) -> Iterator[WebService]:
+    """A fresh application with an empty ledger and its files in `folder`."""
+    for name, value in {"redis_url": redis_url, "blob_url": f"file://{folder}/blobs", **settings}.items():
+        monkeypatch.setenv(name.upper(), str(value))
+    forget_cached()
+    configure(celery_app)
+    service = WebService()
+    service.ledger.redis.flushdb()
+    try:
+        yield service
+    finally:
+        forget_cached()
+
+
+@contextlib.contextmanager
+def served(service: WebService) -> Iterator[str]:
+    """The application on a real socket; gives its URL."""
+    server = make_server("127.0.0.1", 0, service.app, threaded=True)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,74 @@
+"""HTTP: the REST API under /api/v1, the pages for people, and the health checks."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from apiflask import APIFlask
+from flask import Response
+
+from tasks.settings import get_settings
+from web import docs, events, health, jobs, login, pages, results
+from web.auth import is_signed_in, register_auth
+from web.csrf import register_csrf
+from web.errors import register_errors
+from web.uploads import REQUEST_FACTOR, UploadRequest
+from web.wording import pace, with_code
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+def create_app() -> APIFlask:
+    """The WSGI application; its settings come from the environment."""
+    app = APIFlask("web", title="Pagefan", version=own_version(), docs_path=None)
+    app.request_class = UploadRequest
+    app.config.update(
+        MAX_CONTENT_LENGTH=REQUEST_FACTOR * get_settings().max_upload_mb * 1024 * 1024,
+        AUTO_404_RESPONSE=False,
+        HTTP_ERROR_SCHEMA=docs.PROBLEM_SCHEMA,
+        VALIDATION_ERROR_SCHEMA=docs.PROBLEM_SCHEMA,
+        DESCRIPTION=docs.DESCRIPTION,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["pace"] = pace
+    app.jinja_env.filters["with_code"] = with_code
+    register_errors(app)
+    register_auth(app)
+    register_csrf(app)
+    app.context_processor(lambda: {"signed_in": is_signed_in()})
+    for blueprint in (jobs.bp, events.bp, results.bp, health.bp, login.bp, pages.bp, docs.bp):
+        app.register_blueprint(blueprint)
+    app.spec_processor(docs.finish_spec)
+    app.after_request(harden)
+    return app
+
+
+def own_version() -> str:
+    try:
+        return version("pagefan")
+    except PackageNotFoundError:
+        return "0"
+
+
+def harden(response: Response) -> Response:
+    """Headers that keep a page from being more than what we serve."""
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    return response

@@ -1,0 +1,171 @@
+"""REST: jobs are submitted, followed, repaired and cancelled here; `results` has their pages and texts."""
+
+from __future__ import annotations
+
+import time
+from functools import partial, wraps
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, g, jsonify, make_response, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from tasks.ledger import Job
+from tasks.pipeline import cancel_job, retry_job
+from tasks.results import load_job
+from tasks.services import get_ledger
+from web.changes import get_changes
+from web.inputs import CancelQuery, JobForm, ListQuery, RetryFields, WaitQuery
+from web.problems import Problem
+from web.records import job_out, job_summary
+from web.schemas import JobListOut, JobOut, JobsOut
+from web.uploads import refuse_when_full, submit_files
+
+TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel them."}
+
+bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
+
+POLL_AGAIN_S = 1
+PAUSE_S = 0.1  # least time between two looks at a job that is waited for
+
+
+def find_job(job_id: str) -> Job:
+    """The asker's job; raises Problem for any other, as if it had never been."""
+    job = load_job(job_id) if job_id.isalnum() and job_id.isascii() else None
+    if job is None or job.owner != g.owner:
+        raise Problem("unknown-job")
+    return job
+
+
+def with_room(view: Any) -> Any:
+    """Refuse the request before its body is read while the queue is full."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        refuse_when_full()
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+@bp.post("/jobs")
+@with_room
+@bp.input(JobForm, location="form_and_files")
+@bp.output(JobsOut, status_code=202)
+@bp.doc(responses=[413, 415, 429, 503], operation_id="createJobs")
+def create_jobs(form_and_files_data: JobForm) -> BaseResponse:
+    """Upload documents
+
+    Send one file or more as multipart/form-data in the field `file`; each becomes a job, and the jobs of one
+    request share a `batch_id`. The answer comes as soon as the files are stored. `Location` is the address of the
+    first job.
+    """
+    batch_id, job_ids = submit_files(form_and_files_data.file, form_and_files_data)
+    jobs = [job_out(find_job(job_id)) for job_id in job_ids]
+    response = jsonify(JobsOut(batch_id=batch_id, jobs=jobs).model_dump(mode="json"))
+    response.status_code = 202
+    response.headers["Location"] = jobs[0].links.self
+    return response
+
+
+@bp.get("/jobs/<job_id>")
+@bp.input(WaitQuery, location="query")
+@bp.output(JobOut)
+@bp.doc(responses={304: "Not changed since the ETag", 404: "Unknown job", 503: "Job store away"})
+def get_job(job_id: str, query_data: WaitQuery) -> BaseResponse:
+    """Follow a job
+
+    With `wait`, the answer comes when the job's state changes or the time is over, whichever is first. While the
+    job runs, `Retry-After` says when to ask again. `ETag` changes with every page.
+    """
+    job = find_job(job_id)
+    if query_data.wait and not job.has_ended:
+        job = wait_for_change(job, query_data.wait)
+    return respond_with_job(job)
+
+
+def respond_with_job(job: Job) -> BaseResponse:
+    body = job_out(job)
+    response = make_response(jsonify(body.model_dump(mode="json")))
+    response.set_etag(f"{job.seq}-{job.state}-{body.queue_position}-{body.eta_s}", weak=True)
+    response.headers["Cache-Control"] = "no-cache"
+    if not job.has_ended:
+        response.headers["Retry-After"] = str(POLL_AGAIN_S)
+    return response.make_conditional(request)
+
+
+def wait_for_change(job: Job, wait_s: float) -> Job:
+    """The job once its state differs or `wait_s` is over; at once when too many wait already."""
+    deadline, state = time.monotonic() + wait_s, job.state
+    with get_changes().listen(job.id) as topic:
+        if topic is None:
+            return job
+        job = find_job(job.id)
+        while job.state == state and (left_s := deadline - time.monotonic()) > 0:
+            topic.wait(job.seq, left_s)
+            time.sleep(min(PAUSE_S, left_s))
+            job = topic.latest(partial(find_job, job.id)) or job
+    return job
+
+
+@bp.get("/jobs")
+@bp.input(ListQuery, location="query")
+@bp.output(JobListOut)
+@bp.doc(responses={503: "Job store away"})
+def list_jobs(query_data: ListQuery) -> JobListOut:
+    """List jobs, the newest first
+
+    Pass `next` as `cursor` to go on.
+    """
+    before = read_cursor(query_data.cursor)
+    jobs = get_ledger().jobs(owner=g.owner, before=before, limit=query_data.limit)
+    more = len(jobs) == query_data.limit
+    return JobListOut(jobs=[job_summary(job) for job in jobs], next=repr(jobs[-1].created_at) if more else None)
+
+
+def read_cursor(cursor: str) -> float | None:
+    try:
+        return float(cursor) if cursor else None
+    except ValueError:
+        errors = [{"option": "cursor", "message": "pass `next` of the answer before, unchanged"}]
+        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors}) from None
+
+
+@bp.post("/jobs/<job_id>/retry")
+@bp.input(RetryFields, location="json")
+@bp.output(JobOut, status_code=202)
+@bp.doc(responses={404: "Unknown job", 409: "A page is still at work", 503: "Job store away"})
+def retry(job_id: str, json_data: RetryFields) -> JobOut:
+    """Read some pages again
+
+    Only these pages are read anew and the result is put together again; the others stay as they are. A page whose
+    new reading fails keeps the text it had. Earlier attempts stay on record in `attempts`.
+    """
+    find_job(job_id)
+    retry_pages(job_id, json_data)
+    return job_out(find_job(job_id))
+
+
+def retry_pages(job_id: str, fields: RetryFields) -> None:
+    try:
+        retry_job(job_id, pages=fields.pages, options=fields.changes())
+    except ValueError as exc:
+        errors = [{"option": "pages", "message": str(exc)}]
+        raise Problem("invalid-options", f"pages: {exc}", extra={"errors": errors}) from exc
+
+
+@bp.delete("/jobs/<job_id>")
+@bp.input(CancelQuery, location="query")
+@bp.output(JobOut)
+@bp.doc(responses={204: "Deleted (`purge=1`)", 404: "Unknown job", 503: "Job store away"})
+def cancel(job_id: str, query_data: CancelQuery) -> BaseResponse:
+    """Cancel a job
+
+    Pages that wait are dropped, pages at work stop at their next check; what has been read is kept. A job that
+    has ended stays as it is. `purge=1` deletes the job, its file and its results for good.
+    """
+    find_job(job_id)
+    cancel_job(job_id, purge=query_data.purge)
+    if query_data.purge:
+        return Response(status=204)
+    return respond_with_job(find_job(job_id))

@@ -1,0 +1,148 @@
+"""The pages for people: upload, jobs, one job, one page. They work without JavaScript and better with it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from apiflask import APIBlueprint
+from flask import g, redirect, render_template, request, url_for
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from tasks.ledger import Job, Page
+from tasks.pipeline import cancel_job
+from tasks.results import load_pages
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+from web.csrf import check_csrf
+from web.inputs import Input, JobForm, RetryFields
+from web.jobs import find_job, read_cursor, retry_pages
+from web.problems import Problem
+from web.records import find_page, job_out, job_summary, page_out, page_text_out
+from web.schemas import JobSummary
+from web.uploads import refuse_when_full, submit_files
+from workers.documents import FORMATS
+from workers.selection import Selection
+
+Model = TypeVar("Model", bound=Input)
+
+bp = APIBlueprint("pages", __name__, enable_openapi=False)
+
+LISTED = 30
+RECENT = 5
+BATCH_DEPTH = 200  # newest jobs that are searched for those of one batch
+READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
+FAULTS_SHOWN = 20
+
+
+@bp.get("/")
+def show_upload() -> str:
+    jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
+    suffixes = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
+    return render_template(
+        "upload.html",
+        jobs=jobs,
+        formats=list(FORMATS),
+        suffixes=suffixes,
+        max_upload_mb=get_settings().max_upload_mb,
+    )
+
+
+@bp.post("/jobs")
+def create_jobs() -> Response:
+    """The upload form without JavaScript."""
+    refuse_when_full()
+    check_csrf()
+    fields = validate(JobForm, form_values() | {"file": request.files.getlist("file")})
+    batch_id, job_ids = submit_files(fields.file, fields)
+    if len(job_ids) == 1:
+        return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
+    return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
+
+
+def form_values() -> dict[str, Any]:
+    return {name: value for name, value in request.form.items() if name != "csrf_token"}
+
+
+def validate(model: type[Model], values: dict[str, Any]) -> Model:
+    """The form as `model`; raises Problem naming each field that cannot be used."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        found = [(".".join(map(str, error["loc"])) or "form", error["msg"]) for error in exc.errors()]
+        errors = [{"option": option, "message": words.removeprefix("Value error, ")} for option, words in found]
+        detail = "; ".join(f"{error['option']}: {error['message']}" for error in errors)
+        raise Problem("invalid-options", detail, extra={"errors": errors}) from exc
+
+
+@bp.get("/jobs")
+def list_jobs() -> str:
+    batch_id = request.args.get("batch", "")
+    cursor = read_cursor(request.args.get("cursor", ""))
+    limit = BATCH_DEPTH if batch_id else LISTED
+    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=limit)
+    shown = [job for job in found if not batch_id or job.batch_id == batch_id]
+    jobs: list[JobSummary] = [job_summary(job) for job in shown]
+    next = repr(found[-1].created_at) if len(found) == limit and not batch_id else None
+    return render_template("jobs.html", jobs=jobs, next=next, batch_id=batch_id)
+
+
+@bp.get("/jobs/<job_id>")
+def show_job(job_id: str) -> str:
+    job = find_job(job_id)
+    pages = load_pages(job)
+    faults = [page_out(job, page) for page in pages if page.state in ("failed", "fallback")]
+    return render_template(
+        "job.html",
+        job=job_out(job),
+        cells=pages,
+        texts=read_texts(job, pages),
+        faults=faults[:FAULTS_SHOWN],
+        num_faults=len(faults),
+        has_ended=job.has_ended,
+        poll_s=3,
+    )
+
+
+def read_texts(job: Job, pages: list[Page]) -> list[Any]:
+    """The first pages that have ended, with their text."""
+    ended = [page for page in pages if page.has_ended and page.state != "cancelled"][:READ_AT_ONCE]
+    return [page_text_out(job, page) for page in ended]
+
+
+@bp.get("/jobs/<job_id>/pages/<int:number>")
+def show_page(job_id: str, number: int) -> str:
+    job = find_job(job_id)
+    page = find_page(job, number)
+    numbers = [index + 1 for index in Selection.parse(job.selection)]
+    place = numbers.index(number)
+    return render_template(
+        "page.html",
+        job=job_out(job),
+        page=page_text_out(job, page),
+        has_image=page.has_image,
+        has_ended=page.has_ended,
+        previous=numbers[place - 1] if place else None,
+        next=numbers[place + 1] if place + 1 < len(numbers) else None,
+    )
+
+
+@bp.post("/jobs/<job_id>/cancel")
+def cancel(job_id: str) -> Response:
+    check_csrf()
+    cancel_job(find_job(job_id).id)
+    return redirect(url_for("pages.show_job", job_id=job_id), 303)
+
+
+@bp.post("/jobs/<job_id>/retry")
+def retry(job_id: str) -> Response:
+    check_csrf()
+    retry_pages(find_job(job_id).id, validate(RetryFields, form_values()))
+    return redirect(url_for("pages.show_job", job_id=job_id), 303)
+
+
+@bp.post("/jobs/<job_id>/delete")
+def delete(job_id: str) -> Response:
+    check_csrf()
+    cancel_job(find_job(job_id).id, purge=True)
+    return redirect(url_for("pages.list_jobs"), 303)

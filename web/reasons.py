@@ -1,0 +1,25 @@
+"""What the reasons of jobs and pages mean, and what to do, where a record has no words of its own."""
+
+from __future__ import annotations
+
+REASONS = {
+    "lost": "The job's record was lost with the job store. Send the file again.",
+    "encrypted": "The PDF needs a password. Send it again with the option `password`.",
+    "wrong_password": "The password does not open this PDF. Send it again with the right one.",
+    "corrupt": "The file is damaged. Open it in a viewer, save or print it anew, and send that.",
+    "timeout": "It took longer than the server allows. Retry it, with a lower dpi if the page is large.",
+    "poison": "The process that worked on this page died each time; the page is set aside. Retry it with a lower dpi.",
+    "repetition": "The model repeated itself and was stopped; the text is cut there. Retry with another dpi or prompt.",
+    "truncated": "The answer was cut at its longest length. Retry with a larger max_new_tokens.",
+    "length": "The answer had no text at its longest length. Retry with a larger max_new_tokens.",
+    "generation_failed": "The engine could not read this page. Retry it, or try another dpi.",
+    "content_filter": "The model server's content filter refused this page. Another prompt may help.",
+    "cancelled": "The job was cancelled before this page was read. Retry the page to read it.",
+    "storage": "The result could not be stored. Free space on the server, then retry a page.",
+    "internal": "Something went wrong on the server. Retry the page; the server's log has the details.",
+}
+
+
+def explain(reason: str, detail: str) -> str:
+    """The record's own words, or the meaning of its reason."""
+    return detail or REASONS.get(reason, "")

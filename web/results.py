@@ -1,0 +1,136 @@
+"""REST: a job's pages, their images, and the result files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePosixPath
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import make_response, request, send_file
+from werkzeug.utils import secure_filename
+from werkzeug.wrappers import Response as BaseResponse
+
+from tasks.blobs import BlobMissing, job_key, page_key
+from tasks.ledger import Job
+from tasks.results import write_format
+from tasks.services import get_blobs
+from web.inputs import PagesQuery, ResultQuery
+from web.jobs import find_job
+from web.problems import Problem
+from web.records import FORMATS, find_page, page_out, page_text_out, pages_since
+from web.schemas import PageListOut, PageTextOut
+
+TAG = {"name": "Results", "description": "Pages, their images, and the text."}
+
+Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
+
+IMAGE_ANSWERS: Answers = {
+    200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
+    404: {"description": "Unknown job or page, or no image of it"},
+    503: {"description": "Job store away"},
+}
+TEXTS: dict[str, dict[str, Any]] = {mimetype: {"schema": {"type": "string"}} for mimetype in FORMATS.values()}
+RESULT_ANSWERS: Answers = {
+    200: {"description": "The text of all pages, in page order", "content": TEXTS},
+    404: {"description": "Unknown job"},
+    406: {"description": "No such format"},
+    409: {"description": "Not finished, or ended without a result"},
+    503: {"description": "Job store away"},
+}
+
+bp = APIBlueprint("results", __name__, url_prefix="/api/v1/jobs/<job_id>", tag=TAG)
+
+
+@bp.get("/pages")
+@bp.input(PagesQuery, location="query")
+@bp.output(PageListOut)
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"})
+def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
+    """The page ledger
+
+    Every page with its state and reason, in page order. With `since`, only the pages that changed after that `seq`.
+    """
+    job = find_job(job_id)  # before the pages, so that its seq misses no change
+    pages = [page_out(job, page) for page in pages_since(job, query_data.since)]
+    return PageListOut(state=job.state, seq=job.seq, pages=pages)
+
+
+@bp.get("/pages/<int:number>")
+@bp.output(PageTextOut)
+@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"})
+def get_page(job_id: str, number: int) -> PageTextOut:
+    """One page with its text
+
+    `lines` have boxes where the engine gives them.
+    """
+    job = find_job(job_id)
+    return page_text_out(job, find_page(job, number))
+
+
+@bp.get("/pages/<int:number>/image")
+@bp.doc(responses=IMAGE_ANSWERS)
+def get_image(job_id: str, number: int) -> BaseResponse:
+    """The image the engine read, as PNG"""
+    job = find_job(job_id)
+    page = find_page(job, number)
+    try:
+        data = get_blobs().read(page_key(job.id, page.index, "png"))
+    except BlobMissing as exc:
+        raise Problem("no-image") from exc
+    response = send_file(io.BytesIO(data), "image/png")
+    response.set_etag(f"{page.run}-{len(data)}")
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+@bp.get("/result")
+@bp.input(ResultQuery, location="query")
+@bp.doc(responses=RESULT_ANSWERS)
+def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
+    """The result
+
+    `format`, or else `Accept`, chooses between Markdown, JSON and plain text. Pages that failed are marked in
+    their place. While the job runs this is 409, unless `partial=1` asks for the pages read so far.
+    """
+    job = find_job(job_id)
+    format = query_data.format or accepted_format()
+    response = make_response(read_result(job, format, partial=query_data.partial))
+    response.headers["Content-Type"] = FORMATS[format] + ("" if format == "json" else "; charset=utf-8")
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Accept")
+    if query_data.download:
+        name = download_name(job, format)
+        response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.add_etag(weak=False)
+    return response.make_conditional(request)
+
+
+def accepted_format() -> str:
+    if not request.accept_mimetypes:
+        return "md"
+    best = request.accept_mimetypes.best_match(list(FORMATS.values()))
+    if best is None:
+        raise Problem("not-acceptable", f"The formats are {', '.join(FORMATS.values())}.")
+    return next(name for name, mimetype in FORMATS.items() if mimetype == best)
+
+
+def read_result(job: Job, format: str, *, partial: bool) -> bytes:
+    """The result file or, if `partial`, what it would be now. Raises Problem when there is none."""
+    if not partial and not job.has_ended:
+        raise Problem("not-finished", f"The job is {job.state}.", {"Retry-After": "1"}, {"state": job.state})
+    try:
+        if job.has_ended:
+            return get_blobs().read(job_key(job.id, f"result.{format}"))
+    except BlobMissing as exc:
+        if not partial:
+            words = f"The job is {job.state}; `partial=1` gives what was read."
+            detail = job.error["detail"] if job.error else words
+            raise Problem("no-result", detail, extra={"state": job.state}) from exc
+    out = io.StringIO()
+    write_format(job, format, out)
+    return out.getvalue().encode()
+
+
+def download_name(job: Job, format: str) -> str:
+    return f"{secure_filename(PurePosixPath(job.name).stem) or job.id}.{format}"

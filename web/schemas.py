@@ -1,0 +1,140 @@
+"""What the REST API gives, as pydantic models; OpenAPI is made from these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from tasks.messages import JobState, PageState
+
+
+class PageCounts(BaseModel):
+    total: int = Field(description="Pages of the job; 0 until the document has been opened.")
+    ok: int
+    blank: int
+    fallback: int
+    failed: int
+    cancelled: int
+    running: int
+    queued: int
+
+
+class Fault(BaseModel):
+    """Why something went wrong. `reason` is stable, `detail` is for people and says what to do."""
+
+    reason: str
+    detail: str
+
+
+class Timings(BaseModel):
+    """Times are UTC, durations seconds."""
+
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    waited_s: float = Field(description="From the upload to the start.")
+    running_s: float | None = Field(description="From the start to the end, or to now.")
+
+
+class Links(BaseModel):
+    """Addresses on this server."""
+
+    self: str
+    pages: str
+    html: str
+    results: dict[str, str]
+
+
+class JobSummary(BaseModel):
+    """One upload, as lists show it."""
+
+    id: str
+    state: JobState
+    name: str
+    kind: str
+    size: int = Field(description="Bytes of the uploaded file.")
+    batch_id: str
+    run: int = Field(description="1 for the first reading, one more for each repair.")
+    num_pages: int = Field(description="Pages of the document.")
+    pages: PageCounts
+    progress: float = Field(description="Share of the pages that have ended, 0 to 1.")
+    error: Fault | None
+    seq: int = Field(description="Rises with every change of the job or one of its pages.")
+    timings: Timings
+    links: Links
+
+
+class JobOut(JobSummary):
+    """One upload."""
+
+    options: dict[str, Any]
+    selection: str = Field(description="The pages that are read, as `1-3,7`.")
+    queue_position: int | None = Field(description="Unfinished jobs ahead, until its first page begins.")
+    eta_s: float | None = Field(description="Seconds left at the pace so far, if there is one.")
+    missing_pages: list[int] = Field(description="Numbers of the pages that ended without text.")
+    fallback_pages: list[int] = Field(description="Numbers of the pages whose text is second best.")
+    warnings: list[str]
+
+
+class JobsOut(BaseModel):
+    """The jobs that one request made."""
+
+    batch_id: str
+    jobs: list[JobOut]
+
+
+class JobListOut(BaseModel):
+    jobs: list[JobSummary]
+    next: str | None = Field(description="Cursor of the next part; null at the end.")
+
+
+class PageOut(BaseModel):
+    """One page. `page_number` counts from 1; `seconds` is the time its generation took."""
+
+    page_number: int
+    state: PageState
+    fault: Fault | None
+    engine: str
+    stop_reason: str
+    tokens: int
+    seconds: float
+    width: int = Field(description="Pixels of the prepared image.")
+    height: int
+    rotation: int = Field(description="Degrees the page was turned clockwise.")
+    cached: bool
+    attempts: list[dict[str, Any]]
+    seq: int
+    links: dict[str, str]
+
+
+class PageListOut(BaseModel):
+    """The pages, in page order. Pass `seq` as `since` to get only what changed meanwhile."""
+
+    state: JobState
+    seq: int
+    pages: list[PageOut]
+
+
+class LineOut(BaseModel):
+    text: str
+    box: tuple[float, float, float, float] = Field(description="x0, y0, x1, y1 in pixels of the page image.")
+    confidence: float = Field(description="0 to 1.")
+
+
+class PageTextOut(PageOut):
+    """One page with what was read on it."""
+
+    text: str
+    lines: list[LineOut]
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457. `type` is stable, `advice` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    advice: str
+    instance: str

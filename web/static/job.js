@@ -1,0 +1,115 @@
+// A job page that follows its job: cells change colour, text appears in page order, the pace is kept up to date.
+import { ENDED, PAGE_WORDS, Refused, STATE_WORDS, element, getJson, localTimes, pace, pause } from "./common.js";
+
+const root = document.getElementById("job");
+const { self, pages, html } = root.dataset;
+const texts = document.getElementById("texts");
+const more = document.getElementById("more");
+const POLL_MS = 1000;
+const STEP = 20; // pages of text shown at first, and for each press of "more"
+const FAULTY = new Set(["failed", "fallback"]);
+let seq = Number(root.dataset.seq);
+let state = root.dataset.state;
+let shown = STEP;
+let spoken = 0;
+
+localTimes();
+refreshTexts();
+if (!ENDED.has(state)) follow();
+more?.addEventListener("click", () => { shown += STEP; refreshTexts(); });
+
+async function follow() {
+  for (;;) {
+    let wait = POLL_MS;
+    try {
+      if (!document.hidden && (await step())) return location.reload();
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return location.reload();
+      say(`${error.message} Trying again.`);
+      wait = error instanceof Refused ? error.retryAfterS * 1000 : 3000;
+    }
+    await pause(wait);
+  }
+}
+
+/** Bring the page up to date; true when the page's outline has changed, so that it must be loaded anew. */
+async function step() {
+  const [job, changes] = await Promise.all([getJson(self), getJson(`${pages}?since=${seq}`)]);
+  if (ENDED.has(job.state) || (job.pages.total && !document.getElementById("cells"))) return true;
+  state = job.state;
+  seq = changes.seq;
+  for (const page of changes.pages) updateCell(page);
+  const badge = root.querySelector("#badge .badge");
+  badge.dataset.state = state;
+  badge.textContent = STATE_WORDS[state];
+  document.getElementById("progress").value = job.progress;
+  document.getElementById("pace").textContent = pace(job);
+  speak(job);
+  if (changes.pages.length) { countCells(); await refreshTexts(); }
+  return false;
+}
+
+function updateCell(page) {
+  const cell = document.getElementById(`c${page.page_number}`);
+  if (!cell) return;
+  cell.dataset.state = page.state;
+  cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}`);
+  cell.title = page.fault?.detail || "";
+  if (FAULTY.has(page.state)) addFault(page);
+}
+
+function addFault(page) {
+  const section = document.getElementById("faults");
+  const list = section.querySelector("ul");
+  section.hidden = false;
+  list.querySelector(`[data-number="${page.page_number}"]`)?.remove();
+  list.append(element("li", { "data-number": page.page_number },
+    element("a", { href: `${html}/pages/${page.page_number}` }, `Page ${page.page_number}`),
+    element("span", { class: "badge", "data-page-state": page.state }, PAGE_WORDS[page.state]),
+    element("span", {}, page.fault?.detail || "")));
+}
+
+function countCells() {
+  const counts = {};
+  for (const cell of document.querySelectorAll(".cell")) counts[cell.dataset.state] = (counts[cell.dataset.state] || 0) + 1;
+  for (const entry of document.querySelectorAll("[data-legend]")) {
+    const number = counts[entry.dataset.legend] || 0;
+    entry.hidden = !number;
+    entry.querySelector("b").textContent = number;
+  }
+}
+
+/** Show the text of the first pages that have ended, in page order; what is there already stays. */
+async function refreshTexts() {
+  if (!texts) return;
+  const ended = [...document.querySelectorAll(".cell")].filter((cell) => ["ok", "blank", "fallback", "failed"].includes(cell.dataset.state));
+  for (const cell of ended.slice(0, shown)) {
+    const number = Number(cell.textContent);
+    if (!document.getElementById(`page-${number}`)) insert(await getJson(`${pages}/${number}`));
+  }
+  document.getElementById("waiting-text").hidden = texts.childElementCount > 0 || ENDED.has(state);
+  more.hidden = ended.length <= shown;
+}
+
+function insert(page) {
+  const number = page.page_number;
+  const title = element("h3", {}, element("a", { href: `${html}/pages/${number}` }, `Page ${number}`));
+  if (page.state !== "ok") title.append(" ", element("span", { class: "badge", "data-page-state": page.state }, PAGE_WORDS[page.state]));
+  const body = page.text
+    ? element("div", { class: "text", dir: "auto" }, page.text)
+    : element("p", { class: "muted" }, page.fault?.detail || "Nothing is written on this page.");
+  const sheet = element("section", { class: "sheet", id: `page-${number}`, "data-number": number }, title, body);
+  const after = [...texts.children].find((other) => Number(other.dataset.number) > number);
+  texts.insertBefore(sheet, after || null);
+}
+
+/** Tell screen readers at every tenth of the way, not at every page. */
+function speak(job) {
+  const tenth = Math.floor(job.progress * 10);
+  if (tenth > spoken) say(pace(job));
+  spoken = Math.max(spoken, tenth);
+}
+
+function say(text) {
+  document.getElementById("spoken").textContent = text;
+}

@@ -1,0 +1,178 @@
+"""Engines turn prepared page images into text. A new engine is one file here and one line in `ENGINES`."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+ENGINES = {
+    "ocr": "workers.engines.ocr:OcrEngine",
+    "echo": "workers.engines.echo:EchoEngine",
+    "vlm": "workers.engines.vlm:VlmEngine",
+}
+
+StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]
+
+
+class EngineError(Exception):
+    """The engine cannot work on this page; trying again would not help."""
+
+
+class EngineBroken(EngineError):
+    """The engine's process can no longer generate and has to be replaced."""
+
+
+class TransientEngineError(EngineError):
+    """The engine failed for a reason that may pass; the page may be tried again."""
+
+
+class OutOfMemory(TransientEngineError):
+    """The batch did not fit in the engine's memory; a smaller batch may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine may be told when it is made; each engine reads the part that concerns it.
+
+    Lengths are pixels, times are seconds.
+    """
+
+    model: str = ""
+    model_revision: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    attention: str = "auto"
+    cuda_graphs: bool = True
+    prompt_style: str = "auto"
+    resize_factor: int = 32
+    max_dimension: int = 1024
+    ocr_max_dimension: int = 1760
+    ocr_threads: int = 0
+    base_url: str = ""
+    api_key: str = ""
+    parallel_requests: int = 1
+    timeout_s: float = 300.0
+    retry_count: int = 2
+    echo_seconds: float = 0.0
+    echo_jitter_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """The page image an engine wants: both sides multiples of `factor` px, the longest at most `max_side` px."""
+
+    factor: int
+    max_side: int
+    mode: Literal["RGB", "L"] = "RGB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """What is asked of one page. `page_number` is 1-based, as people count."""
+
+    page_number: int
+    prompt: str = ""
+    max_new_tokens: int = 4096
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """One page, ready to generate from: its image, or the tensors a processor made of it."""
+
+    request: PageRequest
+    image: Image.Image | None = None
+    tensors: dict[str, Any] | None = None
+    num_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of text: `box` is x0, y0, x1, y1 in pixels of the prepared page image, `confidence` 0 to 1."""
+
+    text: str
+    box: tuple[float, float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What an engine made of one page. `error` says why where `stop_reason` is "error".
+
+    `rotation` is the clockwise turn of 0, 90, 180 or 270 degrees that made the text upright for the engine; the boxes
+    of `lines` lie on the page image as it was, not turned.
+    """
+
+    text: str
+    stop_reason: StopReason = "stop"
+    tokens: int = 0
+    lines: tuple[Line, ...] = ()
+    error: str = ""
+    rotation: int = 0
+
+
+@dataclass(slots=True)
+class Control:
+    """How the caller steers a generation that runs; rows count from 0 in the order of the batch.
+
+    An engine asks at every check (each few tokens, each line): `should_stop(row)` names why a row must stop.
+    """
+
+    deadline: float = float("inf")  # time.monotonic() at which every row stops with "timeout"
+    cancelled: set[int] = field(default_factory=set)  # rows given up by the caller, added from another thread
+    on_text: Callable[[int, str], None] | None = None  # (row, all text so far), never to be called per token
+
+    def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
+        if row in self.cancelled:
+            return "cancelled"
+        return "timeout" if time.monotonic() > self.deadline else None
+
+
+class Engine(Protocol):
+    """Turns prepared page images into text. One instance a process; `generate` is called by one thread only.
+
+    The constructor is cheap and loads no model, so that CPU workers can call `prepare`.
+    """
+
+    name: str
+    revision: str  # identity of the weights, for caches and results
+    image_spec: ImageSpec
+    max_batch: int  # most pages one `generate` can use well
+
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        """CPU side: processor and tokenizer; needs no model weights."""
+        ...
+
+    def pack(self, prepared: Prepared) -> bytes | None:
+        """The bytes of `prepared` for the spool; None where the page's PNG is all that `generate` needs."""
+        ...
+
+    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
+        """The inverse of `pack`."""
+        ...
+
+    def load(self) -> None:
+        """Load the model; called once, in the process and thread that will generate."""
+        ...
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        """One Generation a page, in the order of `batch`. Raises EngineError for the batch as a whole."""
+        ...
+
+    def close(self) -> None:
+        """Give back what `load` took."""
+        ...
+
+
+def load_engine(name: str, options: EngineOptions) -> Engine:
+    """Make the engine called `name`; its model is not loaded yet. Raises KeyError for an unknown name."""
+    if name not in ENGINES:
+        raise KeyError(f"no engine {name!r}; known engines: {', '.join(sorted(ENGINES))}")
+    module_name, _, class_name = ENGINES[name].partition(":")
+    engine: Engine = getattr(importlib.import_module(module_name), class_name)(options)
+    return engine

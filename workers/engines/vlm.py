@@ -1,0 +1,162 @@
+"""The `vlm` engine: any Hugging Face image-text-to-text checkpoint that transformers has a native class for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import safetensors.torch
+import torch
+from PIL import Image
+
+from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines.vlm_checkpoint import open_checkpoint
+from workers.engines.vlm_collate import Tensors, collate, count_tokens, shrink
+from workers.engines.vlm_decode import DecodeLoop
+from workers.engines.vlm_model import LoadedModel, device_errors, load_model, pixel_dtype
+from workers.engines.vlm_processor import PageProcessor
+from workers.engines.vlm_rows import Row, Rows
+from workers.engines.vlm_stage import PartControl, Staged, group_by_decoder_prompt
+
+logger = logging.getLogger(__name__)
+
+
+class VlmEngine:
+    """Drives one checkpoint. Raises EngineError when made, naming why, where the checkpoint cannot be driven."""
+
+    name = "vlm"
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+        self.checkpoint = open_checkpoint(options.model, options.model_revision)
+        self.revision = self.checkpoint.identity
+        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
+        self.max_batch = 8 if options.device == "cpu" else 32
+        self._pixel_dtype = pixel_dtype(self.checkpoint, options.dtype)
+        self._lock = threading.Lock()
+        self._processor: PageProcessor | None = None
+        self._loaded: LoadedModel | None = None
+        self._staged: Staged | None = None
+
+    @property
+    def processor(self) -> PageProcessor:
+        """The checkpoint's processor, built at its first use; needs no weights."""
+        with self._lock:
+            if self._processor is None:
+                self._processor = PageProcessor(self.checkpoint, self.options.prompt_style)
+            return self._processor
+
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        """CPU side: resize, normalise, chat template and tokenizer; the image itself is not kept."""
+        try:
+            made = self.processor(image, request.prompt)
+        except (IndexError, TypeError, ValueError) as exc:
+            raise EngineError(f"the processor of {self.checkpoint.name} refused the page: {exc}") from exc
+        tensors = shrink(made, self._pixel_dtype, model_type=self.checkpoint.model_type)
+        return Prepared(request=request, tensors=tensors, num_tokens=count_tokens(tensors))
+
+    def pack(self, prepared: Prepared) -> bytes | None:
+        """The page's tensors as a safetensors file."""
+        return safetensors.torch.save(prepared.tensors) if prepared.tensors is not None else None
+
+    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
+        tensors = safetensors.torch.load(data)
+        return Prepared(request=request, tensors=tensors, num_tokens=count_tokens(tensors))
+
+    def load(self) -> None:
+        self._loaded = load_model(self.checkpoint, self.options, self.processor.tokenizer)
+
+    def close(self) -> None:
+        self._loaded = self._staged = None
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+    def stage(self, batch: Sequence[Prepared]) -> None:
+        """Collate `batch` and copy it to the device, from another thread, while `generate` runs on the one before.
+
+        The next `generate` of the same Prepared objects finds it there. One batch is staged at a time.
+        """
+        with device_errors(self.checkpoint.name):
+            self._staged = self._upload(batch)
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        """One Generation a page, in the order of `batch`; pages whose prompts cannot share a batch run in turn."""
+        groups = group_by_decoder_prompt([page.tensors or {} for page in batch])
+        results: dict[int, Generation] = {}
+        for indexes in groups:
+            pages = [batch[index] for index in indexes] if len(groups) > 1 else batch
+            part = PartControl(control, indexes) if len(groups) > 1 else control
+            results |= zip(indexes, self._generate(pages, part), strict=True)
+        return [results[index] for index in range(len(batch))]
+
+    def _generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        with device_errors(self.checkpoint.name):
+            loaded = self._require_model()
+            staged, self._staged = self._staged, None
+            if staged is None or not staged.is_for(batch):
+                staged = self._upload(batch)
+            try:
+                rows = self._run(loaded, staged, control)
+            except RuntimeError as exc:
+                if not loaded.has_static_cache or isinstance(exc, (torch.OutOfMemoryError, torch.AcceleratorError)):
+                    raise
+                logger.warning("%s does not compile, going on without CUDA graphs: %s", self.checkpoint.name, exc)
+                self._loaded = loaded = replace(loaded, has_static_cache=False)
+                rows = self._run(loaded, staged, control)
+        return [self._result(row) for row in rows.rows[: len(batch)]]
+
+    def _require_model(self) -> LoadedModel:
+        if self._loaded is None:
+            raise EngineError("the model is not loaded; call load() in the process that generates")
+        return self._loaded
+
+    def _upload(self, batch: Sequence[Prepared]) -> Staged:
+        loaded = self._require_model()
+        pages = [self._tensors(page) for page in batch]
+        if loaded.has_static_cache:  # one compiled graph serves each power of two
+            pages += [pages[-1]] * ((1 << (len(pages) - 1).bit_length()) - len(pages))
+        is_encoder_decoder = self.checkpoint.is_encoder_decoder
+        inputs = collate(pages, pad_id=loaded.pad_id, pad_left=not is_encoder_decoder)
+        return Staged.copy(batch, len(pages), inputs, loaded)
+
+    def _tensors(self, page: Prepared) -> Tensors:
+        if page.tensors is not None:
+            return page.tensors
+        if page.image is None:
+            raise EngineError(f"page {page.request.page_number} has neither tensors nor an image")
+        return self._tensors(self.prepare(page.image, page.request))
+
+    def _run(self, loaded: LoadedModel, staged: Staged, control: Control) -> Rows:
+        requests = [page.request for page in staged.batch]
+        spare = staged.num_rows - len(requests)
+        limits = [min(request.max_new_tokens, self._room(loaded, staged)) for request in requests]
+        rows = Rows([*limits, *[0] * spare], loaded.eos_ids, control, self._decode)
+        temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
+        loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
+        arguments = loaded.generation_arguments(staged.prompt_tokens, max(limits))
+        loaded.model.generate(**staged.ready_inputs(), custom_generate=loop, **arguments)
+        return rows
+
+    def _room(self, loaded: LoadedModel, staged: Staged) -> int:
+        """Tokens an answer can have before the model's positions end."""
+        if loaded.context_tokens is None:
+            return 1 << 30
+        room = loaded.context_tokens - staged.prompt_tokens
+        if room < 1:
+            raise EngineError(
+                f"a page's prompt has {staged.prompt_tokens} tokens, {self.checkpoint.name} takes "
+                f"{loaded.context_tokens}; lower VLM_MAX_DIMENSION"
+            )
+        return room
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        processor = self.processor
+        text = processor.tokenizer.decode(
+            list(ids), skip_special_tokens=not processor.writes_tags, clean_up_tokenization_spaces=False
+        )
+        return str(text)
+
+    def _result(self, row: Row) -> Generation:
+        return Generation(text=self._decode(row.ids).strip(), stop_reason=row.stop or "error", tokens=len(row.ids))

@@ -1,0 +1,163 @@
+"""The weights of a `vlm` checkpoint on their device, and how they are told to generate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from traceback import clear_frames
+from typing import Any
+
+import torch
+from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
+
+from workers.engines import EngineBroken, EngineError, EngineOptions, OutOfMemory
+from workers.engines.vlm_checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+FLOAT32_ONLY = {"pix2struct"}  # row and column numbers of patches travel among its pixels
+END_TOKENS = {"got_ocr2": ("<|im_end|>",)}  # a stop string in the model card, one token in the vocabulary
+CACHE_STEP = 1024  # lengths of static caches are multiples of this, so that few of them are compiled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to generate. `context_tokens` is the longest prompt and answer together; None knows no end."""
+
+    model: Any
+    device: torch.device
+    dtype: torch.dtype
+    eos_ids: frozenset[int]
+    pad_id: int
+    warpers: LogitsProcessorList
+    context_tokens: int | None
+    has_static_cache: bool
+    copy_stream: Any  # the CUDA stream batches are copied on; None on a CPU
+
+    def generation_arguments(self, prompt_tokens: int, new_tokens: int) -> dict[str, Any]:
+        """What `generate` is told of lengths and caches for one batch."""
+        arguments: dict[str, Any] = {"max_new_tokens": new_tokens}
+        if self.has_static_cache:
+            steps = -(-(prompt_tokens + new_tokens) // CACHE_STEP)
+            arguments |= {"cache_implementation": "static", "max_cache_len": steps * CACHE_STEP}
+        return arguments
+
+
+def pixel_dtype(checkpoint: Checkpoint, dtype: str) -> torch.dtype:
+    """The number type pixels travel in: that of the weights, where it is known to be narrow on every device.
+
+    Raises EngineError for an unknown `dtype`.
+    """
+    if dtype not in ("auto", *DTYPES):
+        raise EngineError(f"DTYPE={dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    if checkpoint.model_type in FLOAT32_ONLY:
+        return torch.float32
+    return DTYPES[dtype] if dtype != "auto" else _stored_dtype(checkpoint)
+
+
+def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
+    stored = getattr(checkpoint.config, "dtype", None)
+    return stored if isinstance(stored, torch.dtype) else torch.float32
+
+
+def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -> LoadedModel:
+    """Load the weights as `options` say; raises EngineError where they cannot be loaded.
+
+    `auto` is CUDA where there is one, the number type of the weights there and float32 on a CPU, and the attention
+    that transformers prefers.
+    """
+    device = _choose_device(options.device)
+    dtype = (
+        torch.float32 if options.dtype == "auto" and device.type == "cpu" else pixel_dtype(checkpoint, options.dtype)
+    )
+    attention = {} if options.attention == "auto" else {"attn_implementation": options.attention}
+    with device_errors(checkpoint.name):
+        try:
+            model = checkpoint.model_class.from_pretrained(**checkpoint.pretrained, dtype=dtype, **attention)
+        except (ImportError, OSError, ValueError) as exc:
+            raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
+        model = model.to(device).eval()
+    logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
+    return describe(model, checkpoint, tokenizer, has_static_cache=_can_compile(model, options))
+
+
+def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_cache: bool) -> LoadedModel:
+    """What generating needs to know of `model`, which is told to take the likeliest token from now on."""
+    config = model.generation_config
+    warpers = LogitsProcessorList()
+    if config.top_k:
+        warpers.append(TopKLogitsWarper(config.top_k))
+    if config.top_p is not None and config.top_p < 1.0:
+        warpers.append(TopPLogitsWarper(config.top_p))
+    eos_ids = _eos_ids(config, checkpoint, tokenizer)
+    pad_id = next((i for i in (config.pad_token_id, tokenizer.pad_token_id, *sorted(eos_ids)) if i is not None), 0)
+    config.update(
+        do_sample=False, num_beams=1, num_return_sequences=1, use_cache=True, return_dict_in_generate=False,
+        max_length=None, max_new_tokens=None, temperature=None, top_k=None, top_p=None, min_p=None, typical_p=None,
+        early_stopping=None, length_penalty=None, num_beam_groups=None,
+        forced_eos_token_id=None,  # it would make an answer that was cut off look whole
+        eos_token_id=sorted(eos_ids) or None, pad_token_id=pad_id,
+    )  # fmt: skip
+    text = model.config.get_text_config(decoder=True)
+    return LoadedModel(
+        model=model,
+        device=model.device,
+        dtype=model.dtype,
+        eos_ids=eos_ids,
+        pad_id=pad_id,
+        warpers=warpers,
+        context_tokens=getattr(text, "max_position_embeddings", None),
+        has_static_cache=has_static_cache,
+        copy_stream=torch.cuda.Stream(model.device) if model.device.type == "cuda" else None,
+    )
+
+
+def _eos_ids(config: Any, checkpoint: Checkpoint, tokenizer: Any) -> frozenset[int]:
+    ids = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
+    ids = [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+    extra = END_TOKENS.get(checkpoint.model_type, ())
+    return frozenset([*ids, *(i for i in tokenizer.convert_tokens_to_ids(list(extra)) if i != tokenizer.unk_token_id)])
+
+
+def _choose_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as exc:
+        raise EngineError(f"DEVICE={device!r} is not one of auto, cpu, cuda, cuda:1") from exc
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError(f"DEVICE={device!r}: this process sees no CUDA device")
+    return chosen
+
+
+def _can_compile(model: Any, options: EngineOptions) -> bool:
+    """A cache of fixed size lets a decode step be captured as a CUDA graph; on a CPU it only costs."""
+    is_able = bool(getattr(model, "_can_compile_fullgraph", False)) and not model.config.is_encoder_decoder
+    return options.cuda_graphs and is_able and model.device.type == "cuda"
+
+
+@contextmanager
+def device_errors(name: str) -> Iterator[None]:
+    """Turn what the device may raise into the engine's errors; memory held by the failed call is given back."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except torch.OutOfMemoryError as exc:
+        clear_frames(exc.__traceback__)
+        torch.cuda.empty_cache()
+        raise OutOfMemory(f"{name} ran out of device memory: {exc}") from exc
+    except RuntimeError as exc:
+        message = str(exc)
+        if isinstance(exc, torch.AcceleratorError) or any(word in message for word in ("CUDA", "cuBLAS", "cuDNN")):
+            raise EngineBroken(f"{name} broke its device: {message}") from exc
+        if "can't allocate memory" in message:
+            clear_frames(exc.__traceback__)
+            raise OutOfMemory(f"{name} ran out of memory: {message}") from exc
+        raise EngineError(f"{name} cannot generate from these pages: {message}") from exc
+    except (IndexError, TypeError, ValueError) as exc:
+        raise EngineError(f"{name} cannot generate from these pages: {exc}") from exc

@@ -1,0 +1,188 @@
+"""The CPU side of the `vlm` engine: one page image and its prompt become the tensors the model takes.
+
+Everything is done by the checkpoint's own processor, built on Pillow whether or not torchvision is there, so that
+every machine computes the same pixels. Three prompt styles, found out by themselves unless told:
+
+chat  the checkpoint has a chat template; the page and the prompt are one message of the user
+raw   no template; the prompt is the model's input as it stands (Florence-2's `<OCR>`, Donut's task token)
+none  the model takes an image and nothing else (TrOCR, Nougat, GOT-OCR2); a prompt is not used
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal, cast
+
+import torch
+from PIL import Image
+from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer, ProcessorMixin
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+from workers.engines import EngineError
+from workers.engines.vlm_checkpoint import OWN_PROMPTS, Checkpoint
+from workers.prompts import TRANSCRIBE
+
+PromptStyle = Literal["chat", "raw", "none"]
+Tensors = dict[str, torch.Tensor]
+
+IMAGE_ONLY = {"got_ocr2", "pix2struct", "pp_chart2table", "vision-encoder-decoder"}
+PLACES_IMAGE_ITSELF = {"florence2", "kosmos-2.5", "paligemma"}  # their processors put the image before any text
+NOT_FOR_GENERATE = {"labels", "width", "height"}  # a processor gives them, `forward` takes them, generating does not
+
+# Model types whose processor class is registered under another name.
+PROCESSOR_CLASSES = {
+    "cosmos3_edge": "Cosmos3EdgeProcessor",
+    "glm_ocr": "Glm46VProcessor",
+    "glmga": "Glm46VProcessor",
+    "kosmos-2.5": "Kosmos2_5Processor",
+}
+
+
+class PageProcessor:
+    """Makes a page's tensors; needs no weights. Raises EngineError where the checkpoint's processor cannot be built."""
+
+    def __init__(self, checkpoint: Checkpoint, style: str = "auto") -> None:
+        self.checkpoint = checkpoint
+        self.processor = load_processor(checkpoint)
+        self.tokenizer = getattr(self.processor, "tokenizer", None) or _load_tokenizer(checkpoint)
+        self.tokenizer.padding_side = "right" if checkpoint.is_encoder_decoder else "left"
+        self.chat_template = self._find_chat_template()
+        self.style = self._choose_style(style)
+        self.writes_tags = "<doctag>" in self.tokenizer.get_vocab()  # DocTags: the special tokens are the answer
+        self._taken = set(inspect.signature(checkpoint.model_class.forward).parameters) - NOT_FOR_GENERATE
+
+    def __call__(self, image: Image.Image, prompt: str) -> Tensors:
+        """The tensors of one page, batch dimension 1, as the processor gives them."""
+        encoded = self._encode(image.convert("RGB"), self.resolve_prompt(prompt))
+        return {k: v for k, v in encoded.items() if isinstance(v, torch.Tensor) and k in self._taken}
+
+    def resolve_prompt(self, prompt: str) -> str:
+        """The prompt the model is asked: a checkpoint made for one prompt gets its own for a plain transcription."""
+        if prompt and prompt != TRANSCRIBE:
+            return prompt
+        model_type = "granite_docling" if self.writes_tags else self.checkpoint.model_type
+        return OWN_PROMPTS.get(model_type, TRANSCRIBE)
+
+    def render_chat(self, prompt: str) -> str:
+        """The text of a conversation with one image and one prompt, ready for the model's answer."""
+        content = [{"type": "image"}, *([{"type": "text", "text": prompt}] if prompt else [])]
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=self.chat_template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return cast(str, text)
+
+    def _encode(self, image: Image.Image, prompt: str) -> dict[str, Any]:
+        if self.style == "none":
+            return dict(self.processor(images=[image], return_tensors="pt"))
+        if self.style == "raw":
+            return self._encode_raw(image, prompt)
+        text = self.render_chat(prompt)
+        bos = self.tokenizer.bos_token
+        plain = {"add_special_tokens": False} if bos and text.startswith(bos) else {}  # as apply_chat_template does
+        return dict(self.processor(images=[[image]], text=[text], return_tensors="pt", **plain))
+
+    def _encode_raw(self, image: Image.Image, prompt: str) -> dict[str, Any]:
+        if self.checkpoint.model_type == "vision-encoder-decoder":
+            ids = self.tokenizer(prompt, add_special_tokens=False, return_tensors="pt").input_ids
+            return {**self.processor(images=[image], return_tensors="pt"), "decoder_input_ids": ids}
+        token = getattr(self.processor, "image_token", None)
+        if token and token not in prompt and self.checkpoint.model_type not in PLACES_IMAGE_ITSELF:
+            prompt = f"{token}\n{prompt}"
+        return dict(self.processor(images=[image], text=[prompt], return_tensors="pt"))
+
+    def _find_chat_template(self) -> str | None:
+        template = getattr(self.processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
+        return template.get("default") if isinstance(template, dict) else template
+
+    def _choose_style(self, style: str) -> PromptStyle:
+        if style == "auto":
+            if self.chat_template:
+                return "chat"
+            return "none" if self.checkpoint.model_type in IMAGE_ONLY else "raw"
+        if style not in ("chat", "raw", "none"):
+            raise EngineError(f"PROMPT_STYLE={style!r} is not one of auto, chat, raw, none")
+        if style == "chat" and not self.chat_template:
+            raise EngineError(f"PROMPT_STYLE=chat: {self.checkpoint.name} has no chat template; use raw or none")
+        return cast(PromptStyle, style)
+
+
+class ImagesOnly:
+    """A checkpoint that comes with an image processor and a tokenizer and no processor class to join them."""
+
+    def __init__(self, image_processor: Any, tokenizer: Any) -> None:
+        self.image_processor = image_processor
+        self.tokenizer = tokenizer
+
+    def __call__(self, images: list[Image.Image], return_tensors: str) -> Any:
+        return self.image_processor(images, return_tensors=return_tensors)
+
+
+def load_processor(checkpoint: Checkpoint) -> Any:
+    """The checkpoint's processor on Pillow, without its video part, which would need torchvision."""
+    processor_class = _processor_class(checkpoint)
+    try:
+        if processor_class is None:
+            return ImagesOnly(_load_image_processor(checkpoint), _load_tokenizer(checkpoint))
+        return _build(processor_class, checkpoint)
+    except (AttributeError, ImportError, OSError, TypeError, ValueError) as exc:
+        raise EngineError(f"the processor of {checkpoint.name} cannot be built: {exc}") from exc
+
+
+def _build(processor_class: type[ProcessorMixin], checkpoint: Checkpoint) -> Any:
+    loaders = {
+        "image_processor": _load_image_processor,
+        "tokenizer": _load_tokenizer,
+        "feature_extractor": lambda checkpoint: AutoFeatureExtractor.from_pretrained(**checkpoint.pretrained),
+    }
+    parts = processor_class.get_attributes()
+    if unknown := set(parts) - {*loaders, "video_processor"}:
+        raise ValueError(f"{processor_class.__name__} also takes {', '.join(sorted(unknown))}")
+    settings, _ = processor_class.get_processor_dict(**checkpoint.pretrained)
+    accepted = set(inspect.signature(processor_class.__init__).parameters) | {"chat_template"}
+    values = {k: v for k, v in settings.items() if k in accepted and k not in parts}
+    values |= {part: loaders[part](checkpoint) if part in loaders else None for part in parts}
+    return cast(Any, without_video(processor_class))(**values)
+
+
+def without_video(processor_class: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """`processor_class`, content without the video processor that it would otherwise insist on.
+
+    A page needs none, and without torchvision none can be made.
+    """
+
+    def check(self: Any, name: str, part: Any) -> Any:
+        return None if name == "video_processor" else processor_class.check_argument_for_proper_class(self, name, part)
+
+    return type(processor_class.__name__, (processor_class,), {"check_argument_for_proper_class": check})
+
+
+def _processor_class(checkpoint: Checkpoint) -> type[ProcessorMixin] | None:
+    """The class the checkpoint's files name, else the one transformers lists for its model type."""
+    name = ProcessorMixin.get_processor_dict(**checkpoint.pretrained)[0].get("processor_class")
+    name = name or _image_settings(checkpoint).get("processor_class")
+    name = name or get_tokenizer_config(**checkpoint.pretrained).get("processor_class")
+    name = name or PROCESSOR_CLASSES.get(checkpoint.model_type) or PROCESSOR_MAPPING_NAMES.get(checkpoint.model_type)
+    return cast("type[ProcessorMixin] | None", processor_class_from_name(name)) if name else None
+
+
+def _image_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    try:
+        return dict(ImageProcessingMixin.get_image_processor_dict(**checkpoint.pretrained)[0])
+    except OSError:
+        return {}  # newer checkpoints keep them inside processor_config.json
+
+
+def _load_image_processor(checkpoint: Checkpoint) -> Any:
+    processor = AutoImageProcessor.from_pretrained(**checkpoint.pretrained, backend="pil")
+    if getattr(processor, "backend", "pil") != "pil":
+        raise ValueError(f"{type(processor).__name__} exists for torchvision only")
+    return processor
+
+
+def _load_tokenizer(checkpoint: Checkpoint) -> Any:
+    return AutoTokenizer.from_pretrained(**checkpoint.pretrained)

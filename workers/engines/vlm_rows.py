@@ -1,0 +1,110 @@
+"""What the host knows of a batch while it runs: each page's tokens and text so far, and why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+
+from workers.engines import Control, StopReason
+from workers.repetition import is_looping
+
+Decode = Callable[[Sequence[int]], str]
+
+
+class Row:
+    """One page of a batch. `ids` are its tokens without the end token; `stop` is why it ended, None while it runs."""
+
+    def __init__(self, limit: int, decode: Decode) -> None:
+        self.ids: list[int] = []
+        self.limit = limit
+        self.stop: StopReason | None = None if limit else "length"
+        self.text = TextStream(decode)
+
+    def add(self, tokens: Sequence[int], eos_ids: Set[int]) -> None:
+        """Take over newly generated `tokens`, up to the first end token or the limit."""
+        for token in tokens:
+            if self.stop:
+                return
+            if token in eos_ids:
+                self.stop = "stop"
+                return
+            self.ids.append(token)
+            if len(self.ids) == self.limit:
+                self.stop = "length"
+
+
+class TextStream:
+    """Text that grows with its tokens, without decoding them all each time.
+
+    Only the tokens since the last two pieces are decoded. A piece that ends inside a character (U+FFFD) or that does
+    not begin like the one before it waits for more tokens; the method is that of text-generation-inference.
+    """
+
+    def __init__(self, decode: Decode) -> None:
+        self.text = ""
+        self._decode = decode
+        self._start = 0  # first token that is decoded again
+        self._done = 0  # tokens whose text is in `text`
+
+    def extend(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, all tokens so far."""
+        before = self._decode(ids[self._start : self._done])
+        after = self._decode(ids[self._start :])
+        if len(after) > len(before) and after.startswith(before) and not after.endswith("\ufffd"):
+            self.text += after[len(before) :]
+            self._start, self._done = self._done, len(ids)
+        return self.text
+
+
+class Rows:
+    """The pages of one batch and the checks that run on them every few tokens."""
+
+    def __init__(self, limits: Sequence[int], eos_ids: Set[int], control: Control, decode: Decode) -> None:
+        self.rows = [Row(limit, decode) for limit in limits]
+        self.eos_ids = eos_ids
+        self.control = control
+        self.is_filler = FillerTokens(decode)
+
+    @property
+    def running(self) -> list[int]:
+        return [index for index, row in enumerate(self.rows) if row.stop is None]
+
+    def add(self, indexes: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[int]:
+        """Take over the new tokens of the rows `indexes` and run the checks.
+
+        Returns the rows that were stopped from outside: the model does not know yet that they are over.
+        """
+        stopped = []
+        for index, new in zip(indexes, tokens, strict=True):
+            row = self.rows[index]
+            if row.stop:
+                continue
+            row.add(new, self.eos_ids)
+            if row.stop is None and (reason := self._interrupt(index)):
+                row.stop = reason
+                stopped.append(index)
+            self._publish(index, row)
+        return stopped
+
+    def _publish(self, index: int, row: Row) -> None:
+        if self.control.on_text:
+            before = row.text.text
+            if (text := row.text.extend(row.ids)) != before:
+                self.control.on_text(index, text)
+
+    def _interrupt(self, index: int) -> StopReason | None:
+        if reason := self.control.should_stop(index):
+            return reason
+        return "repetition" if is_looping(self.rows[index].ids, is_filler=self.is_filler) else None
+
+
+class FillerTokens:
+    """Tells whether a token has no letter and no digit, as rules of tables and leaders have none."""
+
+    def __init__(self, decode: Decode) -> None:
+        self._decode = decode
+        self._known: dict[int, bool] = {}
+
+    def __call__(self, token: int) -> bool:
+        if token not in self._known:
+            self._known[token] = not any(char.isalnum() for char in self._decode([token]))
+        return self._known[token]
