@@ -27,7 +27,6 @@ from io import BytesIO
 import redis
 from PIL import Image
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from workers.repetition import cut_loop
 
 from tasks.blobs import BlobMissing, Blobs, page_key
 from tasks.context import load_run
@@ -46,6 +45,7 @@ from workers.engines import (
     Prepared,
     TransientEngineError,
 )
+from workers.repetition import cut_loop
 
 logger = logging.getLogger(__name__)
 
@@ -342,7 +342,12 @@ class Batcher:
 
     def stop_rows(self, pages: set[PageTask]) -> None:
         rows, control = self.running or ((), Control())
-        control.cancelled.update(row for row, page in enumerate(rows) if page in pages)
+        for row, page in enumerate(rows):
+            if page in pages and row not in control.cancelled:
+                control.cancelled.add(row)
+                if self.ledger.look(page) is not None:
+                    logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
+                    count(self.ledger, "claims_lost")
 
     def watch(self) -> None:
         rows, control = self.running or ((), Control())

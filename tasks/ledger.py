@@ -131,8 +131,10 @@ class Claimed:
 
 def connect(url: str, *, retries: int = 8) -> redis.Redis:
     """A client that outlives short absences of Redis: 8 retries are about ten seconds before it raises."""
-    return redis.Redis.from_url(
+    pool = redis.BlockingConnectionPool.from_url(  # a burst of web requests waits its turn for a connection
         url,
+        max_connections=64,
+        timeout=10,
         decode_responses=True,
         health_check_interval=15,
         socket_connect_timeout=3,
@@ -140,6 +142,7 @@ def connect(url: str, *, retries: int = 8) -> redis.Redis:
         retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), retries=retries),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
     )
+    return redis.Redis.from_pool(pool)
 
 
 class Ledger:

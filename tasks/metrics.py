@@ -29,6 +29,7 @@ HISTOGRAMS = {
 COUNTERS = {
     "pages": "Pages by the state they ended in.",
     "tokens": "Tokens generated.",
+    "claims_lost": "Pages that another process took while this one still worked on them.",
     "retries": "Pages and batches tried again, by reason.",
 }
 

@@ -72,8 +72,8 @@ def on_stop_asked(how: str, **_: Any) -> None:
 
 def stop_at_once(*_: Any) -> None:
     """A cold shutdown requeues the running tasks; should it hang, the lease of what is left lapses soon."""
-    os.kill(os.getpid(), signal.SIGQUIT)
     start_timer(COLD_STOP_S, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    os.kill(os.getpid(), signal.SIGQUIT)  # last: its handler runs before this returns
 
 
 def start_timer(seconds: float, action: Callable[[], None]) -> None:

@@ -92,17 +92,17 @@ def test_attention_can_be_chosen(name: str) -> None:
     assert plain.generate(pages, Control()) == loaded(name).generate(pages, Control())
 
 
-def test_staged_batch_is_the_one_generated() -> None:
+def test_staged_batches_are_those_generated() -> None:
     engine = loaded(QUICKEST)
-    pages = prepare_pages(engine)
+    pages, others = prepare_pages(engine), prepare_pages(engine)[:2]
     expected = engine.generate(pages, Control())
     engine.stage(pages)
-    staged = engine._staged
-    assert staged is not None
-    assert staged.is_for(pages)
-    assert not staged.is_for(pages[:2])
+    engine.stage(others)
+    assert [staged.is_for(others) for staged in engine._staged] == [False, True]
+    assert engine.generate(others, Control()) == expected[:2]
+    assert [staged.is_for(pages) for staged in engine._staged] == [True]
     assert engine.generate(pages, Control()) == expected
-    assert engine._staged is None
+    assert not engine._staged
 
 
 def test_answer_ends_where_the_positions_of_the_model_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The main job end to end, over HTTP, on real Redis and real workers: every page once, in page order, whatever happens."""
+"""The main job end to end, over HTTP, on real Redis and real workers: every page once, in page order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pymupdf
 import pytest
-
 from services import Service, make_pdf
+
 from web.stack import Stack
 
 pytestmark = pytest.mark.e2e

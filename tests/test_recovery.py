@@ -1,4 +1,4 @@
-"""Never lose a page: real processes, real Redis, kill -9. Every wait has a deadline, and the deadline is the promise."""
+"""Never lose a page: real processes, real Redis, kill -9. Every wait has a deadline: it is the promise."""
 
 from __future__ import annotations
 

@@ -259,5 +259,5 @@ def test_forgotten_job_leaves_no_keys(ledger: Ledger) -> None:
     ledger.move(page(0), "ok")
     ledger.cancel("j1")
     ledger.forget("j1")
-    assert [key for key in ledger.redis.scan_iter("*j1*")] == []
+    assert list(ledger.redis.scan_iter("*j1*")) == []
     assert ledger.jobs() == []

@@ -207,8 +207,8 @@ def test_pdf_without_pages_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count 0/Kids[]>>endobj\n"
-        b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000053 00000 n \n"
-        b"trailer<</Size 3/Root 1 0 R>>\nstartxref\n98\n%%EOF\n"
+        b"xref\n0 3\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \n"
+        b"trailer<</Size 3/Root 1 0 R>>\nstartxref\n96\n%%EOF\n"
     )
     assert reason_of(inspect, path) == "no_pages"
 

@@ -130,6 +130,14 @@ def test_engine_is_made_once_in_a_process(document: Path, monkeypatch: pytest.Mo
     assert made == [EngineOptions(model="m")]
 
 
+def test_warm_up_makes_the_engine_and_has_it_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(PackingEngine, "prepare", lambda _self, image, _request: seen.append(image.size))
+    warm_up("packing", EngineOptions(model="m"))
+    assert seen == [(256, 256)]
+    assert get_engine.cache_info().currsize == 1
+
+
 def test_errors_of_engine_and_document_pass_through(document: Path) -> None:
     with pytest.raises(EngineError, match="refused"):
         prepare(document, 0, prompt="refuse")

@@ -98,8 +98,7 @@ def test_block_that_is_cut_off_at_the_end_counts() -> None:
 
 def test_stripped_end_does_not_hide_the_loop() -> None:
     block = "an answer of twenty\n"
-    assert cut_loop((block * 6).strip()) == cut_loop(block * 6).strip()
-    assert len(cut_loop((block * 6).strip())) <= len(block)
+    assert cut_loop((block * 6).strip()).strip() == block.strip()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tasks.settings import get_settings
 from web import create_app
 from web.changes import get_changes
 from web.health import impatient_ledger
+from web.problems import KINDS
 from workers.engines import Line
 
 CACHED = (get_settings, get_ledger, get_blobs, get_changes, impatient_ledger)
@@ -86,6 +87,17 @@ def page(job_id: str, number: int, run: int = 1) -> PageTask:
     return PageTask(job_id=job_id, run=run, position=number - 1, index=number - 1)
 
 
+def check_problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
+    """The answer is this problem, in the form that all have; returns its body."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = answer.json
+    assert body["type"] == f"urn:pagefan:problem:{kind}"
+    assert body["status"] == status
+    assert body["advice"] == KINDS[kind].advice
+    return body
+
+
 @contextlib.contextmanager
 def web_service(
     redis_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: object
@@ -100,6 +112,7 @@ def web_service(
     try:
         yield service
     finally:
+        get_changes().close()
         forget_cached()
 
 

@@ -11,7 +11,7 @@ _UNUSUAL = ("Black", "Cond", "ExtraLight", "Hairline", "Heavy", "Light", "Math",
 
 
 def find_faces(folder: Path, families: tuple[str, ...]) -> list[Path]:
-    """Return the font files below `folder` of the given families, sorted by name; hairline and condensed cuts are left out.
+    """Return the font files below `folder` of the given families, sorted by name, without hairline and condensed cuts.
 
     Raises `FileNotFoundError` when a family is not installed, since other faces would give another model.
     """

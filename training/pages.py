@@ -129,7 +129,9 @@ def _draw_line(
 ) -> list[Word]:
     """Draw words from the left margin until the line is full or ends early; return at least one word."""
     left = style.left + (rng.uniform(10, 40) if rng.random() < 0.12 else 0.0)
-    right = style.right if style.is_dense or rng.random() < 0.75 else left + (style.right - left) * rng.uniform(0.2, 0.95)
+    right = (
+        style.right if style.is_dense or rng.random() < 0.75 else left + (style.right - left) * rng.uniform(0.2, 0.95)
+    )
     space = face.getlength(" ") / style.scale * style.space
     prose = style.prose
     middle = top + (face.getmetrics()[0] - 0.26 * face.size) / style.scale
@@ -147,9 +149,7 @@ def _draw_line(
         x = float(edges[-1]) + space * (rng.uniform(2, 6) if rng.random() < 0.03 else 1.0)
 
 
-def _age(
-    rng: random.Random, image: Image.Image, style: Style, size: tuple[int, int], paper: int
-) -> NDArray[np.uint8]:
+def _age(rng: random.Random, image: Image.Image, style: Style, size: tuple[int, int], paper: int) -> NDArray[np.uint8]:
     """Shear, shrink, blur and add noise, each to a share of the pages."""
     if style.slope:
         shear = (1, 0, 0, -style.slope, 1, 0)

@@ -61,9 +61,7 @@ PRESETS = {
 
 def toy(preset: Preset) -> Preset:
     """Return the same run with few steps, small batches and a tiny model, to see that it works."""
-    config = dataclasses.replace(
-        preset.config, width=32, heads=(1, 2, 2), encoder_layers=(1, 1), decoder_layers=2
-    )
+    config = dataclasses.replace(preset.config, width=32, heads=(1, 2, 2), encoder_layers=(1, 1), decoder_layers=2)
     stages = tuple(dataclasses.replace(stage, steps=2, pages=1) for stage in preset.stages)
     return Preset(config=config, stages=stages, decay=2, warmup=2)
 

@@ -1,4 +1,4 @@
-"""Write the pages the tests and the demo read: `python -m training.samples tests/data`. All are in held-out typefaces."""
+"""Write the pages the tests and the demo read, in held-out typefaces: `python -m training.samples tests/data`."""
 
 import argparse
 import logging

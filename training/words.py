@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CHARACTERS = "".join(map(chr, range(33, 127))) + "£€"
-FREQUENT = (
+_FREQUENT = (
     "the of and to a in is that it was for on are as with his they at be this from have or by one had not but what "
     "all were when we there can an your which their said if do will each about how up out them then she many some so "
     "these would other into has more her two like him see time could no make than first been its who now people my "
     "made over did down only way find use may water long little very after words called just where most know"
-).split()
+)
+FREQUENT = tuple(_FREQUENT.split())
 _SYMBOLS = "".join(char for char in CHARACTERS if not char.isalnum())
 _CODE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 

@@ -12,6 +12,7 @@ from web import docs, events, health, jobs, login, pages, results
 from web.auth import is_signed_in, register_auth
 from web.csrf import register_csrf
 from web.errors import register_errors
+from web.render import render_markdown
 from web.uploads import REQUEST_FACTOR, UploadRequest
 from web.wording import pace, with_code
 
@@ -43,7 +44,7 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["pace"] = pace
-    app.jinja_env.filters["with_code"] = with_code
+    app.jinja_env.filters |= {"with_code": with_code, "markdown": render_markdown}
     register_errors(app)
     register_auth(app)
     register_csrf(app)

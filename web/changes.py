@@ -86,6 +86,7 @@ class Changes:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._subscribed = threading.Event()
+        self._closed = threading.Event()
 
     @contextlib.contextmanager
     def listen(self, job_id: str) -> Iterator[Topic | None]:
@@ -116,21 +117,25 @@ class Changes:
             if not topic.listeners:
                 del self._topics[job_id]
 
+    def close(self) -> None:
+        """End the subscriber, soon."""
+        self._closed.set()
+
     def _run(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 self._subscribe()
             except RedisError as exc:
                 self._subscribed.clear()
                 logger.warning("the subscription to changes is down: %s", exc)
-                time.sleep(1)
+                self._closed.wait(1)
 
     def _subscribe(self) -> None:
         client = redis.Redis.from_url(self.redis_url, decode_responses=True, socket_connect_timeout=3)
         with client, client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
             subscription.psubscribe(f"{PREFIX}*")
             self._subscribed.set()
-            while True:
+            while not self._closed.is_set():
                 message = subscription.get_message(timeout=POLL_S)
                 if message:
                     self._announce(message["channel"].removeprefix(PREFIX), int(message["data"]))

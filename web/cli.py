@@ -55,7 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     convert = commands.add_parser("convert", help="convert files, folders of files, or URLs")
     convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL")
     convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
-    convert.add_argument("--format", choices=("md", "json", "txt"), default="md")
+    convert.add_argument("--format", choices=("md", "json", "txt", "html"), default="md")
     convert.add_argument("--pages", default="", metavar="1-3,7", help="pages to read, -1 is the last [all]")
     convert.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
     convert.add_argument("--prompt", default="", metavar="TEXT", help="instructions to the model")

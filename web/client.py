@@ -14,7 +14,7 @@ import httpx
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 LONG_POLL_S = 20.0
 
-Format = Literal["md", "json", "txt"]
+Format = Literal["md", "json", "txt", "html"]
 Json = dict[str, Any]
 
 
@@ -80,14 +80,21 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def submit(self, path: str | Path, **options: Any) -> Json:
+    def submit(self, path: str | Path, *, idempotency_key: str = "", **options: Any) -> Json:
         """Upload a file and return its job. `options` are those of POST /jobs, such as `pages="1-3"`.
 
-        Raises OSError for a file that cannot be read, Refused for one the server does not take, ServerAway.
+        With a key, sending the same file again within a day gives the same job. Raises OSError for a file that cannot
+        be read, Refused for one the server does not take, ServerAway.
         """
         path = Path(path)
         with path.open("rb") as file:
-            answer = self._call("POST", "/jobs", files={"file": (path.name, file)}, data=options)
+            answer = self._call(
+                "POST",
+                "/jobs",
+                files={"file": (path.name, file)},
+                data=options,
+                headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
+            )
         return dict(answer.json()["jobs"][0])
 
     def status(self, job_id: str, *, wait_s: float = 0.0) -> Json:

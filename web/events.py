@@ -26,13 +26,21 @@ from web.inputs import EventsQuery
 from web.jobs import find_job
 from web.problems import Problem
 from web.records import job_out, page_out, page_text_out
+from web.schemas import Answers
 from workers.selection import Selection
 
 HEARTBEAT_S = 15.0
-PAUSE_S = 0.1  # changes that come closer together go out together
+PAUSE_S = 0.1  # changes that come closer together go out together; longer where many listen
 MOST_CHANGES, MOST_TEXTS = 500, 32  # in one piece; it is in memory as a whole
 
 Batch = tuple[str, "Cursor", bool]  # events, where they lead, whether the job has no more at present
+
+ANSWERS: Answers = {
+    200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    204: {"description": "The job has ended and the listener has seen everything"},
+    404: {"description": "Unknown job"},
+    503: {"description": "Job store away, or too many listeners"},
+}
 
 bp = APIBlueprint("events", __name__, url_prefix="/api/v1", tag="Jobs")
 
@@ -55,14 +63,7 @@ class Cursor:
 
 @bp.get("/jobs/<job_id>/events")
 @bp.input(EventsQuery, location="query")
-@bp.doc(
-    responses={
-        200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        204: {"description": "The job has ended and the listener has seen everything"},
-        404: {"description": "Unknown job"},
-        503: {"description": "Job store away, or too many listeners"},
-    }
-)
+@bp.doc(responses=ANSWERS)
 def listen(job_id: str, query_data: EventsQuery) -> Response:
     """Listen to a job
 
@@ -108,7 +109,7 @@ def stream(job: Job, topic: Topic, cursor: Cursor, *, with_text: bool) -> Iterat
             spoke_at = time.monotonic()
             yield ": still here\n\n"
         topic.wait(cursor.seq, HEARTBEAT_S)
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S * (1 + topic.listeners / 100))
         try:
             job = topic.latest(partial(find_job, job.id)) or job
         except Problem:

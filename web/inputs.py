@@ -11,7 +11,7 @@ from tasks.messages import JobOptions
 from workers.selection import MAX_LENGTH, parse_parts
 
 PRIORITIES = {"low": 1, "normal": 2, "high": 4}
-ResultFormat = Literal["md", "json", "txt"]
+ResultFormat = Literal["md", "json", "txt", "html"]
 
 
 def check_pages(value: str) -> str:
@@ -80,6 +80,10 @@ class JobForm(JobFields):
         if not files:
             raise ValueError("send at least one file in the field `file`")
         return files
+
+
+class KeyHeader(BaseModel):
+    idempotency_key: str = Field("", max_length=255, description="Any text that no other request of yours has.")
 
 
 class RetryFields(Input):

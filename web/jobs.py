@@ -15,7 +15,8 @@ from tasks.pipeline import cancel_job, retry_job
 from tasks.results import load_job
 from tasks.services import get_ledger
 from web.changes import get_changes
-from web.inputs import CancelQuery, JobForm, ListQuery, RetryFields, WaitQuery
+from web.idempotency import fingerprint_of, submit_once
+from web.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, WaitQuery
 from web.problems import Problem
 from web.records import job_out, job_summary
 from web.schemas import JobListOut, JobOut, JobsOut
@@ -51,20 +52,27 @@ def with_room(view: Any) -> Any:
 @bp.post("/jobs")
 @with_room
 @bp.input(JobForm, location="form_and_files")
+@bp.input(KeyHeader, location="headers")
 @bp.output(JobsOut, status_code=202)
-@bp.doc(responses=[413, 415, 429, 503], operation_id="createJobs")
-def create_jobs(form_and_files_data: JobForm) -> BaseResponse:
+@bp.doc(responses=[409, 413, 415, 503], operation_id="createJobs")
+def create_jobs(form_and_files_data: JobForm, headers_data: KeyHeader) -> BaseResponse:
     """Upload documents
 
     Send one file or more as multipart/form-data in the field `file`; each becomes a job, and the jobs of one
     request share a `batch_id`. The answer comes as soon as the files are stored. `Location` is the address of the
-    first job.
+    first job. A request that may be sent twice carries an `Idempotency-Key` of its own.
     """
-    batch_id, job_ids = submit_files(form_and_files_data.file, form_and_files_data)
+    form, key = form_and_files_data, headers_data.idempotency_key
+    submit = partial(submit_files, form.file, form)
+    if key:
+        (batch_id, job_ids), is_replay = submit_once(key, fingerprint_of(form.file, form), submit)
+    else:
+        (batch_id, job_ids), is_replay = submit(), False
     jobs = [job_out(find_job(job_id)) for job_id in job_ids]
-    response = jsonify(JobsOut(batch_id=batch_id, jobs=jobs).model_dump(mode="json"))
-    response.status_code = 202
+    response = make_response(jsonify(JobsOut(batch_id=batch_id, jobs=jobs).model_dump(mode="json")), 202)
     response.headers["Location"] = jobs[0].links.self
+    if is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
     return response
 
 

@@ -85,10 +85,15 @@ KINDS: dict[str, Kind] = {
         title="There is nothing to repair",
         advice="Name pages that have ended, or `failed` when there are failed ones.",
     ),
-    "key-reused": Kind(
+    "key-in-use": Kind(
         status=409,
-        title="This Idempotency-Key is in use",
-        advice="Wait for the first request with this key, or use a new key for a different request.",
+        title="The first request with this Idempotency-Key is under way",
+        advice="Wait as long as Retry-After says and send the same request again to get its answer.",
+    ),
+    "key-mismatch": Kind(
+        status=422,
+        title="This Idempotency-Key belongs to another request",
+        advice="Use a new key for a request with other files or options.",
     ),
     "too-large": Kind(
         status=413,

@@ -17,7 +17,7 @@ from web.reasons import explain
 from web.schemas import Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
 from workers.selection import Selection
 
-FORMATS = {"md": "text/markdown", "json": "application/json", "txt": "text/plain"}
+FORMATS = {"md": "text/markdown", "json": "application/json", "txt": "text/plain", "html": "text/html"}
 WITHOUT_TEXT = ("failed", "cancelled")
 
 
@@ -125,6 +125,7 @@ def links_of(job: Job) -> Links:
     return Links(
         self=url_for("jobs.get_job", job_id=job.id),
         pages=url_for("results.list_pages", job_id=job.id),
+        events=url_for("events.listen", job_id=job.id),
         html=url_for("pages.show_job", job_id=job.id),
         results=results,
     )

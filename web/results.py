@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import make_response, request, send_file
+from flask import request, send_file
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,11 +21,12 @@ from web.inputs import PagesQuery, ResultQuery
 from web.jobs import find_job
 from web.problems import Problem
 from web.records import FORMATS, find_page, page_out, page_text_out, pages_since
-from web.schemas import PageListOut, PageTextOut
+from web.render import policy, write_html
+from web.schemas import Answers, PageListOut, PageTextOut
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
-Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
+CHUNK_BYTES = 256 * 1024
 
 IMAGE_ANSWERS: Answers = {
     200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
@@ -90,19 +93,20 @@ def get_image(job_id: str, number: int) -> BaseResponse:
 def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
-    `format`, or else `Accept`, chooses between Markdown, JSON and plain text. Pages that failed are marked in
-    their place. While the job runs this is 409, unless `partial=1` asks for the pages read so far.
+    `format`, or else `Accept`, chooses between Markdown, JSON, plain text and HTML. Pages that failed are marked
+    in their place. While the job runs this is 409, unless `partial=1` asks for the pages read so far.
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
-    response = make_response(read_result(job, format, partial=query_data.partial))
+    response = BaseResponse(open_result(job, format, partial=query_data.partial))
     response.headers["Content-Type"] = FORMATS[format] + ("" if format == "json" else "; charset=utf-8")
     response.headers["Cache-Control"] = "private, no-cache"
+    if format == "html":
+        response.headers["Content-Security-Policy"] = policy()
     response.vary.add("Accept")
     if query_data.download:
-        name = download_name(job, format)
-        response.headers.set("Content-Disposition", "attachment", filename=name)
-    response.add_etag(weak=False)
+        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
+    response.set_etag(f"{job.seq}-{format}")
     return response.make_conditional(request)
 
 
@@ -115,21 +119,31 @@ def accepted_format() -> str:
     return next(name for name, mimetype in FORMATS.items() if mimetype == best)
 
 
-def read_result(job: Job, format: str, *, partial: bool) -> bytes:
-    """The result file or, if `partial`, what it would be now. Raises Problem when there is none."""
+def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
+    """The result, piece by piece; if `partial`, as it would be now. Raises Problem when there is none."""
+    has_files = job.has_ended and get_blobs().exists(job_key(job.id, "result.md"))
     if not partial and not job.has_ended:
         raise Problem("not-finished", f"The job is {job.state}.", {"Retry-After": "1"}, {"state": job.state})
-    try:
-        if job.has_ended:
-            return get_blobs().read(job_key(job.id, f"result.{format}"))
-    except BlobMissing as exc:
-        if not partial:
-            words = f"The job is {job.state}; `partial=1` gives what was read."
-            detail = job.error["detail"] if job.error else words
-            raise Problem("no-result", detail, extra={"state": job.state}) from exc
-    out = io.StringIO()
-    write_format(job, format, out)
-    return out.getvalue().encode()
+    if not partial and not has_files:
+        words = f"The job is {job.state}; `partial=1` gives what was read."
+        raise Problem("no-result", job.error["detail"] if job.error else words, extra={"state": job.state})
+    if format == "html":
+        return (piece.encode() for piece in write_html(job))
+    return read_file(job_key(job.id, f"result.{format}")) if has_files else assemble_now(job, format)
+
+
+def read_file(key: str) -> Iterator[bytes]:
+    with get_blobs().reader(key) as source:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
+
+
+def assemble_now(job: Job, format: str) -> Iterator[bytes]:
+    with tempfile.SpooledTemporaryFile(CHUNK_BYTES, "w+", encoding="utf-8", newline="") as out:
+        write_format(job, format, out)
+        out.seek(0)
+        while chunk := out.read(CHUNK_BYTES):
+            yield chunk.encode()
 
 
 def download_name(job: Job, format: str) -> str:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field
 
 from tasks.messages import JobState, PageState
 
+Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]  # what `@bp.doc` takes: status -> answer
+
 
 class PageCounts(BaseModel):
     total: int = Field(description="Pages of the job; 0 until the document has been opened.")
@@ -42,6 +44,7 @@ class Links(BaseModel):
 
     self: str
     pages: str
+    events: str
     html: str
     results: dict[str, str]
 

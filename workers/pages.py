@@ -11,9 +11,10 @@ from PIL import Image
 
 from workers.documents import READERS, DocumentLimits, load_reader, render_page
 from workers.engines import Engine, EngineOptions, PageRequest, load_engine
-from workers.images import is_grey
+from workers.images import fit, is_grey
 
 PNG_LEVEL = 1  # zlib's fastest
+WARM_UP_SIZE = (256, 256)  # px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +74,15 @@ def get_engine(name: str, options: EngineOptions) -> Engine:
 
 
 def warm_up(engine: str, options: EngineOptions) -> None:
-    """Import what `prepare_page` needs, so that the first page does not wait for it."""
+    """Import and make all that `prepare_page` needs, so that the first page does not wait for it.
+
+    The sandbox calls it before it limits memory, for libraries may take gigabytes of address space.
+    """
     for reader in READERS:
         load_reader(reader)
-    get_engine(engine, options)
+    preparer = get_engine(engine, options)
+    spec = preparer.image_spec
+    preparer.prepare(fit(Image.new(spec.mode, WARM_UP_SIZE), spec), PageRequest(page_number=1))
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 TRANSCRIBE = (
-    "Transcribe this page to Markdown in natural reading order. Keep headings, lists and tables; write formulas as LaTeX. "
-    "Write only what stands on the page."
+    "Transcribe this page to Markdown in natural reading order. Keep headings, lists and tables; "
+    "write formulas as LaTeX. Write only what stands on the page."
 )
 DESCRIBE = "Describe this image in detail: what it shows, how it is laid out, and any text that can be read."
 

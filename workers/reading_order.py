@@ -107,6 +107,7 @@ class _Page:
         overlap = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
         low, high = np.minimum.outer(height, height), np.maximum.outer(height, height)
         self.is_level: NDArray[np.bool_] = (overlap > 0.5 * low) & (low > 0.4 * high)  # [boxes, boxes]
+        np.fill_diagonal(self.is_level, True)
 
     def order(self, region: list[int], depth: int) -> list[Row]:
         if len(region) == 1 or depth == MAX_DEPTH:

@@ -2,29 +2,52 @@
 import { ENDED, PAGE_WORDS, Refused, STATE_WORDS, element, getJson, localTimes, pace, pause } from "./common.js";
 
 const root = document.getElementById("job");
-const { self, pages, html } = root.dataset;
+const { self, pages, events, html } = root.dataset;
 const texts = document.getElementById("texts");
 const more = document.getElementById("more");
 const POLL_MS = 1000;
 const STEP = 20; // pages of text shown at first, and for each press of "more"
 const FAULTY = new Set(["failed", "fallback"]);
+const READABLE = new Set(["ok", "blank", "fallback", "failed"]);
 let seq = Number(root.dataset.seq);
-let state = root.dataset.state;
+const hasEnded = ENDED.has(root.dataset.state);
 let shown = STEP;
 let spoken = 0;
+let refreshing = false;
 
 localTimes();
 refreshTexts();
-if (!ENDED.has(state)) follow();
+if (!hasEnded) follow();
 more?.addEventListener("click", () => { shown += STEP; refreshTexts(); });
 
-async function follow() {
+/** Listen to the server's events; poll where that cannot be had. */
+function follow() {
+  const source = new EventSource(`${events}?text=0&since=${seq}:0`);
+  const changed = [];
+  source.addEventListener("page", (event) => changed.push(JSON.parse(event.data)));
+  source.addEventListener("job", (event) => {
+    if (show(JSON.parse(event.data), changed.splice(0))) renew(source);
+  });
+  source.addEventListener("end", () => renew(source));
+  source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) poll(); });
+}
+
+function renew(source) {
+  source?.close();
+  location.reload();
+}
+
+async function poll() {
   for (;;) {
     let wait = POLL_MS;
     try {
-      if (!document.hidden && (await step())) return location.reload();
+      if (!document.hidden) {
+        const [job, changes] = await Promise.all([getJson(self), getJson(`${pages}?since=${seq}`)]);
+        seq = changes.seq;
+        if (show(job, changes.pages)) return renew();
+      }
     } catch (error) {
-      if (error instanceof Refused && error.status === 404) return location.reload();
+      if (error instanceof Refused && error.status === 404) return renew();
       say(`${error.message} Trying again.`);
       wait = error instanceof Refused ? error.retryAfterS * 1000 : 3000;
     }
@@ -32,20 +55,17 @@ async function follow() {
   }
 }
 
-/** Bring the page up to date; true when the page's outline has changed, so that it must be loaded anew. */
-async function step() {
-  const [job, changes] = await Promise.all([getJson(self), getJson(`${pages}?since=${seq}`)]);
+/** Bring the page up to date; true when its outline has changed, so that it must be loaded anew. */
+function show(job, changed) {
   if (ENDED.has(job.state) || (job.pages.total && !document.getElementById("cells"))) return true;
-  state = job.state;
-  seq = changes.seq;
-  for (const page of changes.pages) updateCell(page);
+  for (const page of changed) updateCell(page);
   const badge = root.querySelector("#badge .badge");
-  badge.dataset.state = state;
-  badge.textContent = STATE_WORDS[state];
+  badge.dataset.state = job.state;
+  badge.textContent = STATE_WORDS[job.state];
   document.getElementById("progress").value = job.progress;
   document.getElementById("pace").textContent = pace(job);
   speak(job);
-  if (changes.pages.length) { countCells(); await refreshTexts(); }
+  if (changed.length) { countCells(); refreshTexts(); }
   return false;
 }
 
@@ -81,14 +101,18 @@ function countCells() {
 
 /** Show the text of the first pages that have ended, in page order; what is there already stays. */
 async function refreshTexts() {
-  if (!texts) return;
-  const ended = [...document.querySelectorAll(".cell")].filter((cell) => ["ok", "blank", "fallback", "failed"].includes(cell.dataset.state));
+  if (!texts || refreshing) return;
+  refreshing = true;
+  const ended = [...document.querySelectorAll(".cell")].filter((cell) => READABLE.has(cell.dataset.state));
   for (const cell of ended.slice(0, shown)) {
     const number = Number(cell.textContent);
-    if (!document.getElementById(`page-${number}`)) insert(await getJson(`${pages}/${number}`));
+    if (document.getElementById(`page-${number}`)) continue;
+    const page = await getJson(`${pages}/${number}`).catch(() => null);
+    if (page) insert(page);
   }
-  document.getElementById("waiting-text").hidden = texts.childElementCount > 0 || ENDED.has(state);
+  document.getElementById("waiting-text").hidden = texts.childElementCount > 0 || hasEnded;
   more.hidden = ended.length <= shown;
+  refreshing = false;
 }
 
 function insert(page) {

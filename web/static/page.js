@@ -41,7 +41,8 @@ const copy = document.getElementById("copy");
 if (text && navigator.clipboard) {
   copy.hidden = false;
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(lines.length ? lines.map((line) => line.textContent).join("\n") : text.textContent);
+    const source = document.getElementById("source") || text;
+    await navigator.clipboard.writeText(lines.length ? lines.map((line) => line.textContent).join("\n") : source.textContent);
     copy.textContent = "Copied";
   });
 }

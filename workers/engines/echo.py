@@ -43,6 +43,7 @@ from workers.engines import (
     Prepared,
     TransientEngineError,
 )
+from workers.prompts import TRANSCRIBE
 
 STEP_S = 0.02  # longest time between two looks at the control
 TEXT_INTERVAL_S = 0.25
@@ -115,7 +116,8 @@ def page_text(prepared: Prepared) -> str:
     width, height = prepared.image.size
     digest = hashlib.sha256(prepared.image.convert("RGB").tobytes()).hexdigest()[:8]
     text = f"page {prepared.request.page_number} of {width}x{height}, pixels {digest}"
-    return f"{text}\n\n{prepared.request.prompt}" if prepared.request.prompt else text
+    prompt = prepared.request.prompt
+    return f"{text}\n\n{prompt}" if prompt and prompt != TRANSCRIBE else text
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ class VlmEngine:
     """Drives one checkpoint. Raises EngineError when made, naming why, where the checkpoint cannot be driven."""
 
     name = "vlm"
+    stops_loops = True  # random weights may say the same for ever; benchmarks let them
 
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
@@ -38,7 +40,7 @@ class VlmEngine:
         self._lock = threading.Lock()
         self._processor: PageProcessor | None = None
         self._loaded: LoadedModel | None = None
-        self._staged: Staged | None = None
+        self._staged: deque[Staged] = deque(maxlen=2)
 
     @property
     def processor(self) -> PageProcessor:
@@ -69,17 +71,18 @@ class VlmEngine:
         self._loaded = load_model(self.checkpoint, self.options, self.processor.tokenizer)
 
     def close(self) -> None:
-        self._loaded = self._staged = None
+        self._loaded = None
+        self._staged.clear()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
     def stage(self, batch: Sequence[Prepared]) -> None:
         """Collate `batch` and copy it to the device, from another thread, while `generate` runs on the one before.
 
-        The next `generate` of the same Prepared objects finds it there. One batch is staged at a time.
+        The `generate` of the same Prepared objects finds it there. At most two batches wait; older ones are dropped.
         """
         with device_errors(self.checkpoint.name):
-            self._staged = self._upload(batch)
+            self._staged.append(self._upload(batch))
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         """One Generation a page, in the order of `batch`; pages whose prompts cannot share a batch run in turn."""
@@ -94,9 +97,7 @@ class VlmEngine:
     def _generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         with device_errors(self.checkpoint.name):
             loaded = self._require_model()
-            staged, self._staged = self._staged, None
-            if staged is None or not staged.is_for(batch):
-                staged = self._upload(batch)
+            staged = self._take_staged(batch) or self._upload(batch)
             try:
                 rows = self._run(loaded, staged, control)
             except RuntimeError as exc:
@@ -106,6 +107,12 @@ class VlmEngine:
                 self._loaded = loaded = replace(loaded, has_static_cache=False)
                 rows = self._run(loaded, staged, control)
         return [self._result(row) for row in rows.rows[: len(batch)]]
+
+    def _take_staged(self, batch: Sequence[Prepared]) -> Staged | None:
+        found = next((staged for staged in list(self._staged) if staged.is_for(batch)), None)
+        if found is not None:
+            self._staged.remove(found)
+        return found
 
     def _require_model(self) -> LoadedModel:
         if self._loaded is None:
@@ -132,7 +139,7 @@ class VlmEngine:
         requests = [page.request for page in staged.batch]
         spare = staged.num_rows - len(requests)
         limits = [min(request.max_new_tokens, self._room(loaded, staged)) for request in requests]
-        rows = Rows([*limits, *[0] * spare], loaded.eos_ids, control, self._decode)
+        rows = Rows([*limits, *[0] * spare], loaded.eos_ids, control, self._decode, stops_loops=self.stops_loops)
         temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
         loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
         arguments = loaded.generation_arguments(staged.prompt_tokens, max(limits))

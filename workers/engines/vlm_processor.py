@@ -11,6 +11,7 @@ none  the model takes an image and nothing else (TrOCR, Nougat, GOT-OCR2); a pro
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import torch
@@ -32,12 +33,7 @@ PLACES_IMAGE_ITSELF = {"florence2", "kosmos-2.5", "paligemma"}  # their processo
 NOT_FOR_GENERATE = {"labels", "width", "height"}  # a processor gives them, `forward` takes them, generating does not
 
 # Model types whose processor class is registered under another name.
-PROCESSOR_CLASSES = {
-    "cosmos3_edge": "Cosmos3EdgeProcessor",
-    "glm_ocr": "Glm46VProcessor",
-    "glmga": "Glm46VProcessor",
-    "kosmos-2.5": "Kosmos2_5Processor",
-}
+PROCESSOR_CLASSES = {"glm_ocr": "Glm46VProcessor", "kosmos-2.5": "Kosmos2_5Processor"}
 
 
 class PageProcessor:
@@ -124,8 +120,8 @@ class ImagesOnly:
 
 def load_processor(checkpoint: Checkpoint) -> Any:
     """The checkpoint's processor on Pillow, without its video part, which would need torchvision."""
-    processor_class = _processor_class(checkpoint)
     try:
+        processor_class = _processor_class(checkpoint)
         if processor_class is None:
             return ImagesOnly(_load_image_processor(checkpoint), _load_tokenizer(checkpoint))
         return _build(processor_class, checkpoint)
@@ -134,10 +130,10 @@ def load_processor(checkpoint: Checkpoint) -> Any:
 
 
 def _build(processor_class: type[ProcessorMixin], checkpoint: Checkpoint) -> Any:
-    loaders = {
+    loaders: dict[str, Callable[[Checkpoint], Any]] = {
         "image_processor": _load_image_processor,
         "tokenizer": _load_tokenizer,
-        "feature_extractor": lambda checkpoint: AutoFeatureExtractor.from_pretrained(**checkpoint.pretrained),
+        "feature_extractor": _load_feature_extractor,
     }
     parts = processor_class.get_attributes()
     if unknown := set(parts) - {*loaders, "video_processor"}:
@@ -186,3 +182,8 @@ def _load_image_processor(checkpoint: Checkpoint) -> Any:
 
 def _load_tokenizer(checkpoint: Checkpoint) -> Any:
     return AutoTokenizer.from_pretrained(**checkpoint.pretrained)
+
+
+def _load_feature_extractor(checkpoint: Checkpoint) -> Any:
+    """The part that reads sound; a page has none, but some processors insist on it."""
+    return AutoFeatureExtractor.from_pretrained(**checkpoint.pretrained)

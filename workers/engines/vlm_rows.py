@@ -58,11 +58,20 @@ class TextStream:
 class Rows:
     """The pages of one batch and the checks that run on them every few tokens."""
 
-    def __init__(self, limits: Sequence[int], eos_ids: Set[int], control: Control, decode: Decode) -> None:
+    def __init__(
+        self,
+        limits: Sequence[int],
+        eos_ids: Set[int],
+        control: Control,
+        decode: Decode,
+        *,
+        stops_loops: bool = True,
+    ) -> None:
         self.rows = [Row(limit, decode) for limit in limits]
         self.eos_ids = eos_ids
         self.control = control
         self.is_filler = FillerTokens(decode)
+        self.stops_loops = stops_loops
 
     @property
     def running(self) -> list[int]:
@@ -94,7 +103,9 @@ class Rows:
     def _interrupt(self, index: int) -> StopReason | None:
         if reason := self.control.should_stop(index):
             return reason
-        return "repetition" if is_looping(self.rows[index].ids, is_filler=self.is_filler) else None
+        if self.stops_loops and is_looping(self.rows[index].ids, is_filler=self.is_filler):
+            return "repetition"
+        return None
 
 
 class FillerTokens:

@@ -13,7 +13,7 @@ from workers.engines.vlm_collate import EXACT, Tensors
 from workers.engines.vlm_model import LoadedModel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Staged:
     """A collated batch on the device. `event` is recorded when its copy is done; None on a CPU."""
 

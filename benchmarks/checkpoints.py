@@ -1,0 +1,124 @@
+"""Prints which model types of the hub the `vlm` engine drives and which it refuses, as Markdown.
+
+    python -m benchmarks.checkpoints > docs/checkpoints.md
+
+The list is made from the registries of the installed transformers and the rules of workers/engines/vlm_checkpoint.py.
+A checkpoint's own files have the last word: they may name another processor than the registry does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import transformers
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+
+from workers.engines.vlm_checkpoint import OWN_PROMPTS, refusal
+from workers.engines.vlm_processor import IMAGE_ONLY, PROCESSOR_CLASSES
+
+# Model types of the tiny checkpoints in tests/; a test compares this with them.
+TESTED = {
+    "florence2", "gemma3", "glm_ocr", "got_ocr2", "granite_docling", "idefics2", "idefics3", "internvl", "lighton_ocr",
+    "llava", "llava_next", "llava_onevision", "paddleocr_vl", "pix2struct", "qwen2_5_vl", "qwen2_vl", "qwen3_vl",
+    "smolvlm", "vision-encoder-decoder",
+}  # fmt: skip
+
+# Checkpoints people ask for, by the model type in their config.json, as their model cards tell.
+KNOWN_AS = {
+    "florence2": "Florence-2",
+    "gemma3": "Gemma 3",
+    "glm_ocr": "GLM-OCR",
+    "got_ocr2": "GOT-OCR2",
+    "granite_docling": "newer Granite-Docling",
+    "idefics2": "Idefics2",
+    "idefics3": "Idefics3, SmolVLM 1, granite-docling-258M, SmolDocling",
+    "internvl": "InternVL 3 in its -hf form",
+    "lighton_ocr": "LightOnOCR",
+    "llava": "LLaVA 1.5",
+    "llava_next": "LLaVA-NeXT (1.6)",
+    "llava_onevision": "LLaVA-OneVision",
+    "paddleocr_vl": "PaddleOCR-VL",
+    "pix2struct": "Pix2Struct, DePlot",
+    "qwen2_5_vl": "Qwen2.5-VL, olmOCR, Nanonets-OCR",
+    "qwen2_vl": "Qwen2-VL, MinerU 2.5",
+    "qwen3_vl": "Qwen3-VL, Chandra",
+    "smolvlm": "SmolVLM 2",
+    "vision-encoder-decoder": "Nougat, TrOCR, the reader of training/; Donut with PROMPT_STYLE=raw",
+}
+
+HEAD = """# Checkpoints the `vlm` engine drives
+
+Written by `python -m benchmarks.checkpoints > docs/checkpoints.md` for transformers {version}. What counts is
+`model_type` in a checkpoint's `config.json`. *Tested* means that tests/ runs a tiny checkpoint of the type: its batch
+equals its single pages, and this engine's loop equals `generate()`. *Same path* means that nothing is known to stand
+in the way, and that nobody has looked. Code that comes with a checkpoint is never run (`trust_remote_code=False`), so
+types that exist only as such code (dots.ocr, DeepSeek-OCR 1) are refused, as is every type that is not listed here.
+torchvision is neither needed nor used: images are prepared by Pillow, videos not at all.
+
+Prompt styles (`PROMPT_STYLE=auto` finds out): *chat* has a chat template, *raw* takes the prompt as it stands,
+*none* takes the image alone. A prompt in the table is what a plain transcription asks of that type.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the table says of one model type; `reason` is empty where it is driven."""
+
+    model_type: str
+    reason: str
+
+    @property
+    def is_tested(self) -> bool:
+        return self.model_type in TESTED and not self.reason
+
+
+def judge(model_type: str) -> Verdict:
+    """The engine's rules first, then what the registries say of the processor."""
+    return Verdict(model_type=model_type, reason=refusal(model_type) or _processor_refusal(model_type))
+
+
+def _processor_refusal(model_type: str) -> str:
+    backends = IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type)
+    if backends and "pil" not in backends:
+        return "its image processor exists for torchvision only"
+    name = PROCESSOR_CLASSES.get(model_type) or PROCESSOR_MAPPING_NAMES.get(model_type)
+    try:
+        parts = set(processor_class_from_name(name).get_attributes()) if name else set()
+    except ImportError:
+        return f"{name} exists for torchvision only"
+    unknown = sorted(parts - {"image_processor", "tokenizer", "video_processor", "feature_extractor"})
+    return f"its processor also takes {', '.join(unknown)}" if unknown else ""
+
+
+def write_table() -> Iterator[str]:
+    """The page, line by line."""
+    verdicts = [judge(model_type) for model_type in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)]
+    yield HEAD.format(version=transformers.__version__)
+    yield "## Tested\n"
+    yield "| model type | checkpoints | style | prompt |"
+    yield "|---|---|---|---|"
+    for verdict in filter(lambda v: v.is_tested, verdicts):
+        name = verdict.model_type
+        style = "raw" if name == "florence2" else "none" if name in IMAGE_ONLY else "chat"
+        prompt = f"`{OWN_PROMPTS[name]}`" if OWN_PROMPTS.get(name) else ""
+        yield f"| `{name}` | {KNOWN_AS.get(name, '')} | {style} | {prompt} |"
+    yield "\n## Same path\n"
+    yield ", ".join(f"`{v.model_type}`" for v in verdicts if not v.reason and not v.is_tested) + "."
+    yield "\n## Refused\n"
+    yield "| model type | why |"
+    yield "|---|---|"
+    for verdict in filter(lambda v: v.reason, verdicts):
+        yield f"| `{verdict.model_type}` | {verdict.reason} |"
+
+
+def main() -> None:
+    for line in write_table():
+        sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

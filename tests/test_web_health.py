@@ -1,0 +1,93 @@
+"""The service itself: health, absence of Redis, keys, other sites, its own description."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from web_service import PDF, WebService, check_problem, web_service
+
+from tasks.settings import get_settings
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path, monkeypatch, max_upload_mb=1, max_jobs_queued=50) as service:
+        yield service
+
+
+AWAY = [
+    ("GET", "/api/v1/jobs"),
+    ("GET", "/api/v1/jobs/a"),
+    ("GET", "/api/v1/jobs/a/pages"),
+    ("GET", "/api/v1/jobs/a/pages/1"),
+    ("GET", "/api/v1/jobs/a/pages/1/image"),
+    ("GET", "/api/v1/jobs/a/result"),
+    ("POST", "/api/v1/jobs"),
+    ("POST", "/api/v1/jobs/a/retry"),
+    ("DELETE", "/api/v1/jobs/a"),
+    ("GET", "/"),
+    ("GET", "/jobs/a"),
+]
+
+
+def test_redis_away_is_503_everywhere_and_never_a_traceback(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+    monkeypatch.setattr(web.ledger, "redis", refused)
+    monkeypatch.setattr(web.ledger, "_script", refused.register_script(""))
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    get_settings.cache_clear()
+    for method, path in AWAY:
+        body = {"json": {}} if path.endswith("retry") else {}
+        answer = web.client.open(path, method=method, headers={"Accept": "application/json"}, **body)
+        check_problem(answer, 503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+    assert web.client.get("/healthz").status_code == 200
+    ready = web.client.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json["checks"]["redis"].startswith("away")
+
+
+def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
+    assert web.client.get("/readyz").json["checks"]["gpu_worker"] == "none is running"
+    for queue in ("cpu", "gpu"):
+        web.ledger.redis.set(f"pf:worker:{queue}:test", "1", ex=15)
+    answer = web.client.get("/readyz")
+    assert answer.status_code == 200, answer.text
+
+
+def test_openapi_describes_every_call_and_its_problems(web: WebService) -> None:
+    spec = web.client.get("/openapi.json").json
+    assert spec["openapi"].startswith("3.1")
+    assert set(spec["paths"]) >= {
+        "/api/v1/jobs", "/api/v1/jobs/{job_id}", "/api/v1/jobs/{job_id}/retry", "/api/v1/jobs/{job_id}/pages",
+        "/api/v1/jobs/{job_id}/pages/{number}", "/api/v1/jobs/{job_id}/pages/{number}/image",
+        "/api/v1/jobs/{job_id}/result", "/healthz", "/readyz",
+    }  # fmt: skip
+    upload = spec["paths"]["/api/v1/jobs"]["post"]
+    assert "multipart/form-data" in upload["requestBody"]["content"]
+    assert list(upload["responses"]["415"]["content"]) == ["application/problem+json"]
+
+
+def test_keys_are_asked_for_once_they_are_set(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha, beta") as web:
+        answer = web.get("/jobs")
+        check_problem(answer, 401, "unauthorized")
+        assert "Bearer" in answer.headers["WWW-Authenticate"]
+        assert web.get("/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        alpha, beta = {"Authorization": "Bearer alpha"}, {"X-API-Key": "beta"}
+        data = {"file": (io.BytesIO(PDF), "a.pdf")}
+        job_id = web.client.post("/api/v1/jobs", data=data, headers=alpha).json["jobs"][0]["id"]
+        assert web.get(f"/jobs/{job_id}", headers=alpha).status_code == 200
+        assert web.get(f"/jobs/{job_id}", headers=beta).status_code == 404
+        assert web.get("/jobs", headers=beta).json["jobs"] == []
+        assert web.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_other_sites_cannot_act_through_a_browser(web: WebService, headers: dict[str, str]) -> None:
+    data = {"file": (io.BytesIO(PDF), "a.pdf")}
+    check_problem(web.client.post("/api/v1/jobs", data=data, headers=headers), 403, "forbidden")

@@ -1,0 +1,113 @@
+"""Recognised text as HTML: what people wrote shows, what would act does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from web_service import WebService, page, web_service
+
+from tasks.outcomes import save_text
+from web.render import render_markdown, render_text
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)><script>alert(1)</script></svg>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt&#58;alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox)",
+    "![x](https://tracker.example/pixel.png)",
+    "<iframe src=https://evil.example></iframe>",
+    "<form action=https://evil.example><input name=key></form>",
+    "<style>body { display: none }</style>",
+    "<div style='position:fixed'>x</div>",
+    "<meta http-equiv=refresh content=0;url=https://evil.example>",
+    "<base href=https://evil.example>",
+    "<object data=x></object><embed src=x>",
+    "<table background=javascript:alert(1)><tr><td onclick=alert(1)>x",
+    "</section></body><script>alert(1)</script>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "```\n<script>alert(1)</script>\n```",
+    "<!--<script>-->alert(1)<!--</script>-->",
+]
+ACTIVE = re.compile(
+    r"<(script|img|svg|iframe|form|input|style|meta|base|object|embed|noscript|math)|\son\w+=|\sstyle=|"
+    r"(href|src|background)=.?\s*(javascript|data|vbscript)",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path, monkeypatch) as service:
+        yield service
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_hostile_survives(text: str) -> None:
+    assert not ACTIVE.search(re.sub(r"<[^>]*&lt;|&lt;[^<]*", "", render_markdown(text)))
+    assert "<script" not in render_text(text, is_plain=True)
+
+
+def test_markdown_and_its_html_tables_show() -> None:
+    shown = render_markdown(
+        "# Title\n\n**bold** H<sub>2</sub>O\n\n<table><tr><td colspan=2>x</td></tr></table>\n\n|a|\n|-|\n|b|"
+    )
+    for expected in ("<h1>Title</h1>", "<strong>bold</strong>", "<sub>2</sub>", 'colspan="2"', "<td>b</td>"):
+        assert expected in shown
+
+
+def test_links_lead_away_without_a_trace() -> None:
+    assert 'rel="noopener noreferrer nofollow"' in render_markdown("[x](https://example.org/)")
+
+
+def test_plain_text_keeps_its_signs_and_lines() -> None:
+    shown = render_text("2 * 3 * 4\n# 12 <b>", is_plain=True)
+    assert shown == '<div class="plain">2 * 3 * 4\n# 12 &lt;b&gt;</div>'
+
+
+def test_html_result_has_every_page_in_order_and_an_anchor(web: WebService) -> None:
+    job_id = web.open(4, name="a <b> report.pdf")
+    web.read(job_id, 2, "from ocr")
+    save_text(page(job_id, 1), "# Heading <script>alert(1)</script>", engine="vlm", seconds=1.0)
+    web.fail(job_id, 3)
+    web.read(job_id, 4, "cut", state="fallback", reason="repetition")
+    web.finish(job_id)
+    answer = web.get(f"/jobs/{job_id}/result?format=html")
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert re.findall(r'<section id="page-(\d+)"', answer.text) == ["1", "2", "3", "4"]
+    assert "<title>a &lt;b&gt; report.pdf</title>" in answer.text
+    assert "<h1>Heading" in answer.text
+    assert "<script" not in answer.text
+    assert "[VLM_ERROR page 3]" in answer.text
+    assert "Second best" in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+
+
+def test_html_result_outlives_the_ledger_and_can_be_partial(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 1, "early")
+    partial = web.get(f"/jobs/{job_id}/result?format=html&partial=1").text
+    assert "early" in partial
+    assert 'id="page-2"' in partial
+    web.read(job_id, 2)
+    web.finish(job_id)
+    web.ledger.redis.flushdb()
+    assert "early" in web.get(f"/jobs/{job_id}/result?format=html").text
+
+
+def test_page_view_renders_markdown_and_keeps_the_source(web: WebService) -> None:
+    job_id = web.open(1)
+    save_text(page(job_id, 1), "# Heading\n\n<img src=x onerror=alert(1)>", engine="vlm", seconds=1.0)
+    shown = web.client.get(f"/jobs/{job_id}/pages/1").text
+    assert "<h1>Heading</h1>" in shown
+    assert "<img src=x" not in shown
+    assert "&lt;img src=x" in shown

@@ -1,0 +1,128 @@
+"""Pages and results over REST."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from web_service import WebService, check_problem, web_service
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path, monkeypatch, max_upload_mb=1, max_jobs_queued=50) as service:
+        yield service
+
+
+def test_pages_since_gives_only_what_changed(web: WebService) -> None:
+    job_id = web.open(3)
+    everything = web.get(f"/jobs/{job_id}/pages").json
+    assert [p["page_number"] for p in everything["pages"]] == [1, 2, 3]
+    web.read(job_id, 3)
+    changed = web.get(f"/jobs/{job_id}/pages?since={everything['seq']}").json
+    assert [(p["page_number"], p["state"]) for p in changed["pages"]] == [(3, "ok")]
+    assert web.get(f"/jobs/{job_id}/pages?since={changed['seq']}").json["pages"] == []
+
+
+def test_page_shows_its_text_lines_and_number_from_one(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 2)
+    shown = web.get(f"/jobs/{job_id}/pages/2").json
+    assert shown["page_number"] == 2
+    assert shown["text"] == "page 2"
+    assert shown["lines"] == [{"text": "page 2", "box": [10.0, 20.0, 110.0, 40.0], "confidence": 0.97}]
+    assert web.get(f"/jobs/{job_id}/pages/1").json["text"] == ""
+    for number in (0, 3):
+        check_problem(web.get(f"/jobs/{job_id}/pages/{number}"), 404, "unknown-page")
+
+
+def test_page_outside_the_selection_is_404(web: WebService) -> None:
+    job_id = web.open(9, selection="2,5")
+    assert web.get(f"/jobs/{job_id}/pages/5").status_code == 200
+    check_problem(web.get(f"/jobs/{job_id}/pages/3"), 404, "unknown-page")
+
+
+def test_failed_page_says_why_and_what_to_do(web: WebService) -> None:
+    job_id = web.open(1)
+    web.fail(job_id, 1, "repetition")
+    fault = web.get(f"/jobs/{job_id}/pages/1").json["fault"]
+    assert fault["reason"] == "repetition"
+    assert "retry" in fault["detail"].lower()
+
+
+def test_missing_image_is_404(web: WebService) -> None:
+    job_id = web.open(1)
+    check_problem(web.get(f"/jobs/{job_id}/pages/1/image"), 404, "no-image")
+
+
+@pytest.mark.parametrize(
+    ("format", "accept", "content_type"),
+    [
+        ("md", "text/markdown", "text/markdown; charset=utf-8"),
+        ("txt", "text/plain", "text/plain; charset=utf-8"),
+        ("json", "application/json", "application/json"),
+    ],
+)
+def test_result_by_format_and_by_accept_are_the_same(
+    web: WebService, format: str, accept: str, content_type: str
+) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 2, "second")
+    web.read(job_id, 1, "first")
+    web.finish(job_id)
+    by_format = web.get(f"/jobs/{job_id}/result?format={format}")
+    by_accept = web.get(f"/jobs/{job_id}/result", headers={"Accept": accept})
+    assert by_format.status_code == 200
+    assert by_format.data == by_accept.data
+    assert by_format.content_type == by_accept.content_type == content_type
+    assert 0 <= by_format.text.index("first") < by_format.text.index("second")
+
+
+def test_unwanted_format_is_406(web: WebService) -> None:
+    job_id = web.open(1)
+    check_problem(web.get(f"/jobs/{job_id}/result", headers={"Accept": "image/png"}), 406, "not-acceptable")
+
+
+def test_result_of_an_unfinished_job_is_409_unless_partial(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 1, "only this")
+    body = check_problem(web.get(f"/jobs/{job_id}/result"), 409, "not-finished")
+    assert body["state"] == "running"
+    partial = web.get(f"/jobs/{job_id}/result?partial=1&format=txt")
+    assert partial.status_code == 200
+    assert "only this" in partial.text
+
+
+def test_result_of_a_job_that_could_not_be_opened_is_409_with_the_reason(web: WebService) -> None:
+    job_id = web.submit()
+    web.ledger.begin_split(job_id)
+    web.ledger.end_job(job_id, "failed", error={"reason": "corrupt", "detail": "The file is damaged."})
+    body = check_problem(web.get(f"/jobs/{job_id}/result"), 409, "no-result")
+    assert body["detail"] == "The file is damaged."
+    assert web.get(f"/jobs/{job_id}").json["error"]["reason"] == "corrupt"
+
+
+def test_download_has_a_safe_file_name(web: WebService) -> None:
+    job_id = web.open(1, name='a "quoted"\r\nname.pdf')
+    web.read(job_id, 1)
+    web.finish(job_id)
+    disposition = web.get(f"/jobs/{job_id}/result?download=1").headers["Content-Disposition"]
+    assert disposition.startswith("attachment; filename=")
+    assert "\n" not in disposition
+    assert ".md" in disposition
+
+
+def test_finished_job_outlives_the_ledger(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 1, "kept")
+    web.fail(job_id, 2)
+    web.finish(job_id)
+    before = web.get(f"/jobs/{job_id}").json
+    web.ledger.redis.flushdb()
+    after = web.get(f"/jobs/{job_id}").json
+    assert after["state"] == "partial"
+    assert after["missing_pages"] == before["missing_pages"] == [2]
+    assert "kept" in web.get(f"/jobs/{job_id}/result?format=txt").text
+    assert web.get(f"/jobs/{job_id}/pages/1").json["text"] == "kept"
+    assert [p["state"] for p in web.get(f"/jobs/{job_id}/pages").json["pages"]] == ["ok", "failed"]
