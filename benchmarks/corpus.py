@@ -60,7 +60,9 @@ def run(service: Service, folder: Path, entries: list[dict[str, Any]]) -> tuple[
         after = service.wait(service.submit(make_pdf(1)))["state"]
         good = is_as_expected(entry, found) and seconds < LIMIT_S and after == "succeeded"
         wrong += not good
-        rows.append([entry["file"][:40], entry["expected"], found, "yes" if good else "NO", f"{seconds:.1f}", note[:90]])
+        rows.append(
+            [entry["file"][:40], entry["expected"], found, "yes" if good else "NO", f"{seconds:.1f}", note[:90]]
+        )
     return rows, wrong
 
 

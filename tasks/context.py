@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 from tasks.ledger import UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 from workers.documents import DocumentLimits
-from workers.engines import Engine, PageRequest, load_engine
+from workers.engines import PageRequest
 from workers.prompts import build_prompt
 from workers.selection import Selection
 
@@ -67,22 +66,3 @@ def load_run(job_id: str, run: int) -> RunContext:
 def document_limits() -> DocumentLimits:
     settings = get_settings()
     return DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
-
-
-@lru_cache(maxsize=1)
-def engine_name() -> str:
-    """The engine of this process; `auto` is `vlm` where CUDA and a MODEL are present, else `ocr`."""
-    settings = get_settings()
-    if settings.engine != "auto":
-        return settings.engine
-    return "vlm" if settings.model and has_cuda() else "ocr"
-
-
-def has_cuda() -> bool:
-    """Whether an NVIDIA driver shows a device; asked of the driver's files, so that nothing imports torch."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def make_engine() -> Engine:
-    """An engine whose model is not loaded yet."""
-    return load_engine(engine_name(), get_settings().engine_options())

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 
 import redis
 from PIL import Image
@@ -30,7 +31,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from tasks.blobs import BlobMissing, Blobs, page_key
 from tasks.context import load_run
-from tasks.ledger import Claimed, Ledger, UnknownJob
+from tasks.ledger import Attempts, Claimed, Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
 from tasks.outcomes import IMAGE, PACKED, attempt_record, fail_page, save_generation
@@ -81,6 +82,7 @@ class Batcher:
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.ahead: dict[PageTask, Prepared] = {}
+        self.tries: dict[PageTask, list[dict[str, Any]]] = {}
         self.busy_s = 0.0
         self.reported = time.monotonic(), 0.0
         self.running: tuple[list[PageTask], Control] | None = None
@@ -171,8 +173,8 @@ class Batcher:
         """What the engine needs of a claimed page; None where it cannot run, and then its outcome is on its way."""
         page = claim.task
         if claim.starts >= self.settings.poison_limit:
-            attempt = attempt_record(self.engine.name, 0.0, f"{claim.starts} processes died")
-            self.writer.submit(self.store, page, lambda: fail_page(page, "poison", attempt=attempt))
+            attempts = [attempt_record(self.engine.name, 0.0, "process died")] * claim.starts
+            self.writer.submit(self.store, page, lambda: fail_page(page, "poison", attempts=attempts))
             return None
         try:
             prepared = self.ahead.pop(page, None) or self.read(page)
@@ -203,13 +205,14 @@ class Batcher:
         seconds = elapsed / len(batch)
         self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
         for loaded, generation in zip(batch, generations, strict=True):
-            self.writer.submit(self.store_generation, loaded.page, generation, seconds)
+            self.writer.submit(self.store_generation, loaded.page, generation, seconds, self.tries.pop(loaded.page, []))
 
     def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
         """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
         generations = self.generate_isolated(batch, deadline)
         looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
         if looping:
+            self.note_try([batch[row] for row in looping], "repetition")
             again = self.generate_isolated([hotter(batch[row]) for row in looping], deadline)
             for row, generation in zip(looping, again, strict=True):
                 if generation.stop_reason in ("stop", "repetition", "cancelled"):
@@ -224,7 +227,7 @@ class Batcher:
         except Exception as exc:
             if len(batch) > 1:
                 logger.warning("a batch of %d pages failed and is halved: %r", len(batch), exc)
-                count(self.ledger, "retries", len(batch), reason=type(exc).__name__)
+                self.note_try(batch, type(exc).__name__)
                 middle = len(batch) // 2
                 halves = batch[:middle], batch[middle:]
                 return [generation for half in halves for generation in self.generate_isolated(half, deadline)]
@@ -247,12 +250,21 @@ class Batcher:
                     if len(batch) > 1:
                         raise EngineError("the batch is too large for the engine's memory") from exc
                     raise
+                except TransientEngineError as exc:
+                    self.note_try(batch, str(exc))
+                    raise
         raise AssertionError("tenacity returns or raises")
 
     def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
         control = Control(deadline=deadline)
         self.running = [loaded.page for loaded in batch], control
         return self.engine.generate([loaded.prepared for loaded in batch], control)
+
+    def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
+        """Remember for the pages' records a try that came to nothing."""
+        count(self.ledger, "retries", len(batch), reason=reason[:40])
+        for loaded in batch:
+            self.tries.setdefault(loaded.page, []).append(attempt_record(self.engine.name, 0.0, reason))
 
     # the reader's thread
 
@@ -281,7 +293,7 @@ class Batcher:
 
     # the writer's thread
 
-    def store_generation(self, page: PageTask, generation: Generation, seconds: float) -> None:
+    def store_generation(self, page: PageTask, generation: Generation, seconds: float, tries: Attempts) -> None:
         observe(self.ledger, "page_seconds", seconds, step="generate", engine=self.engine.name)
         count(self.ledger, "tokens", generation.tokens, engine=self.engine.name)
         if generation.stop_reason == "cancelled":
@@ -290,7 +302,9 @@ class Batcher:
             return
         if generation.stop_reason == "repetition":
             generation = replace(generation, text=cut_loop(generation.text))
-        self.store(page, lambda: save_generation(page, generation, engine=self.engine.name, seconds=seconds))
+        self.store(
+            page, lambda: save_generation(page, generation, engine=self.engine.name, seconds=seconds, attempts=tries)
+        )
 
     def measure_cancel(self, page: PageTask) -> None:
         job = self.ledger.job(page.job_id)

@@ -248,9 +248,9 @@ function ops.move(a)
   if page.run ~= a.run or ENDED_PAGE[before] then return false end
   page.state = a.state
   for name, value in pairs(a.patch) do page[name] = value end
-  if a.attempt then
+  for _, attempt in ipairs(a.attempts) do
     page.attempts = page.attempts or {}
-    table.insert(page.attempts, a.attempt)
+    table.insert(page.attempts, attempt)
   end
   if ENDED_PAGE[a.state] then
     settle(page)

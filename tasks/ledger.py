@@ -23,6 +23,9 @@ PAGE_STATES: tuple[PageState, ...] = (
 )  # fmt: skip
 
 
+Attempts = Sequence[Mapping[str, Any]]  # records {engine, seconds, reason}
+
+
 class LedgerError(Exception):
     """The ledger refuses this change."""
 
@@ -297,13 +300,12 @@ class Ledger:
         answer = self._call("look", job=page.job_id, run=page.run, index=page.index)
         return read_page(page.index, json.dumps(answer)) if answer else None
 
-    def move(self, page: PageTask, state: PageState, *, attempt: dict[str, Any] | None = None, **patch: Any) -> bool:
+    def move(self, page: PageTask, state: PageState, *, attempts: Attempts = (), **patch: Any) -> bool:
         """Bring a page to `state`; False when it had ended already, belongs to a newer run or its job has ended."""
         arguments: dict[str, Any] = {
-            "job": page.job_id, "run": page.run, "index": page.index, "state": state, "patch": patch
+            "job": page.job_id, "run": page.run, "index": page.index, "state": state, "patch": patch,
+            "attempts": list(attempts),
         }  # fmt: skip
-        if attempt:
-            arguments["attempt"] = attempt
         return bool(self._call("move", **arguments))
 
     def feed(self, job_id: str, run: int, *, window: int, finished: int | None = None) -> tuple[range, bool]:

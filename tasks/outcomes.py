@@ -10,6 +10,7 @@ import redis
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tasks.blobs import BlobMissing, page_key
+from tasks.ledger import Attempts
 from tasks.messages import PageState, PageTask
 from tasks.metrics import count
 from tasks.services import get_blobs, get_ledger
@@ -50,7 +51,7 @@ def save_text(
     stop_reason: str = "stop",
     tokens: int = 0,
     lines: tuple[Line, ...] = (),
-    attempt: dict[str, Any] | None = None,
+    attempts: Attempts = (),
     **patch: Any,
 ) -> None:
     """End a page with its text; the first end wins and a second one changes nothing."""
@@ -58,14 +59,16 @@ def save_text(
     about = {"engine": engine, "seconds": round(seconds, 3), "stop_reason": stop_reason, "tokens": tokens}
     content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
     get_blobs().write_json(key, content | about)
-    if get_ledger().move(page, state, attempt=attempt, reason=reason, blob=key, **about, **patch):
+    if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
         log_end(page, state, seconds, reason)
     remove_intermediates(page)
 
 
-def save_generation(page: PageTask, generation: Generation, *, engine: str, seconds: float) -> None:
-    """End a page with what the engine made of it."""
-    attempt = attempt_record(engine, seconds, generation.stop_reason)
+def save_generation(
+    page: PageTask, generation: Generation, *, engine: str, seconds: float, attempts: Attempts = ()
+) -> None:
+    """End a page with what the engine made of it, after the `attempts` that came to nothing."""
+    attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
         "engine": engine,
         "seconds": seconds,
@@ -74,13 +77,13 @@ def save_generation(page: PageTask, generation: Generation, *, engine: str, seco
         "lines": generation.lines,
     }
     if generation.stop_reason == "stop":
-        save_text(page, generation.text, rotation=generation.rotation, **common)
+        save_text(page, generation.text, rotation=generation.rotation, attempts=attempts[:-1], **common)
     elif generation.stop_reason in ("repetition", "length") and generation.text.strip():
         reason = "repetition" if generation.stop_reason == "repetition" else "truncated"
-        save_text(page, generation.text, state="fallback", reason=reason, attempt=attempt, **common)
+        save_text(page, generation.text, state="fallback", reason=reason, attempts=attempts, **common)
     else:
         reason = "generation_failed" if generation.stop_reason == "error" else generation.stop_reason
-        fail_page(page, reason, generation.error or FAILURES.get(reason, ""), attempt=attempt)
+        fail_page(page, reason, generation.error or FAILURES.get(reason, ""), attempts=attempts)
 
 
 FAILURES = {
@@ -94,14 +97,14 @@ FAILURES = {
 
 
 @patiently
-def fail_page(page: PageTask, reason: str, detail: str = "", *, attempt: dict[str, Any] | None = None) -> None:
+def fail_page(page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = ()) -> None:
     """End a page without the engine's text: with the PDF's text layer where the job asks for that, else `failed`."""
     layer = read_layer(page)
     if layer:
-        save_text(page, layer, state="fallback", reason=reason, engine="text-layer", seconds=0.0, attempt=attempt)
+        save_text(page, layer, state="fallback", reason=reason, engine="text-layer", seconds=0.0, attempts=attempts)
         return
     detail = detail or FAILURES.get(reason, "")
-    if get_ledger().move(page, "failed", attempt=attempt, reason=reason, detail=detail):
+    if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail):
         log_end(page, "failed", 0.0, reason)
     if reason != "poison":
         remove_intermediates(page)

@@ -26,11 +26,11 @@ from celery import chain
 from tasks import results
 from tasks.app import FIRST, LOW, NORMAL, URGENT, app
 from tasks.blobs import BlobMissing, job_key, page_key
-from tasks.context import document_limits, engine_name, load_run, source_key
+from tasks.context import document_limits, load_run, source_key
 from tasks.ledger import Page, UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.outcomes import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
-from tasks.services import get_blobs, get_ledger, get_sandbox
+from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
 from tasks.settings import get_settings
 from tasks.worker import get_batcher
 from workers.documents import DocumentError, inspect_document, read_text_layer
@@ -180,7 +180,7 @@ def prepare_page(message: list[Any]) -> None:
         keep_prepared(page, render(page))
     except DocumentError as exc:
         keep_text_layer(page)
-        fail_page(page, exc.reason, exc.detail, attempt=attempt_record("render", 0.0, exc.reason))
+        fail_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
     except UnknownJob:
         logger.info("job %s is gone, page %d is dropped", page.job_id, page.page_number)
     except Exception as exc:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
 from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
 from tasks.settings import get_settings, worker_queues
+from workers.engines import Engine, load_engine
+from workers.pages import warm_up
 from workers.sandbox import Sandbox
 
 
@@ -26,4 +29,24 @@ def get_blobs() -> Blobs:
 def get_sandbox() -> Sandbox:
     """The render processes of this CPU worker."""
     settings = get_settings()
-    return Sandbox(settings.render_processes or os.cpu_count() or 1, settings.render_memory_mb)
+    imports = partial(warm_up, engine_name(), settings.engine_options())
+    return Sandbox(settings.render_processes or os.cpu_count() or 1, settings.render_memory_mb, warm_up=imports)
+
+
+@cache
+def engine_name() -> str:
+    """The engine of this process; `auto` is `vlm` where CUDA and a MODEL are present, else `ocr`."""
+    settings = get_settings()
+    if settings.engine != "auto":
+        return settings.engine
+    return "vlm" if settings.model and has_cuda() else "ocr"
+
+
+def has_cuda() -> bool:
+    """Whether an NVIDIA driver shows a device; asked of the driver's files, so that nothing imports torch."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def make_engine() -> Engine:
+    """An engine whose model is not loaded yet."""
+    return load_engine(engine_name(), get_settings().engine_options())

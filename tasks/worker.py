@@ -20,11 +20,9 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from tasks.context import engine_name, make_engine
 from tasks.gpu import Batcher
-from tasks.services import get_blobs, get_ledger, get_sandbox
+from tasks.services import get_blobs, get_ledger, get_sandbox, make_engine
 from tasks.settings import get_settings, mark_worker_queues, worker_queues
-from workers.pages import warm_up
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ def on_worker_setup(instance: Any, **_: Any) -> None:
     queues = frozenset(instance.app.amqp.queues.consume_from)
     mark_worker_queues(queues)
     if "cpu" in queues:
-        get_sandbox().run(warm_up, engine_name(), get_settings().engine_options(), timeout_s=60)
+        get_sandbox()
 
 
 @worker_process_init.connect

@@ -190,7 +190,9 @@ def test_repair_that_fails_keeps_the_text_there_was(ledger: Ledger) -> None:
     running_job(ledger, 1)
     ledger.move(page(0), "ok", blob="good", engine="e")
     ledger.open_repair("j1", indexes=[0], selection="1", options={"dpi": 300})
-    ledger.move(page(0, run=2), "failed", reason="timeout", attempt={"engine": "e", "seconds": 1, "reason": "timeout"})
+    ledger.move(
+        page(0, run=2), "failed", reason="timeout", attempts=[{"engine": "e", "seconds": 1, "reason": "timeout"}]
+    )
     kept = ledger.page("j1", 0)
     assert (kept.state, kept.blob, kept.reason) == ("ok", "good", "")
     assert kept.attempts == ({"engine": "e", "seconds": 1, "reason": "timeout"},)

@@ -58,7 +58,9 @@ def test_blank_page_keeps_an_empty_place() -> None:
 def test_failed_page_says_so_in_its_place() -> None:
     failed = page(2, state="failed", reason="timeout", detail="It took\ntoo long.")
     text = markdown(page(1, "a"), failed, page(3, "c"))
-    assert text.index('"page-2"') < text.index("\\[VLM_ERROR page 2]: timeout: It took too long.") < text.index('"page-3"')
+    assert (
+        text.index('"page-2"') < text.index("\\[VLM_ERROR page 2]: timeout: It took too long.") < text.index('"page-3"')
+    )
     assert "[VLM_ERROR page 2]: timeout: It took too long." in plain(failed)
 
 

@@ -185,7 +185,7 @@ def test_changed_file_is_opened_anew(tmp_path: Path) -> None:
     assert render(path).text_layer.split() == ["after"]
 
 
-def lock(path: Path, **passwords: str) -> Path:
+def lock(path: Path, **passwords: Any) -> Path:
     return make_pdf(path, ["secret"], encryption=pymupdf.PDF_ENCRYPT_AES_256, **passwords)
 
 

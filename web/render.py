@@ -15,48 +15,11 @@ from tasks.ledger import Job, Page
 from tasks.results import load_pages, read_content
 from web.reasons import explain
 
-TAGS = frozenset(
-    [
-        "a",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "code",
-        "dd",
-        "del",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "s",
-        "span",
-        "strong",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "u",
-        "ul",
-    ]
+TAG_NAMES = (
+    "a b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup "
+    "table tbody td tfoot th thead tr u ul"
 )
+TAGS = frozenset(TAG_NAMES.split())
 ATTRIBUTES = {
     "a": {"href", "title"},
     "td": {"colspan", "rowspan", "align"},
@@ -66,13 +29,26 @@ ATTRIBUTES = {
 SCHEMES = {"http", "https", "mailto"}
 STYLE = """
 :root { color-scheme: light dark; }
-body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; font: 1.05rem/1.6 Georgia, serif; overflow-wrap: anywhere; }
+body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; font: 1.05rem/1.6 Georgia, serif; }
+body { overflow-wrap: anywhere; }
 section { border-top: 1px solid #8886; padding: 1rem 0; }
 section > h2:first-child { font: 0.85rem system-ui, sans-serif; opacity: .7; }
 .plain { white-space: pre-wrap; }
 .missing { border-left: 4px solid #c0392b; padding-left: 1rem; }
 table { border-collapse: collapse; } td, th { border: 1px solid #8886; padding: .2rem .5rem; }
 """
+HEAD = Markup(
+    """<!doctype html>
+<html lang="und">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{}</title>
+<style>{}</style>
+</head>
+<body>
+"""
+)
 POLICY = (
     "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
@@ -107,16 +83,10 @@ def render_text(text: str, *, is_plain: bool) -> Markup:
 
 def write_html(job: Job) -> Iterator[str]:
     """The whole document as one HTML page, a section a page, each with the anchor `page-12`."""
-    yield str(
-        Markup(
-            '<!doctype html>\n<html lang="und">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{}</title>\n<style>{}</style>\n'
-            "</head>\n<body>\n"
-        ).format(job.name, Markup(STYLE))
-    )
+    yield str(HEAD.format(job.name, Markup(STYLE)))
     for page in load_pages(job):
-        yield f'<section id="page-{page.page_number}" dir="auto">\n<h2>Page {page.page_number}</h2>\n{body_of(page)}\n'
-        yield "</section>\n"
+        number = page.page_number
+        yield f'<section id="page-{number}" dir="auto">\n<h2>Page {number}</h2>\n{body_of(page)}\n</section>\n'
     yield "</body>\n</html>\n"
 
 
@@ -124,7 +94,8 @@ def body_of(page: Page) -> Markup:
     content = read_content(page)
     text = content.get("text", "")
     if page.state in ("ok", "blank", "fallback"):
-        note = Markup("") if page.state != "fallback" else missing(f"Second best: {explain(page.reason, page.detail)}")
+        words = f"Second best: {explain(page.reason, page.detail)}"
+        note = missing(words) if page.state == "fallback" else Markup("")
         return note + render_text(text, is_plain=bool(content.get("lines")))
     why = explain(page.reason or page.state, page.detail) or f"It is not finished: {page.state}."
     return missing(f"[VLM_ERROR page {page.page_number}]: {why}" if page.state == "failed" else why)

@@ -5,6 +5,8 @@ A turn is 0, 90, 180 or 270 degrees clockwise. Lengths are pixels, y grows downw
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,13 @@ Quads = NDArray[np.float32]  # [lines, 4, 2]
 LONG_ASPECT = 2.5  # a box this much longer than wide shows which way its text runs
 BLANK_CONTRAST = 48  # of 255: a column of pixels with less has no ink
 GUTTER_WIDTH = 0.45  # of a line's height: wider than the space between two words
+
+
+class Reading(NamedTuple):
+    """What was recognised in one line, with a confidence of 0 to 1."""
+
+    text: str
+    confidence: float
 
 
 def lengths_and_heights(quads: Quads) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -15,9 +15,8 @@ import time
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from itertools import chain
-from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -38,6 +37,7 @@ from workers.text_lines import (
     Pixels,
     Quad,
     Quads,
+    Reading,
     bounding_box,
     lengths_and_heights,
     level_boxes,
@@ -48,13 +48,6 @@ from workers.text_lines import (
 
 logger = logging.getLogger(__name__)
 
-RAPIDOCR_MODULES = (
-    "rapidocr",
-    "rapidocr.ch_ppocr_det",
-    "rapidocr.ch_ppocr_rec",
-    "rapidocr.inference_engine.onnxruntime.main",
-    "rapidocr.utils.process_img",
-)
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
 READER_VERSION = 1  # to be raised when the text of a page changes with this module, or with reading_order
@@ -65,14 +58,18 @@ SURE_CONFIDENCE = 0.9  # on the corpus upright samples scored 0.98 and more, tur
 TURNED_MARGIN = 0.1
 STANDING_ASPECT = 1.5  # height over width from which RapidOCR turns a line a quarter anticlockwise
 TEXT_INTERVAL_S = 0.5
-DETECTION_SIDE_PX = 1280  # larger pages are detected smaller, and recognised at full size
 
 
-class Reading(NamedTuple):
-    """What was recognised in one line, with a confidence of 0 to 1."""
+class Models(Protocol):
+    """What finds lines and reads them: `workers.engines.ocr_models.OcrModels`."""
 
-    text: str
-    confidence: float
+    errors: tuple[type[Exception], ...]
+
+    def detect(self, pixels: Pixels) -> Quads: ...
+
+    def crop(self, pixels: Pixels, quad: Quad) -> Pixels: ...
+
+    def recognise(self, crop: Pixels) -> Reading: ...
 
 
 class OcrEngine:
@@ -89,7 +86,7 @@ class OcrEngine:
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
         self.image_spec = ImageSpec(factor=32, max_side=options.ocr_max_dimension)
         self._threads = options.ocr_threads
-        self._models: _Models | None = None
+        self._models: Models | None = None
 
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         return Prepared(request=request, image=image)
@@ -104,7 +101,10 @@ class OcrEngine:
         return self.prepare(image, request)
 
     def load(self) -> None:
-        self._models = _Models(self._threads)
+        """Import RapidOCR and load its models; the engine's constructor needs neither."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        module = import_module("workers.engines.ocr_models")
+        self._models = module.OcrModels(DETECTOR, RECOGNISER, self._threads)
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         return [self._generate_page(row, prepared, control) for row, prepared in enumerate(batch)]
@@ -125,78 +125,10 @@ class OcrEngine:
             return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")
 
 
-class _Config(dict[str, Any]):
-    """RapidOCR's configuration, which it reads as a mapping and as an object."""
-
-    __getattr__ = dict.__getitem__
-
-
-class _Models:
-    """RapidOCR's detector and recogniser, loaded.
-
-    RapidOCR is imported here only, as CPU workers prepare pages and need no ONNX Runtime. It is given sessions of
-    our own: it looks for no downloads then, and waiting threads sleep instead of spinning, which took 40 % more
-    processor time on a machine with other work to do.
-    """
-
-    def __init__(self, threads: int) -> None:
-        """0 threads are as many as the machine has cores."""
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it when it is imported
-        rapidocr, detection, recognition, engine, process = map(import_module, RAPIDOCR_MODULES)
-        self.errors = (engine.ONNXRuntimeError, import_module("cv2").error)
-        self._crop = process.get_rotate_crop_image
-        self._input = recognition.TextRecInput
-        kind = {"engine_type": rapidocr.EngineType.ONNXRUNTIME}
-        models = Path(rapidocr.__file__).parent / "models"
-        self._detector = detection.TextDetector(
-            _Config(
-                kind,
-                session=_open_session(models / DETECTOR, threads),
-                limit_side_len=DETECTION_SIDE_PX,
-                limit_type="max",
-                mean=[0.5, 0.5, 0.5],
-                std=[0.5, 0.5, 0.5],
-                unclip_ratio=1.6,
-            )
-        )
-        self._recogniser = recognition.TextRecognizer(
-            _Config(
-                kind,
-                session=_open_session(models / RECOGNISER, threads),
-                lang_type=rapidocr.LangRec.CH,
-                font_path=None,
-                rec_batch_num=1,
-                rec_img_shape=[3, 48, 96],
-            )
-        )
-
-    def detect(self, pixels: Pixels) -> Quads:
-        boxes = self._detector(pixels).boxes
-        return np.empty((0, 4, 2), np.float32) if boxes is None else np.asarray(boxes, np.float32)
-
-    def crop(self, pixels: Pixels, quad: Quad) -> Pixels:
-        """The line in `quad`, level; a standing one is turned a quarter anticlockwise."""
-        crop: Pixels = self._crop(pixels, quad)
-        return crop
-
-    def recognise(self, crop: Pixels) -> Reading:
-        found = self._recogniser(self._input(img=[np.ascontiguousarray(crop)]))
-        return Reading(found.txts[0].strip(), float(found.scores[0]))
-
-
-def _open_session(model: Path, threads: int) -> Any:
-    runtime = import_module("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-
-
 class _Page:
     """One page being read. `turn` is what makes its lines lie level, in degrees clockwise."""
 
-    def __init__(self, models: _Models, pixels: Pixels) -> None:
+    def __init__(self, models: Models, pixels: Pixels) -> None:
         self._models = models
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
