@@ -14,6 +14,7 @@ from itertools import accumulate
 import redis
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from tasks.app import PREFIX, PRIORITIES
 from tasks.ledger import Ledger
@@ -88,7 +89,7 @@ def histograms(series: Series) -> Iterable[Metric]:
             help, bounds = HISTOGRAMS[name]
             family = HistogramMetricFamily(f"pagefan_{name}", help, labels=[label for label, _ in pairs])
             sums = accumulate(parts.get(str(place), 0.0) for place in range(len(bounds) + 1))
-            buckets = list(zip([*map(str, bounds), "+Inf"], sums, strict=True))
+            buckets = list(zip([*map(floatToGoString, bounds), "+Inf"], sums, strict=True))
             family.add_metric([text for _, text in pairs], buckets, sum_value=parts.get("sum", 0.0))
             yield family
 

@@ -29,11 +29,11 @@ PRESETS = {
         config=ReaderConfig(),
         stages=(
             Stage(steps=500, height=128, pages=16, max_lines=9, is_dense=True, is_reading=False),
-            Stage(steps=2500, height=128, pages=8, max_lines=9, is_dense=True),
-            Stage(steps=600, height=256, pages=12, max_lines=12),
-            Stage(steps=900, height=512, pages=8, max_lines=20),
+            Stage(steps=1750, height=128, pages=8, max_lines=9, is_dense=True),
+            Stage(steps=400, height=256, pages=6, max_lines=16, is_dense=True),
+            Stage(steps=700, height=512, pages=4, max_lines=20),
         ),
-        decay=700,
+        decay=800,
     ),
     # A4 at 100 dpi: print of 10 to 14 points is as high as the small reader's text. Meant for one large GPU.
     "a4": Preset(

@@ -11,6 +11,7 @@ from web.problems import KINDS
 from web.schemas import ProblemOut
 
 PROBLEM_SCHEMA = ProblemOut.model_json_schema()
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/HTTPError"}}}
 DESCRIPTION = (
     "Send documents, follow their pages, and fetch the text. Every error is `application/problem+json` "
     "(RFC 9457) with a stable `type` and an `advice` that says what to do. Page numbers count from 1."
@@ -26,11 +27,13 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
         return spec
     for path, method, operation in operations(spec):
         for status, answer in operation["responses"].items():
-            if status >= "400" and path not in ("/healthz", "/readyz"):
-                schema = {"$ref": "#/components/schemas/HTTPError"}
-                answer["content"] = {"application/problem+json": {"schema": schema}}
+            if status >= "400" and path != "/readyz":
+                answer["content"] = PROBLEM_CONTENT
             if status in ("204", "304"):
                 answer.pop("content", None)
+        if "requestBody" in operation:
+            operation["requestBody"]["required"] = True
+            operation["responses"].setdefault("400", {"description": "Unreadable body", "content": PROBLEM_CONTENT})
         operation.setdefault("operationId", f"{method}_{path.strip('/').replace('/', '_')}")
     components = spec.setdefault("components", {})
     components.setdefault("schemas", {}).pop("ValidationError", None)

@@ -68,7 +68,7 @@ def on_api_error(error: HTTPError) -> BaseResponse:
     if error.status_code != 422:
         return respond(Problem(BY_STATUS.get(error.status_code, "bad-request"), str(error.message)))
     errors = [
-        {"option": option, "message": message.removeprefix("Value error, ")}
+        {"option": option.replace("_schema", "request"), "message": message.removeprefix("Value error, ")}
         for options in dict(error.detail).values()
         for option, messages in options.items()
         for message in messages

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from tasks.ledger import Ledger, connect
 from tasks.services import get_blobs
 from tasks.settings import get_settings
+from web.schemas import AliveOut, Answers, ReadyOut
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,24 @@ def impatient_ledger() -> Ledger:
     return Ledger(connect(get_settings().redis_url, retries=0))
 
 
+NOT_READY: Answers = {
+    503: {
+        "description": "Something is missing; `checks` says what",
+        "content": {"application/json": {"schema": ReadyOut.model_json_schema()}},
+    }
+}
+
+
 @bp.get("/healthz")
-def healthz() -> dict[str, str]:
+@bp.output(AliveOut)
+def healthz() -> AliveOut:
     """Whether the web process answers"""
-    return {"status": "ok"}
+    return AliveOut(status="ok")
 
 
 @bp.get("/readyz")
-@bp.doc(responses={503: "Something is missing; `checks` says what"})
+@bp.output(ReadyOut)
+@bp.doc(responses=NOT_READY)
 def readyz() -> Response:
     """Whether jobs can be done
 

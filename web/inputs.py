@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tasks.messages import JobOptions
 from workers.selection import MAX_LENGTH, parse_parts
 
+PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.selection decides
+SELECTION = f"{PART}(,{PART})*"
 PRIORITIES = {"low": 1, "normal": 2, "high": 4}
 ResultFormat = Literal["md", "json", "txt", "html"]
 
@@ -39,7 +41,12 @@ class JobFields(Input):
     task: Literal["transcribe", "ask", "describe"] = Field("transcribe", description="What to do with each page.")
     question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
-    pages: str = Field("", max_length=MAX_LENGTH, description="Pages to read, such as `1-3,7,-1`; empty is all.")
+    pages: str = Field(
+        "",
+        max_length=MAX_LENGTH,
+        description="Pages to read, such as `1-3,7,-1`; empty is all.",
+        json_schema_extra={"pattern": f"^({SELECTION})?$"},
+    )
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
@@ -71,7 +78,7 @@ class JobFields(Input):
 class JobForm(JobFields):
     """A multipart upload: one job a file."""
 
-    file: list[UploadFile] = Field(description="One file or more: PDF, PNG, JPEG, TIFF, WebP and others.")
+    file: list[UploadFile] = Field(min_length=1, description="One file or more: PDF, PNG, JPEG, TIFF, WebP and others.")
 
     @field_validator("file", mode="before")
     @classmethod
@@ -89,7 +96,12 @@ class KeyHeader(BaseModel):
 class RetryFields(Input):
     """Which pages to read again, and what to do otherwise this time; what is left out stays as it was."""
 
-    pages: str = Field("failed", max_length=MAX_LENGTH, description="`failed`, or page numbers such as `3,9-11`.")
+    pages: str = Field(
+        "failed",
+        max_length=MAX_LENGTH,
+        description="`failed`, or page numbers such as `3,9-11`.",
+        json_schema_extra={"pattern": f"^(failed|{SELECTION})$"},
+    )
     prompt: str | None = Field(None, max_length=8000)
     dpi: int | None = Field(None, ge=0, le=1200)
     max_new_tokens: int | None = Field(None, ge=0, le=65_536)
@@ -115,7 +127,7 @@ class EventsQuery(Input):
 
 class ListQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
-    cursor: str = Field("", max_length=64, description="`next` of the answer before.")
+    cursor: str = Field("", pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`next` of the answer before.")
 
 
 class PagesQuery(BaseModel):

@@ -132,6 +132,17 @@ class PageTextOut(PageOut):
     lines: list[LineOut]
 
 
+class AliveOut(BaseModel):
+    status: str
+
+
+class ReadyOut(BaseModel):
+    """Each check is "ok" or says what is wrong."""
+
+    status: str
+    checks: dict[str, str]
+
+
 class ProblemOut(BaseModel):
     """RFC 9457. `type` is stable, `advice` says what to do."""
 
