@@ -29,7 +29,7 @@ lint: .venv/.test
 	$(BIN)/mypy
 
 bench: .venv/.test
-	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+	$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 # Writes the tables that are made from tasks/settings.py into README.md and docker-compose.yml.
 readme: .venv/.test

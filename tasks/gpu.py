@@ -19,32 +19,29 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
-from typing import Any
 
 import redis
 from PIL import Image
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tasks.blobs import BlobMissing, Blobs, page_key
 from tasks.context import load_run
-from tasks.ledger import Attempts, Claimed, Ledger, UnknownJob
+from tasks.generation import Loaded, Runner
+from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
 from tasks.outcomes import IMAGE, PACKED, attempt_record, fail_page, save_generation
+from tasks.records import Attempts, Claimed
 from tasks.settings import Settings
 from workers.engines import (
     Control,
     Engine,
     EngineBroken,
-    EngineError,
     Generation,
-    OutOfMemory,
     Prepared,
-    TransientEngineError,
 )
 from workers.repetition import cut_loop
 
@@ -52,17 +49,7 @@ logger = logging.getLogger(__name__)
 
 CLAIM_S = 5.0  # a claim lapses after this long without renewal
 RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
-HOTTER = 0.3  # temperature of the second try at a page that looped
 OVERTIME_S = 10.0  # time past its deadline after which a batch, and its process, is killed
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A claimed page with what the engine needs of it."""
-
-    page: PageTask
-    starts: int
-    prepared: Prepared
 
 
 class Batcher:
@@ -70,6 +57,7 @@ class Batcher:
 
     def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, settings: Settings) -> None:
         self.engine, self.ledger, self.blobs, self.settings = engine, ledger, blobs, settings
+        self.runner = Runner(engine, ledger, settings.vlm_retry_count)
         self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self.most = max(1, min(settings.gpu_batch_pages, engine.max_batch))
         self.loaded = threading.Event()
@@ -82,10 +70,8 @@ class Batcher:
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.ahead: dict[PageTask, Prepared] = {}
-        self.tries: dict[PageTask, list[dict[str, Any]]] = {}
         self.busy_s = 0.0
         self.reported = time.monotonic(), 0.0
-        self.running: tuple[list[PageTask], Control] | None = None
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.threads = [
             threading.Thread(target=target, name=target.__name__, daemon=True)
@@ -192,79 +178,22 @@ class Batcher:
         self.busy.set()
         deadline = started + self.settings.vlm_concurrent_timeout
         try:
-            generations = self.generate(batch, deadline)
+            generations = self.runner.generate(batch, deadline)
         except EngineBroken:
             logger.exception("the engine is broken; its process is replaced")
             self.ledger.release(self.token, pages, blameless=False)
             os._exit(1)
         finally:
-            self.running = None
+            self.runner.running = None
             self.busy.clear()
         elapsed = time.monotonic() - started
         self.busy_s += elapsed
         seconds = elapsed / len(batch)
         self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
         for loaded, generation in zip(batch, generations, strict=True):
-            self.writer.submit(self.store_generation, loaded.page, generation, seconds, self.tries.pop(loaded.page, []))
-
-    def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
-        """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
-        generations = self.generate_isolated(batch, deadline)
-        looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
-        if looping:
-            self.note_try([batch[row] for row in looping], "repetition")
-            again = self.generate_isolated([hotter(batch[row]) for row in looping], deadline)
-            for row, generation in zip(looping, again, strict=True):
-                if generation.stop_reason in ("stop", "repetition", "cancelled"):
-                    generations[row] = generation
-        return generations
-
-    def generate_isolated(self, batch: list[Loaded], deadline: float) -> list[Generation]:
-        try:
-            return self.generate_patiently(batch, deadline)
-        except EngineBroken:
-            raise
-        except Exception as exc:
-            if len(batch) > 1:
-                logger.warning("a batch of %d pages failed and is halved: %r", len(batch), exc)
-                self.note_try(batch, type(exc).__name__)
-                middle = len(batch) // 2
-                halves = batch[:middle], batch[middle:]
-                return [generation for half in halves for generation in self.generate_isolated(half, deadline)]
-            logger.warning("job %s page %d failed", batch[0].page.job_id, batch[0].page.page_number, exc_info=True)
-            reason = str(exc) if isinstance(exc, EngineError) else f"{type(exc).__name__}: {exc}"
-            return [Generation(text="", stop_reason="error", error=reason)]
-
-    def generate_patiently(self, batch: list[Loaded], deadline: float) -> list[Generation]:
-        """Try again what is transient, with back-off; a batch that is too large is not tried again, it is halved."""
-        for attempt in Retrying(
-            retry=retry_if_exception_type(TransientEngineError),
-            stop=stop_after_attempt(max(1, self.settings.vlm_retry_count)),
-            wait=wait_random_exponential(multiplier=0.1, max=10),
-            reraise=True,
-        ):
-            with attempt:
-                try:
-                    return self.generate_once(batch, deadline)
-                except OutOfMemory as exc:
-                    if len(batch) > 1:
-                        raise EngineError("the batch is too large for the engine's memory") from exc
-                    raise
-                except TransientEngineError as exc:
-                    self.note_try(batch, str(exc))
-                    raise
-        raise AssertionError("tenacity returns or raises")
-
-    def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
-        control = Control(deadline=deadline)
-        self.running = [loaded.page for loaded in batch], control
-        return self.engine.generate([loaded.prepared for loaded in batch], control)
-
-    def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
-        """Remember for the pages' records a try that came to nothing."""
-        count(self.ledger, "retries", len(batch), reason=reason[:40])
-        for loaded in batch:
-            self.tries.setdefault(loaded.page, []).append(attempt_record(self.engine.name, 0.0, reason))
+            self.writer.submit(
+                self.store_generation, loaded.page, generation, seconds, self.runner.tries.pop(loaded.page, [])
+            )
 
     # the reader's thread
 
@@ -355,7 +284,7 @@ class Batcher:
         return round(min(1.0, (busy_s - busy_before) / max(now - before, 1e-6)), 3)
 
     def stop_rows(self, pages: set[PageTask]) -> None:
-        rows, control = self.running or ((), Control())
+        rows, control = self.runner.running or ((), Control())
         for row, page in enumerate(rows):
             if page in pages and row not in control.cancelled:
                 control.cancelled.add(row)
@@ -364,13 +293,8 @@ class Batcher:
                     count(self.ledger, "claims_lost")
 
     def watch(self) -> None:
-        rows, control = self.running or ((), Control())
+        rows, control = self.runner.running or ((), Control())
         if rows and time.monotonic() > control.deadline + OVERTIME_S:
             numbers = ", ".join(f"{page.job_id} page {page.page_number}" for page in rows)
             logger.error("the engine hangs on %s; its process is killed and replaced", numbers)
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def hotter(loaded: Loaded) -> Loaded:
-    request = replace(loaded.prepared.request, temperature=max(HOTTER, loaded.prepared.request.temperature))
-    return replace(loaded, prepared=replace(loaded.prepared, request=request))

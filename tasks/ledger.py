@@ -6,8 +6,7 @@ Jobs and pages are small hashes; nothing here grows with a page's content. Times
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,10 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, JobState, PageState, PageTask
+from tasks.messages import JOB_ENDED, JobOptions, JobState, PageState, PageTask
+from tasks.records import Attempts, Claimed, Job, Page, read_claim, read_job, read_page
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
-PAGE_STATES: tuple[PageState, ...] = (
-    "queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled",
-)  # fmt: skip
-
-
-Attempts = Sequence[Mapping[str, Any]]  # records {engine, seconds, reason}
 
 
 class LedgerError(Exception):
@@ -36,100 +30,6 @@ class UnknownJob(LedgerError):
 
 class PageBusy(LedgerError):
     """The page is still at work; wait for it or cancel the job."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One upload, as the ledger has it. `counts` has one number for each page state; they add up to `num_selected`."""
-
-    id: str
-    state: JobState
-    owner: str = ""
-    name: str = ""
-    kind: str = ""
-    size: int = 0
-    batch_id: str = ""
-    options: JobOptions = field(default_factory=JobOptions)
-    run: int = 0
-    num_pages: int = 0
-    num_selected: int = 0
-    selection: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    error: dict[str, str] | None = None
-    warnings: tuple[str, ...] = ()
-    seq: int = 0
-    was_cancelled: bool = False
-    created_at: float = 0.0
-    started_at: float | None = None
-    changed_at: float = 0.0
-    ended_at: float | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in JOB_ENDED
-
-    @property
-    def num_ended(self) -> int:
-        """Pages that have ended, well or not."""
-        return sum(self.counts.get(state, 0) for state in PAGE_ENDED)
-
-    @property
-    def progress(self) -> float:
-        """Share of the selected pages that have ended, 0 to 1."""
-        return self.num_ended / self.num_selected if self.num_selected else float(self.has_ended)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page, as the ledger has it; its text lies in the blobs. `index` is 0-based, `page_number` 1-based.
-
-    `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
-    """
-
-    index: int
-    state: PageState = "queued"
-    run: int = 1
-    reason: str = ""
-    detail: str = ""
-    blob: str = ""
-    engine: str = ""
-    stop_reason: str = ""
-    tokens: int = 0
-    num_tokens: int = 0
-    seconds: float = 0.0
-    width: int = 0
-    height: int = 0
-    rotation: int = 0
-    cached: bool = False
-    has_image: bool = False
-    attempts: tuple[dict[str, Any], ...] = ()
-    resends: int = 0
-    seq: int = 0
-
-    @property
-    def page_number(self) -> int:
-        return self.index + 1
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in PAGE_ENDED
-
-    def to_line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False) + "\n"
-
-    @classmethod
-    def from_line(cls, line: bytes) -> Page:
-        values = json.loads(line)
-        return cls(**(values | {"attempts": tuple(values["attempts"])}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A page this process may generate. `starts` counts the generations of it that no process lived to end."""
-
-    task: PageTask
-    starts: int
-    num_tokens: int
 
 
 def connect(url: str, *, retries: int = 8) -> redis.Redis:
@@ -383,45 +283,3 @@ class Ledger:
         """Give claims back; `blameless` also takes back the start that was counted."""
         keys = [[page.job_id, page.index] for page in pages]
         self._call("release", token=token, pages=keys, blameless=blameless)
-
-
-def read_job(job_id: str, raw: dict[str, str]) -> Job:
-    counts: dict[str, int] = {state: max(0, int(raw.get(f"n:{state}", 0))) for state in PAGE_STATES}
-    num_selected = int(raw.get("num_selected", 0))
-    counts["queued"] = max(0, num_selected - sum(counts.values()))
-    ended_at, started_at = raw.get("ended_at"), raw.get("started_at")
-    return Job(
-        id=job_id,
-        state=raw["state"],  # type: ignore[arg-type]
-        owner=raw.get("owner", ""),
-        name=raw.get("name", ""),
-        kind=raw.get("kind", ""),
-        size=int(raw.get("size", 0)),
-        batch_id=raw.get("batch_id", ""),
-        options=JobOptions.from_json(json.loads(raw.get("options", "{}"))),
-        run=int(raw.get("run", 0)),
-        num_pages=int(raw.get("num_pages", 0)),
-        num_selected=num_selected,
-        selection=raw.get("selection", ""),
-        counts=counts,
-        error=json.loads(raw["error"]) if "error" in raw else None,
-        warnings=tuple(json.loads(raw.get("warnings", "[]"))),
-        seq=int(raw.get("seq", 0)),
-        was_cancelled="cancelled_at" in raw,
-        created_at=float(raw.get("created_at", 0)),
-        started_at=float(started_at) if started_at else None,
-        changed_at=float(raw.get("changed_at", 0)),
-        ended_at=float(ended_at) if ended_at else None,
-    )
-
-
-def read_page(index: int, raw: str | None) -> Page:
-    known = Page.__dataclass_fields__
-    values = {name: value for name, value in json.loads(raw or "{}").items() if name in known}
-    values["attempts"] = tuple(values.get("attempts", ()))
-    return Page(**(values | {"index": index}))
-
-
-def read_claim(entry: dict[str, Any]) -> Claimed:
-    task = PageTask(job_id=entry["job"], run=int(entry["run"]), position=-1, index=int(entry["index"]))
-    return Claimed(task=task, starts=int(entry["starts"]), num_tokens=int(entry["num_tokens"]))

@@ -10,9 +10,9 @@ import redis
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from tasks.blobs import BlobMissing, page_key
-from tasks.ledger import Attempts
 from tasks.messages import PageState, PageTask
 from tasks.metrics import count
+from tasks.records import Attempts
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.engines import Generation, Line

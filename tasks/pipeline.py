@@ -27,9 +27,10 @@ from tasks import results
 from tasks.app import FIRST, LOW, NORMAL, URGENT, app
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.context import document_limits, load_run, source_key
-from tasks.ledger import Page, UnknownJob
+from tasks.ledger import UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.outcomes import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
+from tasks.records import Page
 from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
 from tasks.settings import get_settings
 from tasks.worker import get_batcher

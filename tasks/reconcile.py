@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from tasks.app import FIRST, PREFIX, app
 from tasks.blobs import BlobMissing, job_key
 from tasks.context import load_run
-from tasks.ledger import Job, UnknownJob
+from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import QUEUES, queue_keys
 from tasks.outcomes import fail_page
 from tasks.pipeline import assemble_document, feed_pages, purge_job, send_pages, send_split
+from tasks.records import Job
 from tasks.results import iter_pages
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings

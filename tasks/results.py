@@ -8,13 +8,12 @@ from dataclasses import asdict
 from itertools import islice
 from typing import IO, Any
 
-from workers.assemble import PageResult, write_json, write_markdown, write_text
-
 from tasks.blobs import BlobMissing, job_key
-from tasks.ledger import Job, Page
 from tasks.messages import JOB_ENDED, JobOptions, JobState, PageState
 from tasks.outcomes import patiently
+from tasks.records import Job, Page
 from tasks.services import get_blobs, get_ledger
+from workers.assemble import PageResult, write_json, write_markdown, write_text
 from workers.selection import Selection
 
 logger = logging.getLogger(__name__)

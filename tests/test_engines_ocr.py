@@ -26,6 +26,7 @@ RIGHT = ["A lamp was lit early", "in the window above", "where nobody had lived"
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[OcrEngine]:
+    pytest.importorskip("rapidocr")
     engine = OcrEngine(EngineOptions(ocr_threads=1))
     engine.load()
     yield engine
@@ -189,6 +190,7 @@ with Image.open(sys.argv[1]) as image:
 
 
 def test_constructor_loads_no_library_and_nothing_is_fetched_from_a_network(tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr")
     draw_columns(["Alone at home"], size=(384, 160)).save(tmp_path / "page.png")
     root = str(Path(__file__).parents[1])
     env = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"} | {"PYTHONPATH": root}

@@ -15,8 +15,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tasks.ledger import PAGE_STATES, Ledger, LedgerError, Page, connect
+from tasks.ledger import Ledger, LedgerError, connect
 from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, PageState, PageTask
+from tasks.records import PAGE_STATES, Page
 
 NUM_PAGES = 6
 JOB = "job"

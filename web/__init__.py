@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web import docs, events, health, jobs, metrics, login, pages, results
+from web import docs, events, health, jobs, login, metrics, pages, results
 from web.auth import is_signed_in, register_auth
 from web.csrf import register_csrf
 from web.errors import register_errors

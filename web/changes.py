@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import redis
 from redis.exceptions import RedisError
 
-from tasks.ledger import Job
+from tasks.records import Job
 from tasks.settings import get_settings
 
 logger = logging.getLogger(__name__)

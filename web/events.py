@@ -18,7 +18,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request, stream_with_context
 
-from tasks.ledger import Job, Page
+from tasks.records import Job, Page
 from tasks.results import load_pages
 from tasks.services import get_ledger
 from web.changes import Topic, get_changes

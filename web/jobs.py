@@ -10,8 +10,8 @@ from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from tasks.ledger import Job
 from tasks.pipeline import cancel_job, retry_job
+from tasks.records import Job
 from tasks.results import load_job
 from tasks.services import get_ledger
 from web.changes import get_changes

@@ -9,8 +9,8 @@ from flask import g, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from tasks.ledger import Job, Page
 from tasks.pipeline import cancel_job
+from tasks.records import Job, Page
 from tasks.results import load_pages
 from tasks.services import get_ledger
 from tasks.settings import get_settings

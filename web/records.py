@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import url_for
 
-from tasks.ledger import Job, Page
+from tasks.records import Job, Page
 from tasks.results import load_pages, read_content
 from tasks.services import get_ledger
 from web.inputs import PRIORITIES, JobFields

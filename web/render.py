@@ -11,7 +11,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from tasks.ledger import Job, Page
+from tasks.records import Job, Page
 from tasks.results import load_pages, read_content
 from web.reasons import explain
 

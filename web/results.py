@@ -14,7 +14,7 @@ from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.blobs import BlobMissing, job_key, page_key
-from tasks.ledger import Job
+from tasks.records import Job
 from tasks.results import write_format
 from tasks.services import get_blobs
 from web.inputs import PagesQuery, ResultQuery

@@ -64,6 +64,7 @@ function show(job, changed) {
   badge.textContent = STATE_WORDS[job.state];
   document.getElementById("progress").value = job.progress;
   document.getElementById("pace").textContent = pace(job);
+  document.getElementById("so-far").hidden = !(job.pages.ok || job.pages.fallback);
   speak(job);
   if (changed.length) { countCells(); refreshTexts(); }
   return false;

@@ -1,0 +1,106 @@
+"""One bad page, or a bad moment, costs no other page anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from PIL import Image
+
+from tasks.generation import Loaded, Runner
+from tasks.ledger import Ledger, connect
+from tasks.messages import PageTask
+from workers.engines import (
+    Control,
+    EngineBroken,
+    EngineOptions,
+    Generation,
+    PageRequest,
+    Prepared,
+    TransientEngineError,
+)
+from workers.engines.echo import EchoEngine
+
+
+class Flaky(EchoEngine):
+    """Fails for the moment at the first calls, and notes the size of every batch it is given."""
+
+    def __init__(self, num_failures: int = 0, broken: bool = False) -> None:
+        super().__init__(EngineOptions())
+        self.num_failures, self.broken = num_failures, broken
+        self.batches: list[list[int]] = []
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        self.batches.append([prepared.request.page_number for prepared in batch])
+        if self.broken:
+            raise EngineBroken("the device is gone")
+        if len(self.batches) <= self.num_failures:
+            raise TransientEngineError("away")
+        if 4 in self.batches[-1] and "!crash" in batch[0].request.prompt:
+            raise ZeroDivisionError
+        return super().generate(batch, control)
+
+
+@pytest.fixture
+def ledger(redis_url: str) -> Ledger:
+    return Ledger(connect(redis_url))
+
+
+def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
+    return [
+        Loaded(
+            PageTask(job_id="j", run=1, position=index, index=index),
+            0,
+            Prepared(request=PageRequest(page_number=index + 1, prompt=prompt), image=Image.new("RGB", (8, 8))),
+        )
+        for index in range(num_pages)
+    ]
+
+
+def run(engine: EchoEngine, ledger: Ledger, num_pages: int, prompt: str = "") -> tuple[list[Generation], Runner]:
+    runner = Runner(engine, ledger, retry_count=3)
+    return runner.generate(batch(num_pages, prompt), time.monotonic() + 60), runner
+
+
+def test_transient_error_is_tried_again_and_noted(ledger: Ledger) -> None:
+    engine = Flaky(num_failures=2)
+    generations, runner = run(engine, ledger, 3)
+    assert [generation.stop_reason for generation in generations] == ["stop"] * 3
+    assert engine.batches == [[1, 2, 3]] * 3
+    assert {len(tries) for tries in runner.tries.values()} == {2}
+
+
+def test_transient_error_that_stays_fails_the_pages_in_the_end(ledger: Ledger) -> None:
+    generations, _ = run(Flaky(num_failures=99), ledger, 1)
+    assert [(generation.stop_reason, generation.error) for generation in generations] == [("error", "away")]
+
+
+def test_error_is_isolated_by_halving(ledger: Ledger) -> None:
+    engine = Flaky()
+    generations, _ = run(engine, ledger, 8, "!crash")
+    assert [generation.stop_reason for generation in generations] == ["stop"] * 3 + ["error"] + ["stop"] * 4
+    assert "ZeroDivisionError" in generations[3].error
+    assert engine.batches == [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4], [1, 2], [3, 4], [3], [4], [5, 6, 7, 8]]
+
+
+def test_batch_too_large_for_memory_is_halved_at_once(ledger: Ledger) -> None:
+    engine = Flaky()
+    generations, _ = run(engine, ledger, 4, "!oom 1")
+    assert [generation.stop_reason for generation in generations] == ["stop"] * 4
+    assert engine.batches == [[1, 2, 3, 4], [1, 2], [1], [2], [3, 4]]
+
+
+def test_looping_page_alone_is_tried_hotter(ledger: Ledger) -> None:
+    engine = Flaky()
+    generations, runner = run(engine, ledger, 3, "!loop 2")
+    assert [generation.stop_reason for generation in generations] == ["stop"] * 3
+    assert engine.batches == [[1, 2, 3], [2]]
+    assert [page.page_number for page in runner.tries] == [2]
+
+
+def test_broken_engine_is_not_tried_again(ledger: Ledger) -> None:
+    engine = Flaky(broken=True)
+    with pytest.raises(EngineBroken):
+        run(engine, ledger, 4)
+    assert len(engine.batches) == 1
