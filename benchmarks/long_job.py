@@ -54,7 +54,7 @@ class Peaks:
     def look(self) -> None:
         redis, stack = self.service.ledger.redis, self.service.stack
         folder = stack.data_dir / "blobs" / "jobs" / self.job_id / "pages"
-        images = [path for path in folder.glob("*.png")] if folder.exists() else []
+        images = list(folder.glob("*.png")) if folder.exists() else []
         values = {"Redis memory, MiB": redis.info("memory")["used_memory"] / 2**20}
         values["page images in the spool"] = float(len(images))
         values |= {f"RSS {name}, MiB": rss_mib(child.pid) for name, child in stack.processes.items()}

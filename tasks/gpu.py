@@ -182,6 +182,7 @@ class Batcher:
         except EngineBroken:
             logger.exception("the engine is broken; its process is replaced")
             self.ledger.release(self.token, pages, blameless=False)
+            self.writer.shutdown(wait=True)
             os._exit(1)
         finally:
             self.runner.running = None

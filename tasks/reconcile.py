@@ -33,7 +33,7 @@ RESCAN_S = 30  # how often the list of unfinished jobs is checked against the jo
 MAX_RESENDS = 10  # times a page's task is sent again before the page is given up
 
 
-@app.task(name="reconcile")
+@app.task(name="reconcile", send_events=False)  # it would fill Flower's history
 def reconcile() -> None:
     """Look after every unfinished job once; at most one runner at a time."""
     client, period_s = get_ledger().redis, get_settings().reconcile_s
@@ -165,7 +165,7 @@ def resend(job_id: str, run: int, positions: list[int]) -> None:
     send_pages(job_id, run, positions, urgent=len(context.selection))
 
 
-@app.task(name="expire_jobs")
+@app.task(name="expire_jobs", send_events=False)
 def expire_jobs() -> None:
     """Remove jobs, and folders nobody knows, that are older than JOB_TTL_S."""
     oldest = time.time() - get_settings().job_ttl_s

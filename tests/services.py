@@ -93,9 +93,14 @@ class Service:
 
     def kill_child(self, name: str) -> None:
         """SIGKILL one child of a worker process, the model's owner or a renderer."""
-        children = psutil.Process(self.stack.processes[name].pid).children(recursive=True)
-        victims = [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
-        victims[-1].kill()
+        wait_until(lambda: self.children(name), 30, f"a child of {name}")[-1].kill()
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """The processes that a worker has spawned for its work."""
+        family = psutil.Process(self.stack.processes[name].pid).children(recursive=True)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [child for child in family if "spawn_main" in " ".join(child.cmdline())]
+        return []
 
     def kill_host(self, name: str) -> None:
         """SIGKILL a worker and all its children at once, as a power cut does."""

@@ -30,10 +30,10 @@ PRESETS = {
         stages=(
             Stage(steps=500, height=128, pages=16, max_lines=9, is_dense=True, is_reading=False),
             Stage(steps=1750, height=128, pages=8, max_lines=9, is_dense=True),
-            Stage(steps=400, height=256, pages=6, max_lines=16, is_dense=True),
-            Stage(steps=700, height=512, pages=4, max_lines=20),
+            Stage(steps=80, height=256, pages=6, max_lines=16, is_dense=True),
+            Stage(steps=700, height=512, pages=3, max_lines=20),
         ),
-        decay=800,
+        decay=600,
     ),
     # A4 at 100 dpi: print of 10 to 14 points is as high as the small reader's text. Meant for one large GPU.
     "a4": Preset(

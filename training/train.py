@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import distributed
 from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches
@@ -44,11 +45,24 @@ def train_step(
     with torch.autocast(device.type, torch.bfloat16):
         losses: dict[str, torch.Tensor] = model(batch.to(device))
     torch.stack(list(losses.values())).sum().backward()
+    share_gradients(model)
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimiser in optimisers:
         optimiser.step()
     model.zero_grad(set_to_none=True)
     return {name: loss.item() for name, loss in losses.items()}
+
+
+def share_gradients(model: Trainee) -> None:
+    """Average the gradients over all processes of a `torchrun`; with one process there is nothing to do."""
+    if not distributed.is_initialized():
+        return
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 class Log:
@@ -70,9 +84,10 @@ class Log:
 
 def train(preset: Preset, options: argparse.Namespace) -> None:
     """Train, save and check a reader; a run that was stopped goes on from its last state."""
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
     words = read_words(options.words)
     faces = find_faces(options.fonts, TRAIN_FAMILIES)
-    batches = Batches(preset.config, preset.stages, TextSource(words), faces, options.seed)
+    batches = Batches(preset.config, preset.stages, TextSource(words), faces, options.seed + 1000 * rank)
     model = Trainee(preset.config).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     optimisers = make_optimisers(model)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -82,7 +97,10 @@ def train(preset: Preset, options: argparse.Namespace) -> None:
     loader = DataLoader(batches, batch_size=None, sampler=range(done, len(batches)), num_workers=options.workers)
     log, saved = Log(), time.monotonic()
     for step, batch in enumerate(loader, start=done):
-        log.add(step + 1, train_step(model, optimisers, batch, rate_at(preset, step)))
+        losses = train_step(model, optimisers, batch, rate_at(preset, step))
+        if rank:
+            continue
+        log.add(step + 1, losses)
         is_last = step + 1 == len(batches)
         if is_last or time.monotonic() - saved > 60 * options.save_minutes:
             keep(options.out / "state.pt", model, optimisers, step + 1)
@@ -111,6 +129,8 @@ def main() -> None:
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
+    if distributed.is_torchelastic_launched():
+        distributed.init_process_group("gloo")
     preset = PRESETS[options.preset]
     train(toy(preset) if options.toy else preset, options)
 

@@ -1,0 +1,95 @@
+"""What the service costs: pages/s through HTTP and Celery against the bare engine's loop on the same cores.
+
+    python -m benchmarks.service [--engine ocr] [--copies 4] [--rounds 3]
+
+The bare loop renders, prepares and generates one page after another in one process. The service does the same pages as
+one job, from the upload to the finished result. Both take turns, so that a busy machine hits both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import pymupdf
+
+from benchmarks.report import publish, table
+from tasks.settings import load_settings
+from tests.services import Service
+from web.stack import Stack
+from workers.documents import DocumentLimits
+from workers.engines import Control, Engine, PageRequest, load_engine
+from workers.pages import prepare_page
+
+SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
+
+
+def repeat_document(copies: int) -> tuple[bytes, int]:
+    """The sample document several times over, each page with a number of its own, and its number of pages."""
+    with pymupdf.open() as document, pymupdf.open(SAMPLE) as sample:
+        for _ in range(copies):
+            document.insert_pdf(sample)
+        for number, sheet in enumerate(document):
+            sheet.insert_text((30, 30), f"Sheet {number + 1}", fontsize=9)
+        return bytes(document.tobytes()), len(document)
+
+
+def bare_loop(engine: Engine, name: str, path: Path, num_pages: int) -> float:
+    """Pages/s of one process that does nothing else."""
+    settings = load_settings({})
+    limits = DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
+    started = time.monotonic()
+    for index in range(num_pages):
+        request = PageRequest(page_number=index + 1)
+        page = prepare_page(path, index, engine=name, options=settings.engine_options(), request=request, limits=limits)
+        engine.generate([engine.unpack(page.packed or page.png, request)], Control())
+    return num_pages / (time.monotonic() - started)
+
+
+def through_service(service: Service, data: bytes, num_pages: int) -> float:
+    """Pages/s of a whole job, from the upload to the finished result."""
+    started = time.monotonic()
+    job = service.wait(service.submit(data), 1800)
+    assert job["state"] == "succeeded", job
+    return num_pages / (time.monotonic() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", default="ocr")
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    data, num_pages = repeat_document(args.copies)
+    bare, served = [], []
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as exits:
+        path = Path(folder) / "document.pdf"
+        path.write_bytes(data)
+        settings = {"ENGINE": args.engine, "WEB_PORT": "0", "FLOWER_PORT": "0", "PAGE_CACHE_MB": "0"}
+        counts = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1}
+        service = Service(exits.enter_context(Stack(dict(os.environ) | settings, Path(folder) / "data", counts=counts)))
+        exits.callback(service.close)
+        engine = load_engine(args.engine, load_settings({}).engine_options())
+        engine.load()
+        bare_loop(engine, args.engine, path, 2)
+        through_service(service, *repeat_document(1))
+        for _ in range(args.rounds):
+            bare.append(bare_loop(engine, args.engine, path, num_pages))
+            served.append(through_service(service, data, num_pages))
+    rows: list[list[object]] = [
+        [number + 1, f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}"]
+        for number, (one, other) in enumerate(zip(bare, served, strict=True))
+    ]
+    ratio = statistics.median(served) / statistics.median(bare)
+    lines = table(["round", "bare loop, pages/s", "service, pages/s", "ratio"], rows)
+    lines += ["", f"{num_pages} pages a round, engine {args.engine}. Service / bare loop, medians: {ratio:.2f}."]
+    publish(f"service-{args.engine}", "What the service costs", lines)
+
+
+if __name__ == "__main__":
+    main()
