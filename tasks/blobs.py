@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import secrets
@@ -14,6 +15,8 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+MOST_FETCHED = 64  # copies of remote blobs kept on this machine
+
 
 class BlobMissing(Exception):
     """No blob has this key."""
@@ -25,7 +28,10 @@ class Blobs:
     def __init__(self, url: str) -> None:
         self.fs, self.root = fsspec.core.url_to_fs(url)
         self.is_local = isinstance(self.fs, LocalFileSystem)
-        self._cache = None if self.is_local else tempfile.TemporaryDirectory(prefix="pagefan-")
+        self._cache: Path | None = None
+        if not self.is_local:
+            self._cache = Path(tempfile.mkdtemp(prefix="pagefan-"))
+            atexit.register(shutil.rmtree, self._cache, ignore_errors=True)
 
     def path(self, key: str) -> str:
         return f"{self.root}/{key}"
@@ -95,25 +101,28 @@ class Blobs:
             return []
 
     def local(self, key: str) -> Path:
-        """A path on this machine that holds the blob; remote ones are fetched once. Raises BlobMissing."""
+        """A path on this machine with the blob; remote ones are fetched, and the last few stay. Raises BlobMissing."""
         if self._cache is None:
             path = Path(self.path(key))
             if not path.is_file():
                 raise BlobMissing(key)
             return path
-        path = Path(self._cache.name) / key
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{secrets.token_hex(4)}")
-            with self.reader(key) as source, draft.open("wb") as out:
-                shutil.copyfileobj(source, out)
-            draft.replace(path)
+        path = self._cache / key.replace("/", "_")
+        if path.is_file():
+            path.touch()
+            return path
+        draft = path.with_suffix(f".{secrets.token_hex(4)}.part")
+        with self.reader(key) as source, draft.open("wb") as out:
+            shutil.copyfileobj(source, out)
+        draft.replace(path)
+        self._drop_oldest()
         return path
 
-    def drop_local(self, key: str) -> None:
-        """Forget the fetched copy of a remote blob."""
-        if self._cache is not None:
-            (Path(self._cache.name) / key).unlink(missing_ok=True)
+    def _drop_oldest(self) -> None:
+        assert self._cache is not None
+        whole = [path for path in self._cache.iterdir() if path.suffix != ".part"]
+        for path in sorted(whole, key=lambda path: path.stat().st_mtime)[:-MOST_FETCHED]:
+            path.unlink(missing_ok=True)
 
 
 def job_key(job_id: str, name: str = "") -> str:

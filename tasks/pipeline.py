@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
+import redis
 from celery import chain
 
 from tasks import results
@@ -63,7 +64,11 @@ def submit_job(
     with get_blobs().writer(source_key(job_id, kind)) as out:
         shutil.copyfileobj(source, out)
         size = out.tell()
-    get_ledger().create(job_id, owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id)
+    try:
+        get_ledger().create(job_id, owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id)
+    except redis.RedisError:
+        get_blobs().delete(job_key(job_id))
+        raise
     results.write_job_record(job_id)
     send_split(job_id)
     return job_id

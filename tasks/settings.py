@@ -65,7 +65,7 @@ class Settings:
     api_keys: str = setting("", "secrets", "Comma-separated keys clients must show; empty asks for none.")
     web_host: str = setting("127.0.0.1", "address", "Address the web server binds to.")
     web_port: int = setting(8000, "port", "Port of the web server.")
-    web_threads: int = setting(32, "threads", "Requests one web process serves at once.")
+    web_threads: int = setting(640, "threads", "Requests one web process serves at once; each live listener is one.")
     flower_port: int = setting(5555, "port", "Port of Flower; 0 starts none.")
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
     log_level: str = setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR.")
