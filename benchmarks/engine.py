@@ -3,31 +3,30 @@
     python -m benchmarks.engine
 
 Random models of 7 M parameters, answers of a fixed length, one thread. Times are CPU time of the thread or process
-that does the work, so that a busy machine does not blur them; only the stalls are by the clock.
+that does the work, so that a busy machine blurs them less; only the stalls are by the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import threading
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
 import torch
 
-from benchmarks.random_models import SIZES, RandomEngine
-from benchmarks.report import percentile, publish, table
+from benchmarks.random_models import RandomEngine, prepare_and_pack, toy_engine
+from benchmarks.report import publish, table
+from benchmarks.stalls import measure_stalls
 from workers.engines import Control, PageRequest, Prepared
 
 TOYS = ("toy-qwen2.5-vl", "toy-idefics3")
-TICK_S = 0.005
+BATCHES = (1, 4, 8)
 
 
 def cpu_seconds(run: Callable[[], object]) -> float:
@@ -37,15 +36,17 @@ def cpu_seconds(run: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def best_of(repeats: int, run: Callable[[], object]) -> float:
-    return min(cpu_seconds(run) for _ in range(repeats))
+def best_of(repeats: int, *runs: Callable[[], float]) -> list[float]:
+    """The least of each run's figures; the runs take turns, so that a busy minute of the machine hits them all."""
+    rounds = [[run() for run in runs] for _ in range(repeats)]
+    return [min(figures) for figures in zip(*rounds, strict=True)]
 
 
 def limited(pages: Sequence[Prepared], new_tokens: int) -> list[Prepared]:
     return [replace(page, request=replace(page.request, max_new_tokens=new_tokens)) for page in pages]
 
 
-def by_engine(engine: RandomEngine, pages: Sequence[Prepared], batch: int) -> None:
+def bytoy_engine(engine: RandomEngine, pages: Sequence[Prepared], batch: int) -> None:
     for start in range(0, len(pages), batch):
         engine.generate(pages[start : start + batch], Control())
 
@@ -72,28 +73,24 @@ def bare_loop(model: Any, input_ids: torch.Tensor, generation_config: Any, **inp
 
 
 def step_ms(run: Callable[[int], object], new_tokens: int) -> float:
-    """Milliseconds of one decode step: a long run less a run of one token."""
-    return (best_of(3, lambda: run(new_tokens)) - best_of(3, lambda: run(1))) / (new_tokens - 1) * 1000
+    """CPU milliseconds of one decode step: a long run less a run of one token."""
+    return (cpu_seconds(lambda: run(new_tokens)) - cpu_seconds(lambda: run(1))) / (new_tokens - 1) * 1000
 
 
-def compare_loops(size: str, num_pages: int, new_tokens: int) -> list[str]:
-    engine = _engine(size)
+def compare_loops(size: str, num_pages: int, new_tokens: int, repeats: int) -> list[str]:
+    engine = toy_engine(size)
     pages = limited([engine.prepare_page(seed, new_tokens) for seed in range(num_pages)], new_tokens)
-    seconds = best_of(2, lambda: by_library(engine, pages, new_tokens))
-    rows: list[list[object]] = [["generate(), page by page", f"{num_pages * new_tokens / seconds:.0f}", "", "", ""]]
-    for batch in (1, 4, 8):
-        run = [*pages, *pages][:batch]
-        inputs = engine._upload(run).ready_inputs()
-        seconds = best_of(2, lambda batch=batch: by_engine(engine, pages, batch))
-        ours = step_ms(lambda tokens, run=run: engine.generate(limited(run, tokens), Control()), new_tokens)
-        bare = step_ms(
-            lambda tokens, inputs=inputs: engine.model.generate(
-                **inputs, custom_generate=bare_loop, max_new_tokens=tokens
-            ),
-            new_tokens,
-        )
-        figures = [f"{num_pages * new_tokens / seconds:.0f}", f"{ours:.2f}", f"{bare:.2f}", f"{ours / bare - 1:+.0%}"]
-        rows.append([f"this engine, batch of {batch}", *figures])
+    totals = best_of(
+        repeats,
+        lambda: cpu_seconds(lambda: by_library(engine, pages, new_tokens)),
+        *(lambda batch=batch: cpu_seconds(lambda: bytoy_engine(engine, pages, batch)) for batch in BATCHES),
+    )
+    speeds = [f"{num_pages * new_tokens / seconds:.0f}" for seconds in totals]
+    rows: list[list[object]] = [["generate(), page by page", speeds[0], "", "", ""]]
+    for batch, speed in zip(BATCHES, speeds[1:], strict=True):
+        ours, bare = compare_steps(engine, [*pages, *pages][:batch], new_tokens, repeats)
+        figures = [f"{ours:.2f}", f"{bare:.2f}", f"{ours / bare - 1:+.0%}"]
+        rows.append([f"this engine, batch of {batch}", speed, *figures])
     return [
         f"## {size}: {pages[0].num_tokens} prompt tokens, {new_tokens} tokens of answer, {num_pages} pages",
         "",
@@ -102,38 +99,33 @@ def compare_loops(size: str, num_pages: int, new_tokens: int) -> list[str]:
     ]
 
 
-@cache
-def _engine(size: str) -> RandomEngine:
-    torch.set_num_threads(1)
-    engine = RandomEngine(SIZES[size], device="cpu", dtype="float32")
-    engine.load()
-    return engine
+def compare_steps(engine: RandomEngine, pages: list[Prepared], new_tokens: int, repeats: int) -> list[float]:
+    """Milliseconds of a decode step of this engine, and of the bare loop."""
+    inputs = engine._upload(pages).ready_inputs()
+
+    def ours(tokens: int) -> object:
+        return engine.generate(limited(pages, tokens), Control())
+
+    def bare(tokens: int) -> object:
+        return engine.model.generate(**inputs, custom_generate=bare_loop, max_new_tokens=tokens)
+
+    return best_of(repeats, lambda: step_ms(ours, new_tokens), lambda: step_ms(bare, new_tokens))
 
 
-def prepare_and_pack(size: str, seed: int, new_tokens: int) -> bytes:
-    """What a CPU worker does; runs in a process of its own."""
-    engine = _preparer(size)
-    return engine.pack(engine.prepare_page(seed, new_tokens)) or b""
-
-
-@cache
-def _preparer(size: str) -> RandomEngine:
-    torch.set_num_threads(1)
-    return RandomEngine(SIZES[size], device="cpu", dtype="float32")
-
-
-def compare_preparing(size: str, num_pages: int, new_tokens: int, batch: int, pool: ProcessPoolExecutor) -> list[str]:
+def compare_preparing(
+    size: str, num_pages: int, new_tokens: int, batch: int, repeats: int, pool: ProcessPoolExecutor
+) -> list[str]:
     """CPU time the generating thread spends on a page when pages are prepared before, in it, or beside it."""
-    engine = _engine(size)
+    engine = toy_engine(size)
     request = PageRequest(page_number=1, max_new_tokens=new_tokens)
     seeds = list(range(num_pages))
 
     def before() -> float:
         pages = [engine.prepare_page(seed, new_tokens) for seed in seeds]
-        return cpu_seconds(lambda: by_engine(engine, pages, batch))
+        return cpu_seconds(lambda: bytoy_engine(engine, pages, batch))
 
     def inside() -> float:
-        return cpu_seconds(lambda: by_engine(engine, [engine.prepare_page(s, new_tokens) for s in seeds], batch))
+        return cpu_seconds(lambda: bytoy_engine(engine, [engine.prepare_page(s, new_tokens) for s in seeds], batch))
 
     def beside() -> float:
         packed: list[Future[bytes]] = [pool.submit(prepare_and_pack, size, seed, new_tokens) for seed in seeds]
@@ -146,7 +138,7 @@ def compare_preparing(size: str, num_pages: int, new_tokens: int, batch: int, po
         return cpu_seconds(run)
 
     pool.submit(prepare_and_pack, size, 0, new_tokens).result()
-    ready, inline, off = (min(run() for _ in range(3)) / num_pages for run in (before, inside, beside))
+    ready, inline, off = (seconds / num_pages for seconds in best_of(repeats, before, inside, beside))
     rows: list[list[object]] = [
         ["prepared before", f"{ready * 1000:.1f}", ""],
         ["in the generating thread", f"{inline * 1000:.1f}", f"{inline / ready - 1:+.1%}"],
@@ -156,84 +148,25 @@ def compare_preparing(size: str, num_pages: int, new_tokens: int, batch: int, po
     return [f"## Preparing: {size}, {new_tokens} tokens of answer, batch of {batch}", "", *table(head, rows), ""]
 
 
-@contextmanager
-def ticking() -> Iterator[list[float]]:
-    """A thread that wants to run every 5 ms, as a worker's control loop does; the list gets how late it was, in ms."""
-    late_ms: list[float] = []
-    over = threading.Event()
-
-    def tick() -> None:
-        while not over.is_set():
-            began = time.perf_counter()
-            over.wait(TICK_S)
-            late_ms.append((time.perf_counter() - began - TICK_S) * 1000)
-
-    thread = threading.Thread(target=tick)
-    thread.start()
-    try:
-        yield late_ms
-    finally:
-        over.set()
-        thread.join()
-
-
-def tokenise(size: str, words: int) -> int:
-    return len(_preparer(size).processor.tokenizer("lorem ipsum dolor " * words).input_ids)
-
-
-def measure_stalls(size: str, words: int, pool: ProcessPoolExecutor) -> list[str]:
-    """How late a control loop comes while other threads of its process, or other processes, work."""
-    engine = _engine(size)
-    pages = [engine.prepare_page(seed, 64) for seed in range(4)]
-    num_tokens = pool.submit(tokenise, size, words).result()
-    tokenise(size, 10)
-    works: dict[str, Callable[[], object]] = {
-        "nothing (1 s)": lambda: time.sleep(1),
-        f"tokenising {num_tokens} tokens in another process": lambda: pool.submit(tokenise, size, words).result(),
-        f"tokenising {num_tokens} tokens in another thread": lambda: _in_thread(lambda: tokenise(size, words)),
-        "preparing 4 pages in another process": lambda: pool.submit(_prepare_four, size).result(),
-        "generating 64 tokens for 4 pages in another thread": lambda: _in_thread(
-            lambda: engine.generate(pages, Control())
-        ),
-    }
-    rows: list[list[object]] = []
-    for name, work in works.items():
-        with ticking() as late_ms:
-            began = time.perf_counter()
-            work()
-            seconds = time.perf_counter() - began
-        rows.append([name, f"{seconds:.2f}", f"{percentile(late_ms, 0.5):.1f}", f"{max(late_ms):.1f}"])
-    began = time.perf_counter()
-    tokenise(size, words)
-    alone = time.perf_counter() - began
-    rows.append([f"tokenising {num_tokens} tokens in the loop itself", f"{alone:.2f}", "", f"{alone * 1000:.1f}"])
-    head = ["meanwhile", "takes s", "median ms late", "longest stall, ms"]
-    return [f"## A control loop that wants to run every {TICK_S * 1000:.0f} ms", "", *table(head, rows), ""]
-
-
-def _in_thread(work: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
-
-
-def _prepare_four(size: str) -> int:
-    return sum(len(prepare_and_pack(size, seed, 1)) for seed in range(4))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="What the vlm engine costs on one CPU core.")
     parser.add_argument("--pages", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=96, help="tokens of every answer [96]")
     parser.add_argument("--words", type=int, default=100_000, help="size of the text that is tokenised [100000]")
+    parser.add_argument("--repeats", type=int, default=4, help="rounds of which the best counts [4]")
+    parser.add_argument("--no-file", action="store_true", help="print the figures and write no result file")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     lines = [f"Load of the machine when it began: {os.getloadavg()[0]:.1f}.", ""]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         for size in TOYS:
-            lines += compare_loops(size, options.pages, options.tokens)
-            lines += compare_preparing(size, options.pages, options.tokens, 4, pool)
-        lines += measure_stalls(TOYS[0], options.words, pool)
-    publish("engine", "What the vlm engine costs on one CPU core", lines)
+            lines += compare_loops(size, options.pages, options.tokens, options.repeats)
+            lines += compare_preparing(size, options.pages, options.tokens, 4, options.repeats, pool)
+        lines += measure_stalls(TOYS[0], options.words, options.tokens, pool)
+    if options.no_file:
+        sys.stdout.write("\n".join(lines))
+    else:
+        publish("engine", "What the vlm engine costs on one CPU core", lines)
 
 
 if __name__ == "__main__":

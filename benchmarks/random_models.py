@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -97,12 +100,13 @@ class RandomEngine(VlmEngine):
     stops_loops = False
 
     def __init__(self, size: Size, **options: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="pagefan-random-")
+        folder = tempfile.mkdtemp(prefix="pagefan-random-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         config, processor = _FAMILIES[size.family](size)
         config.architectures, config.dtype = None, torch.bfloat16
-        config.save_pretrained(self._folder.name)
-        processor.save_pretrained(self._folder.name)
-        super().__init__(EngineOptions(model=self._folder.name, max_dimension=size.max_dimension, **options))
+        config.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        super().__init__(EngineOptions(model=folder, max_dimension=size.max_dimension, **options))
 
     def load(self) -> None:
         device = torch.device(self.options.device)
@@ -124,6 +128,26 @@ class RandomEngine(VlmEngine):
         side = self.image_spec.max_side
         page = draw_text(side * 210 // 297 // 32 * 32, side, seed)
         return self.prepare(page, PageRequest(page_number=1, max_new_tokens=new_tokens))
+
+
+@cache
+def toy_engine(size: str) -> RandomEngine:
+    torch.set_num_threads(1)
+    engine = RandomEngine(SIZES[size], device="cpu", dtype="float32")
+    engine.load()
+    return engine
+
+
+@cache
+def toy_preparer(size: str) -> RandomEngine:
+    torch.set_num_threads(1)
+    return RandomEngine(SIZES[size], device="cpu", dtype="float32")
+
+
+def prepare_and_pack(size: str, seed: int, new_tokens: int) -> bytes:
+    """What a CPU worker does; runs in a process of its own."""
+    engine = toy_preparer(size)
+    return engine.pack(engine.prepare_page(seed, new_tokens)) or b""
 
 
 def draw_text(width: int, height: int, seed: int) -> Image.Image:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,6 +101,15 @@ class Blobs:
         except FileNotFoundError:
             return []
 
+    def ages(self, key: str) -> list[tuple[float, int, str]]:
+        """(Unix time of change, bytes, key) of the files directly under a folder; empty when there is none."""
+        try:
+            found = self.fs.ls(self.path(key), detail=True)
+        except FileNotFoundError:
+            return []
+        files = [info for info in found if info["type"] == "file"]
+        return [(changed_at(info), int(info["size"]), f"{key}/{info['name'].rsplit('/', 1)[-1]}") for info in files]
+
     def local(self, key: str) -> Path:
         """A path on this machine with the blob; remote ones are fetched, and the last few stay. Raises BlobMissing."""
         if self._cache is None:
@@ -123,6 +133,12 @@ class Blobs:
         whole = [path for path in self._cache.iterdir() if path.suffix != ".part"]
         for path in sorted(whole, key=lambda path: path.stat().st_mtime)[:-MOST_FETCHED]:
             path.unlink(missing_ok=True)
+
+
+def changed_at(info: dict[str, Any]) -> float:
+    """When a file was written, in Unix seconds; stores have different names for it. 0 where one has none."""
+    value = next((info[name] for name in ("mtime", "LastModified", "last_modified", "updated") if name in info), 0)
+    return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
 def job_key(job_id: str, name: str = "") -> str:

@@ -35,6 +35,7 @@ from tasks.messages import PageTask
 from tasks.metrics import count, observe
 from tasks.outcomes import IMAGE, PACKED, attempt_record, fail_page, save_generation
 from tasks.records import Attempts, Claimed
+from tasks.serving import batch_seconds, most_pages, observe_requests, server_report
 from tasks.settings import Settings
 from workers.engines import (
     Control,
@@ -59,7 +60,7 @@ class Batcher:
         self.engine, self.ledger, self.blobs, self.settings = engine, ledger, blobs, settings
         self.runner = Runner(engine, ledger, settings.vlm_retry_count)
         self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
-        self.most = max(1, min(settings.gpu_batch_pages, engine.max_batch))
+        self.most = most_pages(engine, settings.gpu_batch_pages)
         self.loaded = threading.Event()
         self.closing = threading.Event()
         self.closed = threading.Event()
@@ -176,7 +177,7 @@ class Batcher:
         pages = [loaded.page for loaded in batch]
         self.ledger.start(pages)
         self.busy.set()
-        deadline = started + self.settings.vlm_concurrent_timeout
+        deadline = started + batch_seconds(self.engine, len(batch), self.settings.vlm_concurrent_timeout)
         try:
             generations = self.runner.generate(batch, deadline)
         except EngineBroken:
@@ -273,7 +274,11 @@ class Batcher:
                 if held:
                     self.stop_rows({held[place] for place in self.ledger.renew(self.token, held, ttl_s=CLAIM_S)})
                 if self.loaded.is_set():
-                    self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=self.busy_ratio())
+                    server = server_report(self.engine)
+                    self.ledger.report_alive(
+                        "gpu", self.token, engine=self.engine.name, busy=self.busy_ratio(), **server
+                    )
+                    observe_requests(self.engine, self.ledger)
             except redis.RedisError as exc:
                 logger.warning("claims could not be renewed: %s", exc)
 

@@ -5,7 +5,8 @@
 local ENDED_PAGE = {ok = true, blank = true, fallback = true, failed = true, cancelled = true}
 local ENDED_JOB = {succeeded = true, partial = true, failed = true, cancelled = true}
 local CONTENT = {'state', 'reason', 'detail', 'blob', 'engine', 'tokens', 'seconds', 'stop_reason', 'rotation', 'width',
-  'height'}
+  'height', 'cached', 'text_layer_recall'}
+local MAX_DELIVERIES = 20
 local GOOD_PAGE = {ok = true, blank = true, fallback = true}
 
 local clock = redis.call('TIME')
@@ -98,6 +99,14 @@ function ops.begin_split(a)
   if state ~= 'queued' and state ~= 'splitting' then return false end
   redis.call('HSETNX', job_key(a.job), 'started_at', now)
   set_job(a.job, 'splitting')
+  return true
+end
+
+-- The document of a URL has been fetched.
+function ops.set_source(a)
+  if job_state(a.job) ~= 'splitting' then return false end
+  redis.call('HSET', job_key(a.job), 'kind', a.kind, 'size', a.size)
+  next_seq(a.job)
   return true
 end
 
@@ -224,6 +233,17 @@ function ops.cancel(a)
   redis.call('HINCRBY', job_key(a.job), 'n:cancelled', untouched)
   ops.end_job({job = a.job, state = 'cancelled'})
   return 'cancelled'
+end
+
+-- The newest attempts to call the job's webhook, oldest first.
+function ops.note_delivery(a)
+  if not job_state(a.job) then return false end
+  local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
+  table.insert(kept, a.attempt)
+  if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
+  redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))
+  next_seq(a.job)
+  return true
 end
 
 function ops.forget(a)

@@ -70,14 +70,16 @@ class Ledger:
         size: int,
         options: JobOptions,
         batch_id: str = "",
+        source_url: str = "",
     ) -> bool:
-        """Enter a new job, `queued`; False when the id is taken."""
+        """Enter a new job, `queued`; False when the id is taken. Kind and size of a URL's document come later."""
         fields = {
             "owner": owner,
             "name": name,
             "kind": kind,
             "size": size,
             "batch_id": batch_id,
+            "source_url": source_url,
             "priority": options.priority,
             "options": json.dumps(options.to_json()),
         }
@@ -114,6 +116,10 @@ class Ledger:
 
     def begin_split(self, job_id: str) -> bool:
         return bool(self._call("begin_split", job=job_id))
+
+    def set_source(self, job_id: str, *, kind: str, size: int) -> bool:
+        """What the document of a URL turned out to be; False when the job is not being split any more."""
+        return bool(self._call("set_source", job=job_id, kind=kind, size=size))
 
     def open_first_run(
         self, job_id: str, *, num_pages: int, selection: str, size: int, warnings: Sequence[str] = ()
@@ -168,6 +174,10 @@ class Ledger:
     def cancel(self, job_id: str) -> str | None:
         """Stop a job: "cancelled", "assemble" when it was a repair, the state it had ended in, None when unknown."""
         return self._call("cancel", job=job_id) or None
+
+    def note_delivery(self, job_id: str, attempt: dict[str, Any]) -> bool:
+        """Keep an attempt to call the job's webhook, with the 19 before it; False for an unknown job."""
+        return bool(self._call("note_delivery", job=job_id, attempt=attempt))
 
     def forget(self, job_id: str) -> None:
         self._call("forget", job=job_id)

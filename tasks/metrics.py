@@ -24,11 +24,16 @@ QUEUES = ("cpu", "gpu")
 PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 HISTOGRAMS = {
     "page_seconds": ("Time a page took in one step.", (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)),
+    "request_seconds": (
+        "Time of a request to the model server, by its outcome.",
+        (0.1, 0.3, 1, 3, 10, 30, 100, 300),
+    ),
     "batch_pages": ("Pages in one generation.", (1, 2, 4, 8, 16, 32, 64)),
     "cancel_seconds": ("Time from a cancellation to the engine's stop.", (0.1, 0.25, 0.5, 1, 2, 5, 10)),
 }
 COUNTERS = {
     "pages": "Pages by the state they ended in.",
+    "pages_cached": "Pages whose text came from the page cache.",
     "tokens": "Tokens generated.",
     "claims_lost": "Pages that another process took while this one still worked on them.",
     "retries": "Pages and batches tried again, by reason.",
@@ -109,10 +114,15 @@ def queue_keys(queue: str) -> list[str]:
 def workers(ledger: Ledger) -> Iterable[Metric]:
     alive = GaugeMetricFamily("pagefan_workers", "Workers that can take tasks.", labels=["queue"])
     busy = GaugeMetricFamily("pagefan_gpu_busy_ratio", "Share of time the engine generates.", labels=["worker"])
+    in_flight = GaugeMetricFamily(
+        "pagefan_requests_in_flight", "Requests to the model server under way.", labels=["worker"]
+    )
     for queue in QUEUES:
         reports = ledger.workers(queue)
         alive.add_metric([queue], len(reports))
         for worker, report in reports.items():
             if "busy" in report:
                 busy.add_metric([worker], report["busy"])
-    return (alive, busy)
+            if "in_flight" in report:
+                in_flight.add_metric([worker], report["in_flight"])
+    return (alive, busy, in_flight)

@@ -1,8 +1,8 @@
 """The whole flow of a job, in the order it runs. Read this file first.
 
     submit_job        web    store the file, enter the job                    -> split_document
-    split_document    cpu    open it, choose pages, start the chord            -> a window of pages
-    prepare_page      cpu    render, orient, resize, blank?                    \\ one chain a page,
+    split_document    cpu    fetch it by its URL, open it, choose pages        -> a window of pages
+    prepare_page      cpu    render, orient, resize, blank? known?             \\ one chain a page,
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
     assemble_document cpu    the chord's body: page order -> result files
     fail_job          cpu    the chord's errback: a page task itself failed
@@ -23,27 +23,35 @@ from typing import Any, BinaryIO
 
 import redis
 from celery import chain
+from celery.exceptions import Reject
 
 from tasks import results
 from tasks.app import FIRST, LOW, NORMAL, URGENT, app
 from tasks.blobs import BlobMissing, job_key, page_key
+from tasks.cache import cache_key, forget
 from tasks.context import document_limits, load_run, source_key
 from tasks.ledger import UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.outcomes import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
+from tasks.quotas import OverQuota, charge_pages
 from tasks.records import Page
 from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
 from tasks.settings import get_settings
+from tasks.shortcuts import end_without_engine
+from tasks.sources import fetch_source
+from tasks.webhooks import notify
 from tasks.worker import get_batcher
+from workers.addresses import FetchError
 from workers.documents import DocumentError, inspect_document, read_text_layer
 from workers.pages import PreparedPage
 from workers.pages import prepare_page as render_and_prepare
-from workers.sandbox import SandboxDied, SandboxTimeout
+from workers.sandbox import SandboxDied, SandboxStopped, SandboxTimeout
 from workers.selection import Selection, select_pages
 
 logger = logging.getLogger(__name__)
 
 CHORD_KEYS = (".j", ".t", ".s", ".d", ".c")  # celery.backends.redis.RedisBackend.on_chord_part_return
+FETCH_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document
 SETTLE_S = 5  # longer than a page takes to notice that its job is cancelled
 
 
@@ -74,8 +82,20 @@ def submit_job(
     return job_id
 
 
-def send_split(job_id: str) -> None:
-    split_document.apply_async((job_id,), task_id=f"{job_id}-split", priority=FIRST, argsrepr=f"job {job_id}")
+def submit_url(url: str, *, name: str, options: JobOptions, owner: str = "local", batch_id: str = "") -> str:
+    """Enter a job whose document the split fetches; called by the web. Returns the job's id."""
+    job_id = secrets.token_hex(8)
+    get_ledger().create(
+        job_id, owner=owner, name=name, kind="", size=0, options=options, batch_id=batch_id, source_url=url
+    )
+    results.write_job_record(job_id)
+    send_split(job_id)
+    return job_id
+
+
+def send_split(job_id: str, *, countdown_s: float = 0.0) -> None:
+    common = {"priority": FIRST, "argsrepr": f"job {job_id}"}
+    split_document.apply_async((job_id,), task_id=f"{job_id}-split", countdown=countdown_s or None, **common)
 
 
 # split --------------------------------------------------------------------------------------------------------
@@ -83,12 +103,15 @@ def send_split(job_id: str) -> None:
 
 @app.task(name="split_document")
 def split_document(job_id: str) -> None:
-    """Open the document, choose its pages, and send the first window of them."""
+    """Fetch the document if a URL names it, open it, choose its pages, and send the first window of them."""
     ledger = get_ledger()
     if ledger.begin_split(job_id):
         try:
+            if not fetch_source(job_id):
+                send_split(job_id, countdown_s=FETCH_AGAIN_S)
+                return
             num_pages, selection, warnings = open_document(job_id)
-        except DocumentError as exc:
+        except (DocumentError, FetchError, OverQuota) as exc:
             end_unopened(job_id, exc.reason, exc.detail)
             return
         app.backend.set_chord_size(group_id(job_id, 1), len(selection))
@@ -127,7 +150,13 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
 def end_unopened(job_id: str, reason: str, detail: str) -> None:
     logger.info("job %s failed: %s", job_id, reason, extra={"job": job_id})
     get_ledger().end_job(job_id, "failed", only_from="splitting", error={"reason": reason, "detail": detail})
+    conclude(job_id)
+
+
+def conclude(job_id: str) -> None:
+    """The job has ended: write its record, which outlives Redis, and tell its webhook. Harmless to repeat."""
     results.write_job_record(job_id)
+    notify(job_id)
 
 
 # the chord, a window at a time ------------------------------------------------------------------------------------
@@ -178,20 +207,30 @@ def send_pages(job_id: str, run: int, positions: Iterable[int], *, urgent: int =
 def prepare_page(message: list[Any]) -> None:
     """Make the page image, and the tensors if the engine wants some; or end the page here."""
     page = PageTask.from_json(message)
-    seen = get_ledger().look(page)
-    if seen is None or is_prepared(page, seen):
-        return
-    get_ledger().move(page, "preparing")
     try:
+        seen = get_ledger().look(page)
+        if seen is None or is_prepared(page, seen):
+            return
+        get_ledger().move(page, "preparing")
         keep_prepared(page, render(page))
     except DocumentError as exc:
         keep_text_layer(page)
         fail_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
-    except UnknownJob:
+    except (UnknownJob, SandboxStopped):
         logger.info("job %s is gone, page %d is dropped", page.job_id, page.page_number)
+    except redis.RedisError as exc:
+        raise Reject(exc, requeue=True) from exc
     except Exception as exc:
         logger.exception("job %s page %d could not be prepared", page.job_id, page.page_number)
         fail_page(page, "internal", f"{type(exc).__name__} while preparing the page; retry it.")
+
+
+def is_unwanted(page: PageTask) -> bool:
+    """Whether the page has ended or its job is cancelled; no while Redis is away."""
+    try:
+        return get_ledger().look(page) is None
+    except redis.RedisError:
+        return False
 
 
 def is_prepared(page: PageTask, seen: Page) -> bool:
@@ -215,6 +254,7 @@ def render(page: PageTask) -> PreparedPage:
                 password=context.options.password,
                 limits=document_limits(),
                 timeout_s=settings.render_timeout_s,
+                should_stop=lambda: is_unwanted(page),
             )
         except SandboxTimeout as exc:
             limit = settings.render_timeout_s
@@ -226,18 +266,21 @@ def render(page: PageTask) -> PreparedPage:
 
 @patiently
 def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
-    """Write what the engine needs, then say that the page is ready; a blank page ends here."""
+    """Write what the engine needs, then say that the page is ready; one that is blank or known already ends here."""
     ledger, blobs = get_ledger(), get_blobs()
-    size: dict[str, Any] = {"width": prepared.width, "height": prepared.height}
+    about: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "has_image": True}
+    key = cache_key(page, prepared)
     blobs.write(page_key(page.job_id, page.index, IMAGE), prepared.png)
     if prepared.is_blank:
-        save_text(page, "", state="blank", engine="", seconds=0.0, has_image=True, **size)
+        save_text(page, "", state="blank", engine="", seconds=0.0, **about)
+        return
+    if end_without_engine(page, prepared, key, **about):
         return
     if prepared.packed is not None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
-    if load_run(page.job_id, page.run).options.text_layer != "ignore" and prepared.text_layer.strip():
+    if prepared.text_layer.strip():
         blobs.write(page_key(page.job_id, page.index, LAYER), prepared.text_layer.encode())
-    ledger.move(page, "ready", has_image=True, num_tokens=prepared.num_tokens, **size)
+    ledger.move(page, "ready", num_tokens=prepared.num_tokens, cache_key=key, **about)
     ledger.offer(page)
 
 
@@ -266,13 +309,16 @@ def keep_text_layer(page: PageTask) -> None:
 def generate_page(message: list[Any]) -> int:
     """Wait until the page has its text, then make room for the next. Returns the page's position, always the same."""
     page = PageTask.from_json(message)
-    while (seen := get_ledger().look(page)) is not None:
-        if seen.state in ("queued", "preparing"):
-            wait_for_image(page)
-        else:
-            get_ledger().offer(page)
-            get_batcher().wait_for(page)
-    feed_pages(page.job_id, page.run, finished=page.position)
+    try:
+        while (seen := get_ledger().look(page)) is not None:
+            if seen.state in ("queued", "preparing"):
+                wait_for_image(page)
+            else:
+                get_ledger().offer(page)
+                get_batcher().wait_for(page)
+        feed_pages(page.job_id, page.run, finished=page.position)
+    except redis.RedisError as exc:
+        raise Reject(exc, requeue=True) from exc
     return page.position
 
 
@@ -298,6 +344,8 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
     step = ledger.begin_assembly(job_id)
     if step != "assemble":
         logger.info("job %s run %d: nothing to assemble (%s)", job_id, run, step, extra={"job": job_id})
+        if step == "done":
+            conclude(job_id)  # the run that ended the job may have died before this
         return
     try:
         results.write_results(job_id)
@@ -309,10 +357,11 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
             "reason": "storage",
             "detail": "The result could not be stored; free space and retry a page.",
         }
-        ledger.end_job(job_id, "failed", only_from="assembling", error=error)
+        if ledger.end_job(job_id, "failed", only_from="assembling", error=error):
+            notify(job_id)
         return
     if ledger.end_job(job_id, results.final_state(job_id), only_from="assembling"):
-        results.write_job_record(job_id)
+        conclude(job_id)
         job = ledger.job(job_id)
         logger.info("job %s %s", job_id, job.state if job else "gone", extra={"job": job_id})
 
@@ -333,9 +382,11 @@ def cancel_job(job_id: str, *, purge: bool = False) -> bool:
     if outcome == "assemble":
         assemble_document.apply_async((job_id, 0), priority=FIRST)
     elif outcome == "cancelled":
-        results.write_job_record(job_id)
+        conclude(job_id)
         clear_cancelled.apply_async((job_id, purge), countdown=SETTLE_S)
     if purge:
+        for page in get_ledger().pages(job_id):
+            forget(page.cache_key)
         purge_job(job_id)
     return outcome is not None or purge
 
@@ -359,7 +410,7 @@ def purge_job(job_id: str) -> None:
 def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     """Run these pages again, "failed" or as "3,9", with other options if given. Returns the number of the new run.
 
-    Raises UnknownJob, PageBusy, LedgerError, or ValueError for pages the job does not have.
+    Raises UnknownJob, PageBusy, LedgerError, OverQuota, or ValueError for pages the job does not have.
     """
     ledger = get_ledger()
     job = ledger.job(job_id)
@@ -368,6 +419,7 @@ def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     selection = results.failed_pages(job) if pages == "failed" else select_pages(pages, job.num_pages)
     if not len(selection):
         raise ValueError("no page of this job has failed; name the pages to repair, as in 3,9")
+    charge_pages(job.owner, f"{job_id}.{job.run + 1}", len(selection))
     run = ledger.open_repair(job_id, indexes=list(selection), selection=str(selection), options=options)
     app.backend.set_chord_size(group_id(job_id, run), len(selection))
     feed_pages(job_id, run)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from tasks.app import FIRST, PREFIX, app
 from tasks.blobs import BlobMissing, job_key
+from tasks.cache import trim
 from tasks.context import load_run
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
@@ -167,10 +168,11 @@ def resend(job_id: str, run: int, positions: list[int]) -> None:
 
 @app.task(name="expire_jobs", send_events=False)
 def expire_jobs() -> None:
-    """Remove jobs, and folders nobody knows, that are older than JOB_TTL_S."""
+    """Remove jobs, and folders nobody knows, that are older than JOB_TTL_S, and what the page cache has no room for."""
     oldest = time.time() - get_settings().job_ttl_s
     for job_id in get_ledger().jobs_ended_before(oldest):
         purge_job(job_id)
+    trim()
     blobs = get_blobs()
     for job_id in blobs.names("jobs"):
         if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):

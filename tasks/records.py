@@ -26,6 +26,7 @@ class Job:
     kind: str = ""
     size: int = 0
     batch_id: str = ""
+    source_url: str = ""
     options: JobOptions = field(default_factory=JobOptions)
     run: int = 0
     num_pages: int = 0
@@ -34,6 +35,7 @@ class Job:
     counts: Mapping[str, int] = field(default_factory=dict)
     error: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    deliveries: tuple[dict[str, Any], ...] = ()
     seq: int = 0
     was_cancelled: bool = False
     created_at: float = 0.0
@@ -61,6 +63,8 @@ class Page:
     """One page, as the ledger has it; its text lies in the blobs. `index` is 0-based, `page_number` 1-based.
 
     `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
+    `text_layer_recall` is the share of the PDF's own words that the engine's text has, None where it has none.
+    `cache_key` is the place in the page cache that its text will have; "" for none.
     """
 
     index: int
@@ -78,8 +82,10 @@ class Page:
     height: int = 0
     rotation: int = 0
     cached: bool = False
+    text_layer_recall: float | None = None
     has_image: bool = False
     attempts: tuple[dict[str, Any], ...] = ()
+    cache_key: str = ""
     resends: int = 0
     seq: int = 0
 
@@ -122,6 +128,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         kind=raw.get("kind", ""),
         size=int(raw.get("size", 0)),
         batch_id=raw.get("batch_id", ""),
+        source_url=raw.get("source_url", ""),
         options=JobOptions.from_json(json.loads(raw.get("options", "{}"))),
         run=int(raw.get("run", 0)),
         num_pages=int(raw.get("num_pages", 0)),
@@ -130,6 +137,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         counts=counts,
         error=json.loads(raw["error"]) if "error" in raw else None,
         warnings=tuple(json.loads(raw.get("warnings", "[]"))),
+        deliveries=tuple(json.loads(raw.get("deliveries", "[]"))),
         seq=int(raw.get("seq", 0)),
         was_cancelled="cancelled_at" in raw,
         created_at=float(raw.get("created_at", 0)),

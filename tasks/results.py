@@ -49,6 +49,7 @@ def iter_page_results(job: Job) -> Iterator[PageResult]:
             height=page.height,
             rotation=page.rotation,
             cached=page.cached,
+            text_layer_recall=page.text_layer_recall,
             lines=tuple(content.get("lines", ())),
             attempts=page.attempts,
         )
@@ -106,12 +107,20 @@ def job_record(job: Job) -> dict[str, Any]:
 
 
 @patiently
+def write_job_file(job_id: str) -> None:
+    """Write `job.json` as the ledger has the job now."""
+    job = get_ledger().job(job_id)
+    if job is not None:
+        get_blobs().write_json(job_key(job_id, "job.json"), job_record(job))
+
+
+@patiently
 def write_job_record(job_id: str) -> None:
     """Write `job.json`, and once the job has ended its pages, so that both outlive Redis."""
     job = get_ledger().job(job_id)
     if job is None:
         return
-    get_blobs().write_json(job_key(job_id, "job.json"), job_record(job))
+    write_job_file(job_id)
     if job.has_ended and job.selection:
         with get_blobs().writer(job_key(job_id, "pages.jsonl"), "w") as out:
             out.writelines(page.to_line() for page in iter_pages(job))
@@ -137,6 +146,7 @@ def load_job(job_id: str) -> Job | None:
         return None
     options = JobOptions.from_json(record.pop("options"))
     record["warnings"] = tuple(record["warnings"])
+    record["deliveries"] = tuple(record.get("deliveries", ()))
     if record["state"] not in JOB_ENDED:
         record |= {"state": "failed", "error": LOST}
     return Job(**record, options=options)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
+from workers.addresses import AddressRules
 from workers.engines import ENGINES, EngineOptions
 
 
@@ -57,12 +58,21 @@ class Settings:
     render_timeout_s: float = setting(30.0, "s", "Time to render and prepare one page.")
     render_memory_mb: int = setting(1536, "MiB", "Address space one render may take on top of its process.")
     max_upload_mb: int = setting(200, "MiB", "Largest file that is taken.")
+    fetch_timeout_s: float = setting(60.0, "s", "Time to fetch a document from a URL, redirects included.")
+    fetch_allow: str = setting("", "host:port, network", "Addresses URLs may reach besides public ones, by comma.")
+    webhook_secret: str = setting("", "secret", "Signs the calls of webhook_url; empty takes no webhook_url.")
     max_pages: int = setting(10_000, "pages", "Longest document that is taken.")
     max_page_pixels: int = setting(64_000_000, "px", "Largest image that is decoded, width times height.")
     max_jobs_queued: int = setting(1000, "jobs", "Unfinished jobs at which new ones are refused with 503.")
     keep_page_images: int = setting(300, "pages", "Jobs up to this long keep their page images; 0 keeps none.")
+    page_cache_mb: int = setting(1024, "MiB", "Room for texts of pages, to be used for equal pages; 0 keeps none.")
     job_ttl_s: int = setting(604_800, "s", "Time a finished job and its files are kept.")
-    api_keys: str = setting("", "secrets", "Comma-separated keys clients must show; empty asks for none.")
+    api_keys: str = setting("", "secrets", "Comma-separated keys, beside those of `pagefan keys`.")
+    key_requests_per_min: int = setting(1200, "requests", "Most requests of one key in a minute; 0 sets no limit.")
+    key_active_jobs: int = setting(0, "jobs", "Most unfinished jobs of one key; 0 sets no limit.")
+    key_pages_per_day: int = setting(0, "pages", "Most pages of one key in a day, UTC; 0 sets no limit.")
+    allow_open: int = setting(0, "0 or 1", "1 lets a server without keys be reached from other machines.")
+    publish_address: str = setting("", "address", "Where a container's port is published; empty is WEB_HOST.")
     web_host: str = setting("127.0.0.1", "address", "Address the web server binds to.")
     web_port: int = setting(8000, "port", "Port of the web server.")
     web_threads: int = setting(640, "threads", "Requests one web process serves at once; each live listener is one.")
@@ -70,6 +80,9 @@ class Settings:
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
     log_level: str = setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = setting("text", "name", "text for people, json for machines.")
+
+    def address_rules(self) -> AddressRules:
+        return AddressRules.parse(self.fetch_allow)
 
     def engine_options(self) -> EngineOptions:
         return EngineOptions(
@@ -110,6 +123,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
+    try:
+        settings.address_rules()
+    except ValueError as exc:
+        raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
     return settings
 
 

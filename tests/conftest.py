@@ -65,14 +65,15 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack
     """A function that starts a real stack on free ports in a folder of its own; all are stopped at the end.
 
     `start_stack(counts={"cpu": 4}, echo_jitter_s=0.2)` takes settings by name. The engine is `echo` where
-    nothing else is said, with one render process a worker. Flower is left out unless `counts` and `flower_port`
-    ask for it.
+    nothing else is said, with one render process a worker and no page cache. Flower is left out unless
+    `counts` and `flower_port` ask for it.
     """
     with ExitStack() as stacks:
 
         def start(*, counts: Mapping[str, int] | None = None, **settings: object) -> Stack:
             wanted = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1} | dict(counts or {})
             quick: dict[str, object] = {"engine": "echo", "render_processes": 1, "web_port": 0, "flower_port": 0}
+            quick["page_cache_mb"] = 0  # an equal page is generated again, for tests that count generations
             env = plain_env(**quick | settings)
             return stacks.enter_context(Stack(env, tmp_path_factory.mktemp("stack"), counts=wanted))
 

@@ -179,12 +179,24 @@ def test_only_the_gpu_worker_reserves_a_gpu_and_the_cpu_override_does_not() -> N
     assert override["environment"]["ENGINE"] == "ocr"
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "compose.cpu.yaml"])
+def test_vllm_override_serves_the_model_on_the_gpu_and_makes_every_other_service_its_client() -> None:
+    services = load_compose("compose.vllm.yaml")["services"]
+    assert [name for name, service in services.items() if service.get("deploy")] == ["vllm"]
+    assert services["gpu-worker"]["deploy"] is None
+    assert services["gpu-worker"]["build"]["target"] == "cpu"
+    assert services["gpu-worker"]["depends_on"] == {"vllm": {"condition": "service_healthy"}}
+    for name in ("web", "cpu-worker", "gpu-worker"):
+        assert services[name]["environment"]["ENGINE"] == "openai"
+        assert services[name]["environment"]["OPENAI_BASE_URL"] == "http://vllm:8000/v1"
+        assert set(services[name]["environment"]) <= set(DEFAULTS)
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "compose.cpu.yaml", "compose.vllm.yaml"])
 def test_every_compose_variable_is_known_and_has_a_default(name: str) -> None:
-    comment = compose_text().partition("x-settings")[0]
+    comment = compose_text().partition("x-settings")[0] + compose_text(name).partition("x-client")[0]
     for variable, default in VARIABLE.findall(compose_text(name)):
         assert variable in DEFAULTS or variable in comment, f"{variable} is not explained"
-        assert default or not DEFAULTS[variable], f"{variable} has no default"
+        assert default or not DEFAULTS.get(variable), f"{variable} has no default"
 
 
 def test_compose_hands_every_setting_to_every_process() -> None:
@@ -222,7 +234,8 @@ def test_images_copy_what_exists_and_is_not_ignored() -> None:
 
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    tags = set(re.findall(r"image: pagefan-\w+:(\S+)", compose_text() + compose_text("compose.cpu.yaml")))
+    composes = "".join(map(compose_text, ("docker-compose.yml", "compose.cpu.yaml", "compose.vllm.yaml")))
+    tags = set(re.findall(r"image: pagefan-\w+:(\S+)", composes))
     assert tags == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
     places = ("Makefile", "Dockerfile", "docker-compose.yml")

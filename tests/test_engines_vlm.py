@@ -52,7 +52,7 @@ def test_loop_equals_the_loop_of_transformers(name: str) -> None:
     model = model_of(engine)
     with torch.no_grad():
         expected = plain_generate(model, engine._upload(pages).inputs, 20)
-    assert [page.text for page in answers] == [engine._decode(ids).strip() for ids in expected]
+    assert [page.text for page in answers] == [engine.processor.decode(ids).strip() for ids in expected]
     assert [page.tokens for page in answers] == [len(ids) for ids in expected]
     assert len({page.text for page in answers}) > 1, "pages that all get one answer would show nothing"
 

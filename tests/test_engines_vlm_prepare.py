@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,14 @@ def test_image_processor_that_needs_torchvision_is_named(tmp_path: Path) -> None
     (folder / "processor_config.json").write_text(json.dumps(settings))
     with pytest.raises(EngineError, match=r"[Tt]orchvision"):
         VlmEngine(EngineOptions(model=str(folder))).prepare(draw_page(100, 100, 0), PageRequest(page_number=1))
+
+
+def test_one_thread_prepares_while_another_decodes() -> None:
+    engine = loaded(QUICKEST)
+    page, request = draw_page(*SIZES[0], 0), PageRequest(page_number=1)
+    expected = engine.prepare(page, request).num_tokens
+    with ThreadPoolExecutor(3) as pool:
+        prepared = [pool.submit(engine.prepare, page, request) for _ in range(20)]
+        texts = [engine.processor.decode(list(range(4, 250))) for _ in range(200)]
+        assert {future.result().num_tokens for future in prepared} == {expected}
+    assert len(set(texts)) == 1

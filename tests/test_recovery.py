@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
@@ -106,9 +107,14 @@ def test_same_task_message_twice_changes_nothing(service: Service) -> None:
 
 
 def duplicate_messages(service: Service) -> None:
+    """Every message once more: those that wait, and those at work, as a visibility timeout hands them out again."""
+    redis = service.ledger.redis
     for key in (key for queue in ("cpu", "gpu") for key in queue_keys(queue)):
-        for raw in service.ledger.redis.lrange(key, 0, -1):
-            service.ledger.redis.lpush(key, raw)
+        for raw in redis.lrange(key, 0, -1):
+            redis.lpush(key, raw)
+    for held in redis.hvals("pf:celery:unacked"):
+        message, _, queue = json.loads(held)
+        redis.lpush(f"pf:celery:{queue}", json.dumps(message))
 
 
 def queued(service: Service) -> int:
@@ -262,12 +268,15 @@ def latency(service: Service) -> float:
     return sorted(times)[1]
 
 
-def test_redis_restart_loses_nothing_and_says_503_meanwhile(service: Service) -> None:
+@pytest.mark.parametrize("outage_s", [0, 15])
+def test_redis_restart_loses_nothing_and_says_503_meanwhile(service: Service, outage_s: float) -> None:
+    """Also when Redis is away for longer than a worker's own patience of about ten seconds."""
     job_id = submit_and_reach(service, 80, 10)
     service.stack.kill("redis", signal.SIGKILL)
     answer = wait_until(lambda: (got := service.http.get(f"/jobs/{job_id}")).status_code != 200 and got, 5, "a 503")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
+    time.sleep(outage_s)
     service.stack.restart("redis")
     assert service.wait(job_id, 90)["state"] == "succeeded"
     service.check_complete(job_id, 80)

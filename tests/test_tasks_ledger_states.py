@@ -125,7 +125,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for index in chosen:
             self.ended.pop(index, None)
 
-    @precondition(lambda self: self.last_run() > 0)
+    @precondition(lambda self: self.state == "running")
     @rule(key=st.sampled_from(["n:ok", "n:failed"]))
     def lose_counters(self, key: str) -> None:
         """Counters are mended from the records before they decide anything."""

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_service import PDF, WebService, page, served, web_service
+from web_service import PDF, WebService, served, web_service
 
 from web import cli
 from web.client import Client, JobFailed, Refused, ServerAway
-from web.convert import find_documents
 
 
 @pytest.fixture
@@ -231,11 +230,15 @@ def test_status_cancel_and_retry_commands(web: WebService, url: str, capsys: pyt
     timer.join()
 
 
-def test_urls_are_downloaded_before_they_are_sent(web: WebService, url: str, tmp_path: Path) -> None:
-    job_id = web.open(1, name="from the web.pdf")
-    web.read(job_id, 1)
-    web.finish(job_id)
-    [path] = find_documents([f"{url}/api/v1/jobs/{job_id}/result"], tmp_path)
-    assert path.name == "result"
-    assert "page 1" in path.read_text()
-    assert page(job_id, 1).page_number == 1
+def test_convert_leaves_a_url_to_the_server(web: WebService, url: str, tmp_path: Path) -> None:
+    source = "https://public.example/folder/annual%20report.pdf"
+    with reading(web):
+        assert run("convert", source, "--server", url, "-o", tmp_path, "--pages", "1-3") == 0
+    assert "page 2" in (tmp_path / "annual report.md").read_text()
+    [job] = web.ledger.jobs()
+    assert (job.source_url, job.options.pages) == (source, "1-3")
+
+
+def test_convert_of_a_private_url_says_what_to_do(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "http://192.168.0.1/a.pdf", "--server", url) == 4
+    assert "Send the file itself" in " ".join(capsys.readouterr().err.split())

@@ -54,7 +54,7 @@ def test_redis_away_is_503_everywhere_and_never_a_traceback(web: WebService, mon
 def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
     assert web.client.get("/readyz").json["checks"]["gpu_worker"] == "none is running"
     for queue in ("cpu", "gpu"):
-        web.ledger.redis.set(f"pf:worker:{queue}:test", "1", ex=15)
+        web.ledger.report_alive(queue, "test")
     answer = web.client.get("/readyz")
     assert answer.status_code == 200, answer.text
 

@@ -126,3 +126,17 @@ def test_finished_job_outlives_the_ledger(web: WebService) -> None:
     assert "kept" in web.get(f"/jobs/{job_id}/result?format=txt").text
     assert web.get(f"/jobs/{job_id}/pages/1").json["text"] == "kept"
     assert [p["state"] for p in web.get(f"/jobs/{job_id}/pages").json["pages"]] == ["ok", "failed"]
+
+
+def test_page_whose_reading_lacks_words_of_the_pdf_is_flagged(web: WebService) -> None:
+    job_id = web.open(3)
+    web.read(job_id, 1, text_layer_recall=0.42)
+    web.read(job_id, 2, text_layer_recall=0.95)
+    web.read(job_id, 3)
+    shown = [web.get(f"/jobs/{job_id}/pages/{number}").json for number in (1, 2, 3)]
+    assert [page["text_layer_recall"] for page in shown] == [0.42, 0.95, None]
+    assert "42%" in shown[0]["notice"]
+    assert shown[1]["notice"] == shown[2]["notice"] == ""
+    html = web.client.get(f"/jobs/{job_id}").text
+    assert html.count("42%") == 1
+    assert "42%" in web.client.get(f"/jobs/{job_id}/pages/1").text

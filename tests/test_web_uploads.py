@@ -114,10 +114,48 @@ def test_large_upload_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.json["jobs"][0]["size"] == len(data)
 
 
-def test_json_body_is_refused_with_advice(web: WebService) -> None:
-    answer = web.client.post("/api/v1/jobs", json={"pages": "1"})
-    assert answer.status_code in (415, 422)
-    assert "file" in answer.json["detail"] + answer.json["advice"]
+def test_url_makes_a_queued_job_with_its_options(web: WebService) -> None:
+    url = "https://public.example/a%20b.pdf?x=1"
+    answer = web.client.post("/api/v1/jobs", json={"url": url, "pages": "2", "priority": "low", "batch_id": "b"})
+    assert answer.status_code == 202, answer.text
+    [job] = answer.json["jobs"]
+    assert (job["state"], job["source_url"], job["name"], job["size"]) == ("queued", url, "a b.pdf", 0)
+    assert (job["options"]["pages"], job["options"]["priority"], job["batch_id"]) == ("2", "low", "b")
+    assert answer.headers["Location"] == job["links"]["self"]
+
+
+def test_url_sent_twice_with_a_key_makes_one_job(web: WebService) -> None:
+    first, second = (
+        web.client.post("/api/v1/jobs", json={"url": "https://public.example/"}, headers={"Idempotency-Key": "k"})
+        for _ in range(2)
+    )
+    assert first.json["jobs"][0]["id"] == second.json["jobs"][0]["id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"pages": "1"},
+        {"url": ""},
+        {"url": 3},
+        {"url": "file:///etc/passwd"},
+        {"url": "http://127.0.0.1/"},
+        {"url": "http://[::1]/"},
+        {"url": "http://2130706433/"},
+        {"url": "http://user@public.example/"},
+    ],
+)
+def test_unusable_url_is_422_and_named(web: WebService, body: dict[str, object]) -> None:
+    answer = web.client.post("/api/v1/jobs", json=body)
+    assert check_problem(answer, 422, "invalid-options")["errors"][0]["option"] == "url"
+
+
+def test_description_has_both_bodies(web: WebService) -> None:
+    content = web.client.get("/openapi.json").json["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    assert set(content) == {"multipart/form-data", "application/json"}
+    assert content["application/json"]["schema"]["required"] == ["url"]
+    assert web.client.get("/docs").status_code == 200
 
 
 def test_full_queue_is_503_with_retry_after(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:

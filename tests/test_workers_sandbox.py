@@ -21,7 +21,7 @@ import pytest
 
 from workers import sandbox as module
 from workers.documents import DocumentError
-from workers.sandbox import Sandbox, SandboxDied, SandboxTimeout
+from workers.sandbox import Sandbox, SandboxDied, SandboxStopped, SandboxTimeout
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
@@ -161,6 +161,14 @@ def test_timeout_is_kept(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxTimeout):
         sandbox.run(burn, timeout_s=0.5)
     assert 0.5 <= time.monotonic() - started < 3
+
+
+def test_call_whose_result_is_no_longer_wanted_is_stopped(sandbox: Sandbox) -> None:
+    begun = time.monotonic()
+    with pytest.raises(SandboxStopped):
+        sandbox.run(hang_in_c, timeout_s=PATIENCE_S, should_stop=lambda: time.monotonic() > begun + 0.1)
+    assert time.monotonic() - begun < PATIENCE_S / 2
+    assert sandbox.run(square, 3, timeout_s=PATIENCE_S) == 9
 
 
 @pytest.mark.parametrize("function", [kill_itself, die_of_segfault])

@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 from tasks import results
 from tasks.app import app as celery_app
 from tasks.app import configure
+from tasks.keys import get_keyring
 from tasks.messages import JobOptions, PageTask
 from tasks.outcomes import fail_page, save_text
 from tasks.services import get_blobs, get_ledger
@@ -26,7 +27,7 @@ from web.health import impatient_ledger
 from web.problems import KINDS
 from workers.engines import Line
 
-CACHED = (get_settings, get_ledger, get_blobs, get_changes, impatient_ledger)
+CACHED = (get_settings, get_ledger, get_blobs, get_keyring, get_changes, impatient_ledger)
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
 
 

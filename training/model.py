@@ -36,7 +36,7 @@ class ReaderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Pages on one device: pixels `[pages, height, width]` (uint8), tokens and places `[pages, length]`, character grid.
+    """Pages on one device: pixels `[pages, height, width]` (uint8), tokens and places `[pages, length]`, and a grid.
 
     `first_rows` are the rows of the whole page at which each cutting begins, `offset` where its tokens begin;
     without `is_reading` only the encoder is trained.

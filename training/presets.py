@@ -24,16 +24,23 @@ class Preset:
         return sum(stage.steps for stage in self.stages)
 
 
+_CUTTINGS = (
+    Stage(steps=500, height=128, pages=16, max_lines=9, is_dense=True, is_reading=False),
+    Stage(steps=1750, height=128, pages=8, max_lines=9, is_dense=True),
+    Stage(steps=80, height=256, pages=6, max_lines=16, is_dense=True),
+)
+
 PRESETS = {
     "small": Preset(
         config=ReaderConfig(),
-        stages=(
-            Stage(steps=500, height=128, pages=16, max_lines=9, is_dense=True, is_reading=False),
-            Stage(steps=1750, height=128, pages=8, max_lines=9, is_dense=True),
-            Stage(steps=80, height=256, pages=6, max_lines=16, is_dense=True),
-            Stage(steps=700, height=512, pages=3, max_lines=20),
-        ),
+        stages=(*_CUTTINGS, Stage(steps=700, height=512, pages=6, max_lines=20)),
         decay=600,
+    ),
+    # The small run with more whole pages; it can go on from the small run's state.
+    "long": Preset(
+        config=ReaderConfig(),
+        stages=(*_CUTTINGS, Stage(steps=5000, height=512, pages=6, max_lines=20)),
+        decay=3000,
     ),
     # A4 at 100 dpi: print of 10 to 14 points is as high as the small reader's text. Meant for one large GPU.
     "a4": Preset(

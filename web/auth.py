@@ -1,19 +1,20 @@
-"""Who is asking: API keys for programs, a session cookie for browsers. Without API_KEYS all are `local`."""
+"""Who is asking: API keys for programs, a session cookie for browsers. Where there are no keys all are `local`."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
+from tasks.keys import LOCAL, get_keyring
+from tasks.quotas import count_request
 from tasks.services import get_ledger
-from tasks.settings import get_settings
+from tasks.settings import SettingsError, get_settings
 from web.problems import Problem
 
-LOCAL = "local"
 SESSION_COOKIE = "pagefan_session"
 SESSION_TTL_S = 7 * 86_400
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -21,8 +22,26 @@ OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/do
 
 
 def register_auth(app: Flask) -> None:
+    refuse_to_be_open()
     app.before_request(refuse_other_sites)
     app.before_request(identify)
+
+
+def refuse_to_be_open() -> None:
+    """Raise SettingsError where everybody on the network could use a server that asks for no key."""
+    settings = get_settings()
+    host = settings.publish_address or settings.web_host
+    if settings.allow_open or is_loopback(host) or get_keyring().is_needed:
+        return
+    advice = "make a key with `pagefan keys create NAME`, set API_KEYS, or set ALLOW_OPEN=1 if anybody may use it"
+    raise SettingsError(f"WEB_HOST={host!r} can be reached from other machines and there are no keys: {advice}")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def refuse_other_sites() -> None:
@@ -38,24 +57,18 @@ def refuse_other_sites() -> None:
 def identify() -> None:
     """Set `g.owner`, whose jobs this request sees; raises Problem when a key is needed and none fits."""
     g.owner = LOCAL
-    if not get_settings().api_keys or request.path.startswith(OPEN_PATHS):
+    if request.path.startswith(OPEN_PATHS) or not get_keyring().is_needed:
         return
-    owner = owner_of_key(sent_key()) or owner_of_session(request.cookies.get(SESSION_COOKIE, ""))
+    owner = get_keyring().owner_of(sent_key()) or owner_of_session(request.cookies.get(SESSION_COOKIE, ""))
     if owner is None:
         raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="pagefan"'})
+    count_request(owner)
     g.owner = owner
 
 
 def sent_key() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
-
-
-def owner_of_key(key: str) -> str | None:
-    """The owner a key stands for; every key is compared in constant time."""
-    known = [item.strip() for item in get_settings().api_keys.split(",") if item.strip()]
-    matches = [hmac.compare_digest(key.encode(), item.encode()) for item in known]
-    return "key-" + hashlib.sha256(key.encode()).hexdigest()[:16] if key and any(matches) else None
 
 
 def is_signed_in() -> bool:
@@ -68,7 +81,9 @@ def session_key(token: str) -> str:
 
 
 def owner_of_session(token: str) -> str | None:
-    return get_ledger().redis.get(session_key(token)) if token else None
+    """Whom the session is of; None once it is over or its key was revoked."""
+    owner = get_ledger().redis.get(session_key(token)) if token else None
+    return owner if owner and get_keyring().knows(owner) else None
 
 
 def open_session(owner: str) -> str:

@@ -97,6 +97,15 @@ class Client:
             )
         return dict(answer.json()["jobs"][0])
 
+    def submit_url(self, url: str, *, idempotency_key: str = "", **options: Any) -> Json:
+        """Have the server fetch a document, and return its job. `options` are those of POST /jobs.
+
+        Raises Refused for an address the server does not fetch from, ServerAway.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer = self._call("POST", "/jobs", json={"url": url, **options}, headers=headers)
+        return dict(answer.json()["jobs"][0])
+
     def status(self, job_id: str, *, wait_s: float = 0.0) -> Json:
         """The job as it is now, or once its state has changed if that is within `wait_s`."""
         return dict(self._call("GET", f"/jobs/{job_id}", params={"wait": wait_s}).json())
@@ -153,8 +162,9 @@ class Client:
         on_progress: Callable[[Json], None] | None = None,
         **options: Any,
     ) -> Result:
-        """Upload a file, wait for it, and fetch its text. Raises JobFailed when no page could be read."""
-        job = self.wait(self.submit(path, **options)["id"], on_change=on_progress)
+        """Send a file or a URL, wait for it, and fetch its text. Raises JobFailed when no page could be read."""
+        job = self.submit_url(str(path), **options) if is_url(path) else self.submit(path, **options)
+        job = self.wait(job["id"], on_change=on_progress)
         return self.fetch(job, format)
 
     def fetch(self, job: Json, format: Format = "md") -> Result:
@@ -192,6 +202,10 @@ class Client:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(1)
+
+
+def is_url(source: str | Path) -> bool:
+    return isinstance(source, str) and source.startswith(("http://", "https://"))
 
 
 def error_of(answer: httpx.Response) -> ClientError:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from web.client import Client, ClientError, Format, JobFailed, Json, ServerAway
+from web.client import Client, ClientError, Format, JobFailed, Json, ServerAway, is_url
 from workers.documents import FORMATS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
@@ -39,12 +36,12 @@ class Converter:
 
     def run(self, sources: Sequence[str]) -> int:
         """Convert all sources, a few at a time; returns the exit code. Ctrl-C cancels what is under way."""
-        with tempfile.TemporaryDirectory(prefix="pagefan-") as downloads, self.bars() as progress:
-            paths = list(find_documents(sources, Path(downloads)))
-            if not paths:
-                self.say("There is nothing to convert here.")
-                return FAILED
-            return self.each(lambda path: self.convert(path, progress), paths)
+        documents = list(find_documents(sources))
+        if not documents:
+            self.say("There is nothing to convert here.")
+            return FAILED
+        with self.bars() as progress:
+            return self.each(lambda document: self.convert(document, progress), documents)
 
     def follow(self, jobs: Sequence[Json]) -> int:
         """Show the jobs until they have ended; returns the exit code."""
@@ -80,14 +77,19 @@ class Converter:
             console=self.console,
         )
 
-    def convert(self, path: Path, progress: Progress) -> int:
+    def convert(self, document: Path | str, progress: Progress) -> int:
+        name = document if isinstance(document, str) else document.name
+        options = {key: value for key, value in self.options.items() if value != ""}
         try:
-            job = self.client.submit(path, **self.options)
+            if isinstance(document, str):
+                job = self.client.submit_url(document, **options)
+            else:
+                job = self.client.submit(document, **options)
         except ServerAway as exc:
-            self.say(f"{path.name}: {exc}")
+            self.say(f"{name}: {exc}")
             return AWAY
         except (ClientError, OSError) as exc:
-            self.say(f"{path.name}: {exc}")
+            self.say(f"{name}: {exc}")
             return FAILED
         return self.wait(job, progress, write=True)
 
@@ -146,27 +148,12 @@ def show(progress: Progress, bar: TaskID, job: Json) -> None:
     progress.update(bar, total=pages["total"] or None, completed=ended, state=job["state"])
 
 
-def find_documents(sources: Iterable[str], downloads: Path) -> Iterator[Path]:
-    """The files that `sources` name: files themselves, documents in folders and below, downloads of URLs."""
+def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:
+    """What `sources` name: files themselves, documents in folders and below, and URLs, which the server fetches."""
     for source in sources:
-        if source.startswith(("http://", "https://")):
-            yield download(source, downloads)
+        if is_url(source):
+            yield source
         elif Path(source).is_dir():
             yield from sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
         else:
             yield Path(source)
-
-
-def download(url: str, folder: Path) -> Path:
-    """Fetch a document to `folder`; raises ClientError. The user's own machine asks, with the user's own rights."""
-    name = PurePosixPath(unquote(urlsplit(url).path)).name or "document"
-    path = folder / f"{len(list(folder.iterdir()))}" / name
-    path.parent.mkdir()
-    try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=60) as answer, path.open("wb") as out:
-            answer.raise_for_status()
-            for chunk in answer.iter_bytes():
-                out.write(chunk)
-    except httpx.HTTPError as exc:
-        raise ClientError(f"{url} could not be downloaded: {exc}") from exc
-    return path

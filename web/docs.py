@@ -7,6 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import current_app, render_template, request
 
+from web.inputs import UrlFields
 from web.problems import KINDS
 from web.schemas import ProblemOut
 
@@ -22,9 +23,11 @@ bp = APIBlueprint("docs", __name__, enable_openapi=False)
 
 
 def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
-    """Say what APIFlask cannot know: errors are problem+json, and keys are optional."""
+    """Say what APIFlask cannot know: a second kind of body, errors are problem+json, and keys are optional."""
     if isinstance(spec, str):
         return spec
+    content = spec["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    content["application/json"] = {"schema": UrlFields.model_json_schema()}
     for path, method, operation in operations(spec):
         for status, answer in operation["responses"].items():
             if status >= "400" and path != "/readyz":

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.ledger import LedgerError, PageBusy, UnknownJob
+from tasks.quotas import OverQuota
 from web.problems import Problem
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(HTTPException, on_http_error)
     for away in (RedisError, OperationalError):
         app.register_error_handler(away, on_store_away)
+    app.register_error_handler(OverQuota, on_over_quota)
     app.register_error_handler(LedgerError, on_ledger_error)
     app.register_error_handler(Exception, on_bug)
 
@@ -97,6 +99,10 @@ def on_ledger_error(error: LedgerError) -> BaseResponse:
         return respond(Problem("unknown-job"))
     kind = "page-busy" if isinstance(error, PageBusy) else "nothing-to-retry"
     return respond(Problem(kind, str(error)))
+
+
+def on_over_quota(error: OverQuota) -> BaseResponse:
+    return respond(Problem("quota-exceeded", error.detail, {"Retry-After": str(error.retry_after_s)}))
 
 
 def on_bug(error: Exception) -> BaseResponse:

@@ -51,7 +51,7 @@ def healthz() -> AliveOut:
 def readyz() -> Response:
     """Whether jobs can be done
 
-    Looks at Redis, the file store, and for a live worker on each queue.
+    Looks at Redis, the file store, and for a live worker on each queue; where the engine asks a model server, at that.
     """
     checks = {"redis": check_redis(), "blobs": check_blobs()}
     checks |= {f"{queue}_worker": check_worker(queue) for queue in QUEUES}
@@ -83,7 +83,10 @@ def check_blobs() -> str:
 
 
 def check_worker(queue: str) -> str:
+    """What keeps all workers of the queue from their work: none runs, or the model server they need is in trouble."""
     try:
-        return "ok" if impatient_ledger().workers(queue) else "none is running"
+        reports = impatient_ledger().workers(queue).values()
     except RedisError as exc:
         return f"unknown: {type(exc).__name__}"
+    troubles = [str(report.get("trouble", "")) for report in reports]
+    return "ok" if "" in troubles else next(iter(troubles), "none is running")

@@ -8,6 +8,8 @@ from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.messages import JobOptions
+from tasks.settings import get_settings
+from workers.addresses import MAX_URL, FetchError, parse_url
 from workers.selection import MAX_LENGTH, parse_parts
 
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.selection decides
@@ -19,6 +21,15 @@ ResultFormat = Literal["md", "json", "txt", "html"]
 def check_pages(value: str) -> str:
     """The selection as it is, if it can be read; whether the document has the pages is seen later."""
     parse_parts(value)
+    return value
+
+
+def check_address(value: str) -> str:
+    """The URL as it is, if it has a form that may be used; what its name stands for is seen when it is called."""
+    try:
+        get_settings().address_rules().check_literal(parse_url(value))
+    except FetchError as exc:
+        raise ValueError(exc.detail) from exc
     return value
 
 
@@ -55,6 +66,12 @@ class JobFields(Input):
     )
     priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
     password: str = Field("", max_length=256, description="Opens an encrypted PDF.")
+    webhook_url: str = Field(
+        "",
+        max_length=MAX_URL,
+        description="Called with a signed POST when the job has ended; at a public address.",
+        json_schema_extra={"format": "uri"},
+    )
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
     )
@@ -63,6 +80,13 @@ class JobFields(Input):
     @classmethod
     def pages_can_be_read(cls, value: str) -> str:
         return check_pages(value) if value else ""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def webhook_can_be_called(cls, value: str) -> str:
+        if value and not get_settings().webhook_secret:
+            raise ValueError("this server calls no webhooks; its operator has to set WEBHOOK_SECRET")
+        return check_address(value) if value else ""
 
     @model_validator(mode="after")
     def question_is_there(self) -> JobFields:
@@ -87,6 +111,21 @@ class JobForm(JobFields):
         if not files:
             raise ValueError("send at least one file in the field `file`")
         return files
+
+
+class UrlFields(JobFields):
+    """A document that the server fetches: one job."""
+
+    url: str = Field(
+        max_length=MAX_URL,
+        description="Where the document is: http or https, at a public address.",
+        json_schema_extra={"format": "uri"},
+    )
+
+    @field_validator("url")
+    @classmethod
+    def url_can_be_used(cls, value: str) -> str:
+        return check_address(value)
 
 
 class KeyHeader(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
@@ -15,12 +16,12 @@ from tasks.records import Job
 from tasks.results import load_job
 from tasks.services import get_ledger
 from web.changes import get_changes
-from web.idempotency import fingerprint_of, submit_once
-from web.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, WaitQuery
+from web.idempotency import Submitted, fingerprint_of, submit_once
+from web.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, UrlFields, WaitQuery
 from web.problems import Problem
 from web.records import job_out, job_summary
 from web.schemas import JobListOut, JobOut, JobsOut
-from web.uploads import refuse_when_full, submit_files
+from web.uploads import refuse_when_full, submit_files, submit_link
 
 TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel them."}
 
@@ -49,23 +50,51 @@ def with_room(view: Any) -> Any:
     return guarded
 
 
+@bp.input(UrlFields, location="json")
+@bp.input(KeyHeader, location="headers")
+def create_from_url(json_data: UrlFields, headers_data: KeyHeader) -> BaseResponse:
+    """The same call with a JSON body."""
+    key = headers_data.idempotency_key
+    return answer_created(key, fingerprint_of([], json_data), partial(submit_link, json_data))
+
+
+def or_json(json_view: Any) -> Callable[[Any], Any]:
+    """Let another view answer the requests whose body is JSON."""
+
+    def decorate(view: Any) -> Any:
+        @wraps(view)
+        def dispatched(*args: Any, **kwargs: Any) -> Any:
+            return json_view() if request.mimetype == "application/json" else view(*args, **kwargs)
+
+        return dispatched
+
+    return decorate
+
+
 @bp.post("/jobs")
 @with_room
+@or_json(create_from_url)
 @bp.input(JobForm, location="form_and_files")
 @bp.input(KeyHeader, location="headers")
 @bp.output(JobsOut, status_code=202)
-@bp.doc(responses=[409, 413, 415, 503], operation_id="createJobs")
+@bp.doc(responses=[409, 413, 415, 429, 503], operation_id="createJobs")
 def create_jobs(form_and_files_data: JobForm, headers_data: KeyHeader) -> BaseResponse:
-    """Upload documents
+    """Send documents
 
     Send one file or more as multipart/form-data in the field `file`; each becomes a job, and the jobs of one
     request share a `batch_id`. The answer comes as soon as the files are stored. `Location` is the address of the
     first job. A request that may be sent twice carries an `Idempotency-Key` of its own.
+
+    Or name one document by its `url`, with the same options, in a body of application/json. A worker fetches it; an
+    address that cannot be fetched fails the job, and its `error` says why.
     """
     form, key = form_and_files_data, headers_data.idempotency_key
-    submit = partial(submit_files, form.file, form)
+    return answer_created(key, fingerprint_of(form.file, form) if key else "", partial(submit_files, form.file, form))
+
+
+def answer_created(key: str, fingerprint: str, submit: Callable[[], Submitted]) -> BaseResponse:
     if key:
-        (batch_id, job_ids), is_replay = submit_once(key, fingerprint_of(form.file, form), submit)
+        (batch_id, job_ids), is_replay = submit_once(key, fingerprint, submit)
     else:
         (batch_id, job_ids), is_replay = submit(), False
     jobs = [job_out(find_job(job_id)) for job_id in job_ids]
@@ -142,7 +171,7 @@ def read_cursor(cursor: str) -> float | None:
 @bp.post("/jobs/<job_id>/retry")
 @bp.input(RetryFields, location="json")
 @bp.output(JobOut, status_code=202)
-@bp.doc(responses={404: "Unknown job", 409: "A page is still at work", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job", 409: "A page is still at work", 429: "Too many pages today", 503: "Job store away"})
 def retry(job_id: str, json_data: RetryFields) -> JobOut:
     """Read some pages again
 

@@ -8,7 +8,8 @@ from apiflask import APIBlueprint
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from web.auth import SESSION_COOKIE, SESSION_TTL_S, close_session, open_session, owner_of_key
+from tasks.keys import get_keyring
+from web.auth import SESSION_COOKIE, SESSION_TTL_S, close_session, open_session
 from web.csrf import check_csrf
 
 bp = APIBlueprint("login", __name__, enable_openapi=False)
@@ -22,7 +23,7 @@ def show_login() -> str:
 @bp.post("/login")
 def log_in() -> Response | tuple[str, int]:
     check_csrf()
-    owner = owner_of_key(request.form.get("key", "").strip())
+    owner = get_keyring().owner_of(request.form.get("key", "").strip())
     if owner is None:
         return render_template("login.html", next=request.form.get("next", ""), wrong=True), 401
     response = redirect(own_path(request.form.get("next", "")), 303)

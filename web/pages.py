@@ -19,7 +19,7 @@ from web.inputs import Input, JobForm, RetryFields
 from web.jobs import find_job, read_cursor, retry_pages
 from web.problems import Problem
 from web.records import find_page, job_out, job_summary, page_out, page_text_out
-from web.schemas import JobSummary
+from web.schemas import JobSummary, PageOut
 from web.uploads import refuse_when_full, submit_files
 from workers.documents import FORMATS
 from workers.selection import Selection
@@ -91,7 +91,7 @@ def list_jobs() -> str:
 def show_job(job_id: str) -> str:
     job = find_job(job_id)
     pages = load_pages(job)
-    faults = [page_out(job, page) for page in pages if page.state in ("failed", "fallback")]
+    faults = [shown for page in pages if needs_a_look(shown := page_out(job, page))]
     return render_template(
         "job.html",
         job=job_out(job),
@@ -102,6 +102,10 @@ def show_job(job_id: str) -> str:
         has_ended=job.has_ended,
         poll_s=3,
     )
+
+
+def needs_a_look(page: PageOut) -> bool:
+    return page.state in ("failed", "fallback") or bool(page.notice)
 
 
 def read_texts(job: Job, pages: list[Page]) -> list[Any]:

@@ -126,6 +126,11 @@ KINDS: dict[str, Kind] = {
     "too-many-requests": Kind(
         status=429, title="Too many requests", advice="Wait as long as Retry-After says, then try again."
     ),
+    "quota-exceeded": Kind(
+        status=429,
+        title="The key has used up what it may",
+        advice="Wait as long as Retry-After says, then send it again; the operator can raise the quota.",
+    ),
     "internal": Kind(
         status=500,
         title="Something went wrong on the server",

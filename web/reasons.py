@@ -6,6 +6,8 @@ REASONS = {
     "lost": "The job's record was lost with the job store. Send the file again.",
     "encrypted": "The PDF needs a password. Send it again with the option `password`.",
     "wrong_password": "The password does not open this PDF. Send it again with the right one.",
+    "address_refused": "The server fetches only from public addresses. Send the file itself.",
+    "fetch_failed": "The document could not be fetched from its URL. Check that it opens without a login.",
     "corrupt": "The file is damaged. Open it in a viewer, save or print it anew, and send that.",
     "timeout": "It took longer than the server allows. Retry it, with a lower dpi if the page is large.",
     "poison": "The process that worked on this page died each time; the page is set aside. Retry it with a lower dpi.",

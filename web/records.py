@@ -14,8 +14,9 @@ from tasks.services import get_ledger
 from web.inputs import PRIORITIES, JobFields
 from web.problems import Problem
 from web.reasons import explain
-from web.schemas import Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
+from web.schemas import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
 from workers.selection import Selection
+from workers.text_layer import LOW_RECALL
 
 FORMATS = {"md": "text/markdown", "json": "application/json", "txt": "text/plain", "html": "text/html"}
 WITHOUT_TEXT = ("failed", "cancelled")
@@ -58,12 +59,14 @@ def job_out(job: Job) -> JobOut:
     return JobOut(
         **summary_values(job),
         options=shown_options(job),
+        source_url=job.source_url,
         selection=job.selection,
         queue_position=queue_position(job),
         eta_s=eta_s(job),
         missing_pages=[page.page_number for page in pages if page.state in WITHOUT_TEXT],
         fallback_pages=[page.page_number for page in pages if page.state == "fallback"],
         warnings=list(job.warnings),
+        deliveries=[DeliveryOut(**attempt | {"at": iso_time(attempt["at"])}) for attempt in job.deliveries],
     )
 
 
@@ -135,11 +138,12 @@ def page_values(job: Job, page: Page) -> dict[str, Any]:
     links = {"self": url_for("results.get_page", job_id=job.id, number=page.page_number)}
     if page.has_image:
         links["image"] = url_for("results.get_image", job_id=job.id, number=page.page_number)
-    names = ("engine", "stop_reason", "tokens", "seconds", "width", "height", "rotation", "cached", "seq")
-    return {name: getattr(page, name) for name in names} | {
+    names = ("engine", "stop_reason", "tokens", "seconds", "width", "height", "rotation", "cached", "text_layer_recall")
+    return {name: getattr(page, name) for name in (*names, "seq")} | {
         "page_number": page.page_number,
         "state": page.state,
         "fault": page_fault(page),
+        "notice": page_notice(page),
         "attempts": list(page.attempts),
         "links": links,
     }
@@ -148,6 +152,14 @@ def page_values(job: Job, page: Page) -> dict[str, Any]:
 def page_fault(page: Page) -> Fault | None:
     reason = page.reason or ("cancelled" if page.state == "cancelled" else "")
     return Fault(reason=reason, detail=explain(reason, page.detail)) if reason else None
+
+
+def page_notice(page: Page) -> str:
+    """Words about a page that was read but may lack something, or have something that is not there."""
+    if page.text_layer_recall is None or page.text_layer_recall >= LOW_RECALL:
+        return ""
+    share = round(100 * page.text_layer_recall)
+    return f"Only {share}% of the words in the PDF's own text are in this reading. Compare it with the page."
 
 
 def page_out(job: Job, page: Page) -> PageOut:

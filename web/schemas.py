@@ -56,7 +56,7 @@ class JobSummary(BaseModel):
     state: JobState
     name: str
     kind: str
-    size: int = Field(description="Bytes of the uploaded file.")
+    size: int = Field(description="Bytes of the document; 0 until one named by a URL is fetched.")
     batch_id: str
     run: int = Field(description="1 for the first reading, one more for each repair.")
     num_pages: int = Field(description="Pages of the document.")
@@ -68,16 +68,28 @@ class JobSummary(BaseModel):
     links: Links
 
 
+class DeliveryOut(BaseModel):
+    """One call of the job's webhook. It was accepted when `reason` is empty."""
+
+    event: str = Field(description="The end it told of; the header `Webhook-Id`.")
+    at: str = Field(description="UTC.")
+    status: int = Field(description="HTTP status of the answer; 0 when there was none.")
+    reason: str
+    seconds: float
+
+
 class JobOut(JobSummary):
     """One upload."""
 
     options: dict[str, Any]
+    source_url: str = Field(description="Where the document came from; empty for an upload.")
     selection: str = Field(description="The pages that are read, as `1-3,7`.")
     queue_position: int | None = Field(description="Unfinished jobs ahead, until its first page begins.")
     eta_s: float | None = Field(description="Seconds left at the pace so far, if there is one.")
     missing_pages: list[int] = Field(description="Numbers of the pages that ended without text.")
     fallback_pages: list[int] = Field(description="Numbers of the pages whose text is second best.")
     warnings: list[str]
+    deliveries: list[DeliveryOut] = Field(description="The newest 20 calls of `webhook_url`, oldest first.")
 
 
 class JobsOut(BaseModel):
@@ -105,7 +117,11 @@ class PageOut(BaseModel):
     width: int = Field(description="Pixels of the prepared image.")
     height: int
     rotation: int = Field(description="Degrees the page was turned clockwise.")
-    cached: bool
+    cached: bool = Field(description="Whether the text comes from an equal page read before.")
+    text_layer_recall: float | None = Field(
+        description="Share of the words of the PDF's own text that this text has too; null where none is to compare."
+    )
+    notice: str = Field(description="What to look at on a page that ended well; mostly empty.")
     attempts: list[dict[str, Any]]
     seq: int
     links: dict[str, str]

@@ -7,15 +7,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, cast
+from urllib.parse import unquote
 
 from flask import Request, g
 from werkzeug.datastructures import FileStorage
 
-from tasks.pipeline import submit_job
+from tasks.pipeline import submit_job, submit_url
+from tasks.quotas import check_room
 from tasks.services import get_ledger
 from tasks.settings import get_settings
-from web.inputs import JobFields
+from web.inputs import JobFields, UrlFields
 from web.problems import Problem
+from workers.addresses import parse_url
 from workers.documents import FORMATS, HEAD_BYTES, DocumentError, sniff
 
 SPOOL_BYTES = 256 * 1024
@@ -64,6 +67,7 @@ def refuse_when_full() -> None:
 
 def submit_files(files: Sequence[FileStorage], fields: JobFields) -> tuple[str, list[str]]:
     """Make a job of each file, once all can be read; returns the batch's id and the jobs' ids."""
+    check_room(g.owner, len(files))
     kinds = [recognise(file) for file in files]
     batch_id = fields.batch_id or secrets.token_hex(8)
     options = fields.to_options()
@@ -82,6 +86,17 @@ def submit_files(files: Sequence[FileStorage], fields: JobFields) -> tuple[str, 
             raise Problem("storage", "The server could not store the file.") from exc
         job_ids.append(job_id)
     return batch_id, job_ids
+
+
+def submit_link(fields: UrlFields) -> tuple[str, list[str]]:
+    """Make a job of a URL, whose document a worker fetches; returns the batch's id and the job's."""
+    check_room(g.owner, 1)
+    batch_id = fields.batch_id or secrets.token_hex(8)
+    path = unquote(parse_url(fields.url).path.partition("?")[0])
+    job_id = submit_url(
+        fields.url, name=clean_name(path), options=fields.to_options(), owner=g.owner, batch_id=batch_id
+    )
+    return batch_id, [job_id]
 
 
 def recognise(file: FileStorage) -> str:

@@ -28,8 +28,9 @@ class PageResult:
 
     `state` is ok, blank, fallback, failed or cancelled, or that of a page still under way; `reason` is a word for
     machines and `detail` a sentence for people, both empty for a page that went well. `width` and `height` are
-    pixels of the page image and `rotation` degrees clockwise. `lines` are records {text, box, confidence} and
-    `attempts` records {engine, seconds, reason}.
+    pixels of the page image and `rotation` degrees clockwise. `text_layer_recall` is the share, 0 to 1, of the words
+    in a PDF's own sound text that `text` has too, None where there is no such text to compare. `lines` are records
+    {text, box, confidence} and `attempts` records {engine, seconds, reason}.
     """
 
     index: int
@@ -45,6 +46,7 @@ class PageResult:
     height: int = 0
     rotation: int = 0
     cached: bool = False
+    text_layer_recall: float | None = None
     lines: tuple[Mapping[str, Any], ...] = ()
     attempts: tuple[Mapping[str, Any], ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,8 @@ class PreparedPage:
     is_blank: bool
     text_layer: str
     num_tokens: int
+    digest: str = ""  # SHA-256 of the image's mode, size and pixels
+    revision: str = ""  # of the engine, as it identifies its weights
 
 
 def prepare_page(
@@ -64,6 +67,8 @@ def prepare_page(
         is_blank=page.is_blank,
         text_layer=page.text_layer,
         num_tokens=num_tokens,
+        digest=digest_of(page.image),
+        revision=preparer.revision,
     )
 
 
@@ -83,6 +88,13 @@ def warm_up(engine: str, options: EngineOptions) -> None:
     preparer = get_engine(engine, options)
     spec = preparer.image_spec
     preparer.prepare(fit(Image.new(spec.mode, WARM_UP_SIZE), spec), PageRequest(page_number=1))
+
+
+def digest_of(image: Image.Image) -> str:
+    """The same for images that an engine cannot tell apart, and for no others."""
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
 
 
 def encode_png(image: Image.Image) -> bytes:

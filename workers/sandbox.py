@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 START_TIMEOUT_S = 60.0  # to start a process and warm it up
 START_ATTEMPTS = 3
+BEGIN_TIMEOUT_S = 15.0  # from the call to the word that it begins, on a machine that is very busy
+STOP_CHECK_S = 0.5  # how often a running call asks whether its result is still wanted
 START_PAUSE_S = 1.0  # between attempts when the machine has no room for a process
 CALLS_PER_PROCESS = 2000  # after which it is replaced, for what C libraries do not give back
 
@@ -35,6 +38,10 @@ class SandboxTimeout(Exception):
 
 class SandboxDied(Exception):
     """The process died during the call: it crashed, was killed, or could not be started."""
+
+
+class SandboxStopped(Exception):
+    """The caller no longer wanted the result, and the process was killed."""
 
 
 class NotStarted(Exception):
@@ -52,24 +59,28 @@ class Child:
         theirs.close()
         self.num_calls = 0
 
-    def call(self, work: partial[Any], timeout_s: float) -> Outcome:
+    def call(self, work: partial[Any], timeout_s: float, should_stop: Callable[[], bool] | None) -> Outcome:
         self.num_calls += 1
         try:
             self.pipe.send(work)
-            self.receive(timeout_s)  # the word that it begins
+            self.receive(BEGIN_TIMEOUT_S)  # the word that it begins
         except (EOFError, OSError, SandboxTimeout) as exc:
             raise NotStarted from exc
         try:
-            outcome: Outcome = self.receive(timeout_s)
+            outcome: Outcome = self.receive(timeout_s, should_stop)
             return outcome
         except (EOFError, OSError) as exc:
             self.process.join(1)
             name, code = work.func.__name__, self.process.exitcode
             raise SandboxDied(f"the process of {name} died, exit code {code}") from exc
 
-    def receive(self, timeout_s: float) -> Any:
-        if not self.pipe.poll(timeout_s):
-            raise SandboxTimeout(f"no answer within {timeout_s:g} s")
+    def receive(self, timeout_s: float, should_stop: Callable[[], bool] | None = None) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not self.pipe.poll(min(STOP_CHECK_S, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                raise SandboxTimeout(f"no answer within {timeout_s:g} s")
+            if should_stop is not None and should_stop():
+                raise SandboxStopped
         return self.pipe.recv()
 
     def kill(self) -> None:
@@ -94,25 +105,33 @@ class Sandbox:
         for _ in range(processes):
             self._starter.submit(self._start_child)
 
-    def run(self, function: Callable[..., T], *args: Any, timeout_s: float, **kwargs: Any) -> T:
+    def run(
+        self,
+        function: Callable[..., T],
+        *args: Any,
+        timeout_s: float,
+        should_stop: Callable[[], bool] | None = None,
+        **kwargs: Any,
+    ) -> T:
         """What `function`, a module's, returns in another process; arguments and result are pickled.
 
-        `timeout_s` does not count the wait for a free process. Raises SandboxTimeout, SandboxDied, or what
-        `function` raises; where it runs out of memory that is DocumentError too_large.
+        `timeout_s` does not count the wait for a free process. `should_stop` is asked now and then whether the result
+        is no longer wanted. Raises SandboxTimeout, SandboxDied, SandboxStopped, or what `function` raises; where it
+        runs out of memory that is DocumentError too_large.
         """
-        outcome = self._run(partial(function, *args, **kwargs), timeout_s)
+        outcome = self._run(partial(function, *args, **kwargs), timeout_s, should_stop)
         if outcome.error is not None:
             raise outcome.error
         result: T = outcome.value
         return result
 
-    def _run(self, work: partial[Any], timeout_s: float) -> Outcome:
+    def _run(self, work: partial[Any], timeout_s: float, should_stop: Callable[[], bool] | None) -> Outcome:
         name = work.func.__name__
         for _ in range(START_ATTEMPTS):
             child = self._take_child()
             is_well = False
             try:
-                outcome = child.call(work, timeout_s)
+                outcome = child.call(work, timeout_s, should_stop)
                 is_well = child.num_calls < CALLS_PER_PROCESS
                 return outcome
             except NotStarted:

@@ -75,8 +75,8 @@ function updateCell(page) {
   if (!cell) return;
   cell.dataset.state = page.state;
   cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}`);
-  cell.title = page.fault?.detail || "";
-  if (FAULTY.has(page.state)) addFault(page);
+  cell.title = page.fault?.detail || page.notice;
+  if (FAULTY.has(page.state) || page.notice) addFault(page);
 }
 
 function addFault(page) {
@@ -87,7 +87,7 @@ function addFault(page) {
   list.append(element("li", { "data-number": page.page_number },
     element("a", { href: `${html}/pages/${page.page_number}` }, `Page ${page.page_number}`),
     element("span", { class: "badge", "data-page-state": page.state }, PAGE_WORDS[page.state]),
-    element("span", {}, page.fault?.detail || "")));
+    element("span", {}, page.fault?.detail || page.notice)));
 }
 
 function countCells() {

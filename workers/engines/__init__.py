@@ -14,6 +14,7 @@ ENGINES = {
     "ocr": "workers.engines.ocr:OcrEngine",
     "echo": "workers.engines.echo:EchoEngine",
     "vlm": "workers.engines.vlm:VlmEngine",
+    "openai": "workers.engines.openai:OpenAIEngine",
 }
 
 StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]

@@ -81,8 +81,8 @@ def data_url(image: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def fault_of_transport(exc: httpx.TransportError) -> Fault:
-    """What a failure below HTTP means: no connection is the server's, a broken one may be this request's."""
+def fault_of_transport(exc: httpx.RequestError) -> Fault:
+    """What a failure below HTTP means: no connection is the server's fault, a broken one may be the request's."""
     if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
         return Fault("connect", f"the model server cannot be reached: {_say(exc)}", away=True)
     if isinstance(exc, httpx.UnsupportedProtocol):
@@ -97,7 +97,7 @@ def _say(exc: Exception) -> str:
 def read_answer(response: httpx.Response) -> Generation:
     """The text of a complete answer; raises Fault for every other."""
     if response.status_code != 200:
-        raise _fault_of_status(response)
+        raise fault_of_status(response)
     try:
         answer = response.json()
         choice = answer["choices"][0]
@@ -123,7 +123,8 @@ def _stop_reason(reasons: tuple[Any, Any], text: str) -> StopReason:
     return "repetition" if reason in ("stop", "length") and cut_loop(text) != text else reason
 
 
-def _fault_of_status(response: httpx.Response) -> Fault:
+def fault_of_status(response: httpx.Response) -> Fault:
+    """What a status other than 200 means."""
     status = response.status_code
     transient = status in (408, 429) or status >= 500
     hint = f"; {HINTS[status]}" if status in HINTS else ""

@@ -36,7 +36,7 @@ class VlmEngine:
         self.revision = self.checkpoint.identity
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
         self.max_batch = 8 if options.device == "cpu" else 32
-        self._pixel_dtype = pixel_dtype(self.checkpoint, options.dtype)
+        self._pixel_dtype = pixel_dtype(self.checkpoint, options)
         self._lock = threading.Lock()
         self._processor: PageProcessor | None = None
         self._loaded: LoadedModel | None = None
@@ -139,7 +139,9 @@ class VlmEngine:
         requests = [page.request for page in staged.batch]
         spare = staged.num_rows - len(requests)
         limits = [min(request.max_new_tokens, self._room(loaded, staged)) for request in requests]
-        rows = Rows([*limits, *[0] * spare], loaded.eos_ids, control, self._decode, stops_loops=self.stops_loops)
+        rows = Rows(
+            [*limits, *[0] * spare], loaded.eos_ids, control, self.processor.decode, stops_loops=self.stops_loops
+        )
         temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
         loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
         arguments = loaded.generation_arguments(staged.prompt_tokens, max(limits))
@@ -158,12 +160,9 @@ class VlmEngine:
             )
         return room
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        processor = self.processor
-        text = processor.tokenizer.decode(
-            list(ids), skip_special_tokens=not processor.writes_tags, clean_up_tokenization_spaces=False
-        )
-        return str(text)
-
     def _result(self, row: Row) -> Generation:
-        return Generation(text=self._decode(row.ids).strip(), stop_reason=row.stop or "error", tokens=len(row.ids))
+        try:
+            text = self.processor.decode(row.ids).strip()
+        except EngineError as exc:
+            return Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(exc))
+        return Generation(text=text, stop_reason=row.stop or "error", tokens=len(row.ids))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from traceback import clear_frames
 from typing import Any
 
@@ -46,16 +46,16 @@ class LoadedModel:
         return arguments
 
 
-def pixel_dtype(checkpoint: Checkpoint, dtype: str) -> torch.dtype:
-    """The number type pixels travel in: that of the weights, where it is known to be narrow on every device.
+def pixel_dtype(checkpoint: Checkpoint, options: EngineOptions) -> torch.dtype:
+    """The number type pixels travel in: that of the weights, as far as it is known without the device.
 
     Raises EngineError for an unknown `dtype`.
     """
-    if dtype not in ("auto", *DTYPES):
-        raise EngineError(f"DTYPE={dtype!r} is not one of auto, {', '.join(DTYPES)}")
-    if checkpoint.model_type in FLOAT32_ONLY:
+    if options.dtype not in ("auto", *DTYPES):
+        raise EngineError(f"DTYPE={options.dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    if checkpoint.model_type in FLOAT32_ONLY or (options.dtype == "auto" and options.device == "cpu"):
         return torch.float32
-    return DTYPES[dtype] if dtype != "auto" else _stored_dtype(checkpoint)
+    return DTYPES[options.dtype] if options.dtype != "auto" else _stored_dtype(checkpoint)
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
@@ -70,9 +70,7 @@ def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -
     that transformers prefers.
     """
     device = _choose_device(options.device)
-    dtype = (
-        torch.float32 if options.dtype == "auto" and device.type == "cpu" else pixel_dtype(checkpoint, options.dtype)
-    )
+    dtype = pixel_dtype(checkpoint, replace(options, device=device.type))
     attention = {} if options.attention == "auto" else {"attn_implementation": options.attention}
     with device_errors(checkpoint.name):
         try:

@@ -10,8 +10,10 @@ none  the model takes an image and nothing else (TrOCR, Nougat, GOT-OCR2); a pro
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -37,13 +39,19 @@ PROCESSOR_CLASSES = {"glm_ocr": "Glm46VProcessor", "kosmos-2.5": "Kosmos2_5Proce
 
 
 class PageProcessor:
-    """Makes a page's tensors; needs no weights. Raises EngineError where the checkpoint's processor cannot be built."""
+    """Makes a page's tensors; needs no weights. Raises EngineError where the checkpoint's processor cannot be built.
+
+    One thread may prepare while another decodes: a tokenizer of the tokenizers library fails when two use it, so
+    each has its own.
+    """
 
     def __init__(self, checkpoint: Checkpoint, style: str = "auto") -> None:
         self.checkpoint = checkpoint
         self.processor = load_processor(checkpoint)
         self.tokenizer = getattr(self.processor, "tokenizer", None) or _load_tokenizer(checkpoint)
         self.tokenizer.padding_side = "right" if checkpoint.is_encoder_decoder else "left"
+        self._decoder = copy.deepcopy(self.tokenizer)
+        self._lock = threading.Lock()
         self.chat_template = self._find_chat_template()
         self.style = self._choose_style(style)
         self.writes_tags = "<doctag>" in self.tokenizer.get_vocab()  # DocTags: the special tokens are the answer
@@ -51,7 +59,8 @@ class PageProcessor:
 
     def __call__(self, image: Image.Image, prompt: str) -> Tensors:
         """The tensors of one page, batch dimension 1, as the processor gives them."""
-        encoded = self._encode(image.convert("RGB"), self.resolve_prompt(prompt))
+        with self._lock:
+            encoded = self._encode(image.convert("RGB"), self.resolve_prompt(prompt))
         return {k: v for k, v in encoded.items() if isinstance(v, torch.Tensor) and k in self._taken}
 
     def resolve_prompt(self, prompt: str) -> str:
@@ -71,6 +80,20 @@ class PageProcessor:
             tokenize=False,
         )
         return cast(str, text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of an answer; raises EngineError where the tokenizer fails."""
+        if not ids:
+            return ""
+        try:
+            text = self._decoder.decode(
+                list(ids), skip_special_tokens=not self.writes_tags, clean_up_tokenization_spaces=False
+            )
+        except BaseException as exc:
+            if type(exc).__name__ != "PanicException":  # of tokenizers' Rust code; no Exception, and not exported
+                raise
+            raise EngineError(f"the tokenizer of {self.checkpoint.name} cannot decode the answer: {exc}") from None
+        return str(text)
 
     def _encode(self, image: Image.Image, prompt: str) -> dict[str, Any]:
         if self.style == "none":

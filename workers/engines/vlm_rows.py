@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 
-from workers.engines import Control, StopReason
+from workers.engines import Control, EngineError, StopReason
 from workers.repetition import is_looping
 
 Decode = Callable[[Sequence[int]], str]
@@ -47,8 +47,11 @@ class TextStream:
 
     def extend(self, ids: Sequence[int]) -> str:
         """The text of `ids`, all tokens so far."""
-        before = self._decode(ids[self._start : self._done])
-        after = self._decode(ids[self._start :])
+        try:
+            before = self._decode(ids[self._start : self._done])
+            after = self._decode(ids[self._start :])
+        except EngineError:
+            return self.text  # perhaps it can be decoded when there is more of it
         if len(after) > len(before) and after.startswith(before) and not after.endswith("\ufffd"):
             self.text += after[len(before) :]
             self._start, self._done = self._done, len(ids)
@@ -117,5 +120,11 @@ class FillerTokens:
 
     def __call__(self, token: int) -> bool:
         if token not in self._known:
-            self._known[token] = not any(char.isalnum() for char in self._decode([token]))
+            self._known[token] = not any(char.isalnum() for char in self._text(token))
         return self._known[token]
+
+    def _text(self, token: int) -> str:
+        try:
+            return self._decode([token])
+        except EngineError:
+            return ""

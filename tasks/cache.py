@@ -1,0 +1,94 @@
+"""The page cache: what an engine read on an equal image, under equal orders, is not read again.
+
+An entry is one small file, `cache/ab/abcd….json`, whose name is the hash of all that decides the text. Using it
+writes it anew, so that its time of change is that of its last use, in any store. No entry outlives JOB_TTL_S unused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from typing import Any
+
+from tasks.blobs import BlobMissing
+from tasks.context import load_run
+from tasks.messages import PageTask
+from tasks.services import engine_name, get_blobs
+from tasks.settings import get_settings
+from workers.engines import Generation
+from workers.pages import PreparedPage
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "cache"
+MIB = 1 << 20
+# of EngineOptions: what makes the same weights write another text from the same pixels
+TELLING = ("model", "model_revision", "dtype", "attention", "prompt_style", "base_url")
+
+
+def cache_key(page: PageTask, prepared: PreparedPage) -> str:
+    """Where the page's text belongs in the cache; "" for a page that is not cached: switched off, or hot."""
+    settings, request = get_settings(), load_run(page.job_id, page.run).request(page.index)
+    if not settings.page_cache_mb or request.temperature:
+        return ""
+    options = settings.engine_options()
+    decisive = {
+        "pixels": prepared.digest,
+        "engine": [engine_name(), prepared.revision, *(getattr(options, name) for name in TELLING)],
+        "request": [request.prompt, request.max_new_tokens],
+    }
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def blob_key(key: str) -> str:
+    return f"{FOLDER}/{key[:2]}/{key}.json"
+
+
+def look_up(key: str) -> dict[str, Any] | None:
+    """What was kept under the key, {text, lines, engine, tokens, rotation}; it counts as used now."""
+    if not key:
+        return None
+    try:
+        entry = dict(get_blobs().read_json(blob_key(key)))
+    except (BlobMissing, ValueError):
+        return None
+    get_blobs().write_json(blob_key(key), entry)
+    return entry
+
+
+def keep(key: str, generation: Generation, *, engine: str) -> None:
+    """Keep a text that ended by itself; called by the engine's process, when the page is stored."""
+    entry = {
+        "text": generation.text,
+        "lines": [{"text": line.text, "box": line.box, "confidence": line.confidence} for line in generation.lines],
+        "engine": engine,
+        "tokens": generation.tokens,
+        "rotation": generation.rotation,
+    }
+    try:
+        get_blobs().write_json(blob_key(key), entry)
+    except OSError:
+        logger.warning("a page could not be kept in the cache", exc_info=True)
+
+
+def forget(key: str) -> None:
+    """Remove an entry, for a job that is deleted for good."""
+    if key:
+        get_blobs().delete(blob_key(key))
+
+
+def trim() -> None:
+    """Keep the cache within PAGE_CACHE_MB and JOB_TTL_S: what was used longest ago goes first."""
+    settings, blobs = get_settings(), get_blobs()
+    room, oldest = settings.page_cache_mb * MIB, time.time() - settings.job_ttl_s
+    entries = [entry for folder in blobs.names(FOLDER) for entry in blobs.ages(f"{FOLDER}/{folder}")]
+    dropped = 0
+    for used_at, size, key in sorted(entries, reverse=True):
+        room -= size
+        if room < 0 or used_at < oldest:
+            blobs.delete(key)
+            dropped += 1
+    if dropped:
+        logger.info("the page cache gave up %d of %d pages", dropped, len(entries))

@@ -1,0 +1,64 @@
+"""The benchmarks of the vlm engine run at toy size, and the page of known checkpoints is up to date."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import transformers
+from tiny_engines import FAMILIES, checkpoint
+
+from benchmarks import checkpoints, engine, gpu
+from workers.engines import EngineError, EngineOptions
+from workers.engines.vlm import VlmEngine
+
+PAGE = Path(__file__).parents[1] / "docs" / "checkpoints.md"
+
+
+def test_page_of_checkpoints_is_up_to_date() -> None:
+    text = PAGE.read_text()
+    if f"for transformers {transformers.__version__}." not in text:
+        pytest.skip("the page is for another version of transformers")
+    assert text.splitlines() == "\n".join(checkpoints.write_table()).splitlines()
+
+
+def test_every_family_that_is_called_tested_is_tested() -> None:
+    configs = [json.loads((checkpoint(name) / "config.json").read_text()) for name in FAMILIES]
+    assert {config["model_type"] for config in configs} == checkpoints.TESTED
+
+
+def test_what_the_engine_refuses_is_refused_on_the_page(tmp_path: Path) -> None:
+    refused = [line.split("`")[1] for line in PAGE.read_text().partition("## Refused")[2].splitlines() if "`" in line]
+    by_rule = [name for name in refused if not checkpoints.judge(name).reason.endswith("torchvision only")]
+    assert {"blip", "udop", "pi0"} <= set(by_rule)
+    for name in by_rule:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": name}))
+        with pytest.raises(EngineError):
+            VlmEngine(EngineOptions(model=str(tmp_path)))
+
+
+def test_gpu_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu.main(
+        ["--sizes", "toy-qwen2.5-vl", "--device", "cpu", "--pages", "2", "--batch", "2", "--tokens", "4", "--no-file"]
+    )
+    printed = capsys.readouterr().out
+    assert "toy-qwen2.5-vl" in printed
+    assert all(name in printed for name in ("page by page", "generate(), batch of 2", "this engine, batch of 2"))
+
+
+def test_engine_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "TOYS", ("toy-qwen2.5-vl",))
+    monkeypatch.setattr(engine, "BATCHES", (2,))
+    engine.main(["--pages", "2", "--tokens", "4", "--words", "200", "--repeats", "1", "--no-file"])
+    printed = capsys.readouterr().out
+    assert "the loop costs" in printed
+    assert "longest stall" in printed
+
+
+def test_bound_grows_with_the_answer() -> None:
+    made = gpu.RandomEngine(gpu.SIZES["toy-qwen2.5-vl"], device="cpu", dtype="float32")
+    made.load()
+    page = made.prepare_page(0, 8)
+    short, long = (gpu.bound_seconds(made, page, tokens, 8, 1.0, 100.0) for tokens in (8, 80))
+    assert 0 < short < long
