@@ -26,6 +26,7 @@ from workers.engines.openai import OpenAIEngine
 from workers.engines.openai_wire import request_body
 
 TICK_S = 0.001
+PARALLEL = (1, 2, 4, 8)
 PAGE_PX = (736, 1024)  # A4 at the default VLM_MAX_DIMENSION
 
 
@@ -65,7 +66,10 @@ class Stall:
         return stall
 
 
-def measure(base_url: str, pages: list[Prepared], parallel: int) -> tuple[float, Stall, list[Generation]]:
+Result = tuple[float, Stall, list[Generation]]
+
+
+def measure(base_url: str, pages: list[Prepared], parallel: int) -> Result:
     """Seconds for all pages, how the loop stalled, and what came of the pages."""
     engine = OpenAIEngine(EngineOptions(base_url=base_url, model="m", parallel_requests=parallel))
     engine.load()
@@ -87,60 +91,53 @@ def encode_seconds(page: Prepared) -> float:
     return (time.thread_time() - started) / 5
 
 
+HEADER = [
+    "PARALLEL_VLM_REQUESTS",
+    "time",
+    "pages/s",
+    "times faster",
+    "longest loop stall",
+    "longest work of the loop",
+    "same texts",
+]
+
+
+def make_row(parallel: int, result: Result, base: Result) -> list[object]:
+    (seconds, stall, generations), (base_s, _, expected) = result, base
+    stalls = f"{1000 * stall.longest_s:.1f} ms", f"{1000 * stall.longest_work_s:.1f} ms"
+    rate = f"{len(generations) / seconds:.1f}", f"{base_s / seconds:.2f}"
+    return [parallel, f"{seconds:.2f} s", *rate, *stalls, "yes" if generations == expected else "no"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pages", type=int, default=40)
     parser.add_argument("--latency-ms", type=int, default=200)
     args = parser.parse_args()
     hear, tell = multiprocessing.Pipe(duplex=False)
-    server = multiprocessing.get_context("spawn").Process(
-        target=serve_for_ever, args=(args.latency_ms / 1000, tell), daemon=True
-    )
+    context = multiprocessing.get_context("spawn")
+    server = context.Process(target=serve_for_ever, args=(args.latency_ms / 1000, tell), daemon=True)
     server.start()
     base_url = str(hear.recv())
     pages = [draw_page(number) for number in range(1, args.pages + 1)]
-    results = {parallel: measure(base_url, pages, parallel) for parallel in (1, 2, 4, 8)}
+    results = {parallel: measure(base_url, pages, parallel) for parallel in PARALLEL}
     server.terminate()
     server.join()
     idle = asyncio.run(Stall.of_idle_loop(3.0))
-    base_s, _, expected = results[1]
-    rows: list[list[object]] = [
-        [
-            parallel,
-            f"{seconds:.2f} s",
-            f"{args.pages / seconds:.1f}",
-            f"{base_s / seconds:.2f}",
-            f"{1000 * stall.longest_s:.1f} ms",
-            f"{1000 * stall.longest_work_s:.1f} ms",
-            "yes" if generations == expected else "no",
-        ]
-        for parallel, (seconds, stall, generations) in results.items()
+    about = [
+        f"{args.pages} pages of {PAGE_PX[0]} x {PAGE_PX[1]} px, a server that answers after {args.latency_ms} ms,",
+        "`python -m benchmarks.openai_parallel`.",
+        "",
     ]
-    publish(
-        "openai_parallel",
-        "The openai engine: parallel requests",
-        [
-            f"{args.pages} pages of {PAGE_PX[0]} x {PAGE_PX[1]} px, a server that answers after {args.latency_ms} ms,",
-            "`python -m benchmarks.openai_parallel`.",
-            "",
-            *table(
-                [
-                    "PARALLEL_VLM_REQUESTS",
-                    "time",
-                    "pages/s",
-                    "times faster",
-                    "longest loop stall",
-                    "longest work of the loop",
-                    "same texts",
-                ],  # fmt: skip
-                rows,
-            ),
-            "",
-            f"An idle loop on this machine stalled for {1000 * idle.longest_s:.1f} ms at the same time of day.",
-            f"Encoding one page takes {1000 * encode_seconds(pages[0]):.1f} ms of a processor, outside the loop;",
-            f"its request has {len(request_body(pages[0], 'm')) / 1024:.0f} KiB.",
-        ],
-    )
+    rows = [make_row(parallel, result, results[1]) for parallel, result in results.items()]
+    remarks = [
+        "",
+        f"An idle loop on this machine stalled for {1000 * idle.longest_s:.1f} ms at the same time of day.",
+        f"Encoding one page takes {1000 * encode_seconds(pages[0]):.1f} ms of a processor, outside the loop;",
+        f"its request has {len(request_body(pages[0], 'm')) / 1024:.0f} KiB.",
+    ]
+    lines = [*about, *table(HEADER, rows), *remarks]
+    publish("openai_parallel", "The openai engine: parallel requests", lines)
 
 
 if __name__ == "__main__":

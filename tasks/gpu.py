@@ -23,6 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import redis
 from PIL import Image
@@ -41,6 +42,7 @@ from workers.engines import (
     Control,
     Engine,
     EngineBroken,
+    EngineError,
     Generation,
     Prepared,
 )
@@ -70,6 +72,7 @@ class Batcher:
         self.lock = threading.Lock()
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
+        self.storing: set[tuple[str, int]] = set()
         self.ahead: dict[PageTask, Prepared] = {}
         self.busy_s = 0.0
         self.reported = time.monotonic(), 0.0
@@ -133,6 +136,7 @@ class Batcher:
                     self.rest()
             except redis.RedisError as exc:
                 logger.warning("Redis is away, the engine waits: %s", exc)
+                self.let_claims_lapse()
                 self.closing.wait(1)
 
     def rest(self) -> None:
@@ -161,7 +165,7 @@ class Batcher:
         page = claim.task
         if claim.starts >= self.settings.poison_limit:
             attempts = [attempt_record(self.engine.name, 0.0, "process died")] * claim.starts
-            self.writer.submit(self.store, page, lambda: fail_page(page, "poison", attempts=attempts))
+            self.hand_over(page, self.store, page, lambda: fail_page(page, "poison", attempts=attempts))
             return None
         try:
             prepared = self.ahead.pop(page, None) or self.read(page)
@@ -169,6 +173,10 @@ class Batcher:
             logger.warning("job %s page %d must be prepared again: %r", page.job_id, page.page_number, exc)
             self.ledger.move(page, "queued")
             self.drop(page)
+            return None
+        except (EngineError, OSError, ValueError) as exc:
+            detail = f"The prepared page could not be read ({exc}); retry it."
+            self.hand_over(page, self.store, page, lambda: fail_page(page, "internal", detail))
             return None
         return Loaded(page, claim.starts, prepared)
 
@@ -193,9 +201,19 @@ class Batcher:
         seconds = elapsed / len(batch)
         self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
         for loaded, generation in zip(batch, generations, strict=True):
-            self.writer.submit(
-                self.store_generation, loaded.page, generation, seconds, self.runner.tries.pop(loaded.page, [])
-            )
+            tries = self.runner.tries.pop(loaded.page, [])
+            self.hand_over(loaded.page, self.store_generation, loaded.page, generation, seconds, tries)
+
+    def hand_over(self, page: PageTask, work: Callable[..., None], *arguments: Any) -> None:
+        """Have the writer store what became of a claimed page."""
+        with self.lock:
+            self.storing.add((page.job_id, page.index))
+        self.writer.submit(work, *arguments)
+
+    def let_claims_lapse(self) -> None:
+        """Renew no claim whose page is not on its way to the store: nobody works on it any more."""
+        with self.lock:
+            self.held = {key: page for key, page in self.held.items() if key in self.storing}
 
     # the reader's thread
 
@@ -260,6 +278,7 @@ class Batcher:
     def drop(self, page: PageTask) -> None:
         with self.lock:
             self.held.pop((page.job_id, page.index), None)
+            self.storing.discard((page.job_id, page.index))
         with self.page_ended:
             self.page_ended.notify_all()
 

@@ -85,7 +85,9 @@ class Keyring:
 
     def __init__(self, blobs: Blobs, static: str) -> None:
         self._blobs = blobs
-        self._static = {"key-" + digest_of(key)[:16]: digest_of(key) for key in map(str.strip, static.split(",")) if key}
+        self._static = {
+            "key-" + digest_of(key)[:16]: digest_of(key) for key in map(str.strip, static.split(",")) if key
+        }
         self._keys: dict[str, ApiKey] = {}
         self._read_at = float("-inf")
         self._lock = threading.Lock()

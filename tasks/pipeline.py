@@ -122,7 +122,7 @@ def split_document(job_id: str) -> None:
 
 
 def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
-    """Number of pages, the pages chosen and warnings. Raises DocumentError for a file that is no use."""
+    """Number of pages, the pages chosen and warnings. Raises DocumentError for a file that is no use, OverQuota."""
     ledger, settings = get_ledger(), get_settings()
     job = ledger.job(job_id)
     if job is None:
@@ -136,7 +136,9 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
             limits=document_limits(),
             timeout_s=settings.open_timeout_s,
         )
-        return info.num_pages, select_pages(job.options.pages, info.num_pages), tuple(info.warnings)
+        selection = select_pages(job.options.pages, info.num_pages)
+        charge_pages(job.owner, f"{job_id}.1", len(selection))
+        return info.num_pages, selection, tuple(info.warnings)
     except BlobMissing as exc:
         raise DocumentError("lost", "The uploaded file is gone from the store; send it again.") from exc
     except SandboxTimeout as exc:

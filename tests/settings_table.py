@@ -15,7 +15,9 @@ from tasks.settings import Settings
 ROOT = Path(__file__).parents[1]
 README_MARKS = ("<!-- settings begin -->", "<!-- settings end -->")
 COMPOSE_MARKS = ("  # settings begin", "  # settings end")
-SET_BY_COMPOSE = frozenset({"redis_url", "blob_url", "engine", "web_host", "web_port", "flower_port", "publish_address"})
+SET_BY_COMPOSE = frozenset(
+    {"redis_url", "blob_url", "engine", "web_host", "web_port", "flower_port", "publish_address"}
+)
 
 
 def default_text(spec: Field[Any]) -> str:

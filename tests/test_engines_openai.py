@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from io import BytesIO
 
-import httpx
 import pytest
-from fault_server import FaultServer, serve
+from fault_server import serve
 from PIL import Image
 from services import wait_until
 
 from workers.engines import Control, EngineError, EngineOptions, Generation, PageRequest, Prepared, load_engine
 from workers.engines.openai import OpenAIEngine
-from workers.engines.openai_wire import read_answer, retry_after_s
 
 StartEngine = Callable[..., OpenAIEngine]
 
@@ -56,6 +54,7 @@ def test_request_is_a_chat_completion_with_the_page_as_jpeg(start_engine: StartE
         engine = start_engine(server.base_url, api_key="secret")
         (generation,) = engine.generate([page(1, max_new_tokens=77, temperature=0.5)], Control())
     (body,) = server.bodies
+    assert set(body) == {"model", "messages", "max_tokens", "temperature", "stream"}
     assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("m", 77, 0.5, False)
     assert server.headers[0]["Authorization"] == "Bearer secret"
     assert generation.text.startswith("page 1: pixels ")
@@ -143,11 +142,6 @@ def test_retry_after_beyond_the_pages_time_ends_the_page_at_once(start_engine: S
         (generation,) = run(start_engine(server.base_url), 1)
     assert generation.stop_reason == "error"
     assert time.monotonic() - started < 10
-
-
-def test_retry_after_may_be_a_date() -> None:
-    assert retry_after_s("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert (retry_after_s("1.5"), retry_after_s("soon"), retry_after_s("")) == (1.5, None, None)
 
 
 def test_request_that_is_lost_is_tried_again_within_the_pages_time(start_engine: StartEngine) -> None:
@@ -245,6 +239,15 @@ def test_pages_wait_for_a_server_that_is_down_and_it_says_so(start_engine: Start
     assert {len(times) for times in server.attempts.values()} == {1}
 
 
+def test_server_that_refuses_a_page_is_up_again(start_engine: StartEngine) -> None:
+    port = free_port()
+    engine = start_engine(f"http://127.0.0.1:{port}/v1")
+    wait_until(lambda: engine.trouble, 10)
+    with serve({"page 1": ["400"]}, port=port):
+        assert outcomes(run(engine, 1)) == ["error"]
+        assert engine.trouble == ""
+
+
 def test_server_that_stays_down_ends_pages_with_the_reason_after_their_time(start_engine: StartEngine) -> None:
     engine = start_engine(f"http://127.0.0.1:{free_port()}/v1", parallel_requests=2, timeout_s=1.5)
     started = time.monotonic()
@@ -293,28 +296,3 @@ def test_idle_engine_notices_that_the_server_is_back(
 def test_missing_address_or_model_is_told(options: dict[str, str]) -> None:
     with pytest.raises(EngineError, match=r"set OPENAI_BASE_URL .* and MODEL"):
         load_engine("openai", EngineOptions(**options)).load()  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "null",
-        "[]",
-        '{"error": {"message": "overloaded"}}',
-        '{"choices": []}',
-        '{"choices": [{"message": null, "finish_reason": "stop"}]}',
-        '{"choices": [{"message": {"content": "half"}, "finish_reason": null}]}',
-        '{"choices": [{"message": {"content": "half"}, "finish_reason": "abort"}]}',
-        '{"choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}',
-    ],
-)
-def test_answer_that_is_not_complete_does_not_count(body: str) -> None:
-    with pytest.raises(Exception, match="the model server's answer"):
-        read_answer(httpx.Response(200, text=body))
-
-
-def test_only_what_the_engine_needs_is_asked_of_the_server(start_engine: StartEngine) -> None:
-    with serve() as server:
-        run(start_engine(server.base_url), 1)
-    assert isinstance(server, FaultServer)
-    assert set(server.bodies[0]) == {"model", "messages", "max_tokens", "temperature", "stream"}

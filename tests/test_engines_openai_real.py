@@ -35,7 +35,17 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = Path(sys.executable).with_name("transformers")
-    command = [program, "serve", checkpoint(QUICKEST), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    command = [
+        str(program),
+        "serve",
+        str(checkpoint(QUICKEST)),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+    ]
     log = tmp_path_factory.mktemp("serve") / "log.txt"
     env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:

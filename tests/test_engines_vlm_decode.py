@@ -17,6 +17,7 @@ from tiny_engines import (
     QUICKEST,
     StopRow,
     asked_for,
+    checkpoint,
     limited,
     loaded,
     model_of,
@@ -26,10 +27,9 @@ from tiny_engines import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LogitsProcessorList, TopKLogitsWarper
 
-from workers.engines import (
-    Control,
-)
+from workers.engines import Control, EngineOptions
 from workers.engines.vlm import VlmEngine
+from workers.engines.vlm_batch import DeviceBatch
 from workers.engines.vlm_decode import CHECK_EVERY, DecodeLoop
 from workers.engines.vlm_rows import Rows, TextStream
 
@@ -215,3 +215,30 @@ def test_text_stream_keeps_characters_whole() -> None:
     texts = [stream.extend(data[:length]) for length in range(1, len(data) + 1)]
     assert texts[-1] == data.decode()
     assert not any("\ufffd" in text for text in texts)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "smolvlm", "donut"])
+def test_no_token_waits_for_a_real_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = VlmEngine(EngineOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", cuda_graphs=False))
+    engine.load()
+    pages = prepare_pages(engine, max_new_tokens=40)
+    expected = one_by_one(engine, pages)
+    append, finish = DeviceBatch.append, DeviceBatch.finish
+
+    def strict(batch: DeviceBatch, tokens: torch.Tensor) -> None:
+        torch.cuda.set_sync_debug_mode("error")  # from the first token on, whatever waits raises
+        append(batch, tokens)
+
+    def relaxed(batch: DeviceBatch) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+        finish(batch)
+
+    monkeypatch.setattr(DeviceBatch, "append", strict)
+    monkeypatch.setattr(DeviceBatch, "finish", relaxed)
+    try:
+        assert engine.generate(pages, Control()) == expected
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

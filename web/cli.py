@@ -8,10 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from tasks.keys import FRESH_S, create_key, read_keys, revoke_key
+from tasks.services import get_blobs
 from tasks.settings import get_settings
 from web.client import Client, ClientError, Refused, ServerAway
 from web.convert import CANCELLED, FAILED, PARTIAL, Converter
@@ -78,6 +81,16 @@ def make_parser() -> argparse.ArgumentParser:
     retry.add_argument("--prompt", metavar="TEXT")
     retry.set_defaults(run=run_retry)
 
+    keys = commands.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
+    actions = keys.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a key and show it, this once")
+    create.add_argument("name", help="whom it is for")
+    create.set_defaults(run=run_keys_create)
+    actions.add_parser("list", help="show the keys, without their secrets").set_defaults(run=run_keys_list)
+    revoke = actions.add_parser("revoke", help="let a key open nothing any more")
+    revoke.add_argument("id")
+    revoke.set_defaults(run=run_keys_revoke)
+
     settings = get_settings()
     server, key = f"http://{settings.web_host}:{settings.web_port}", settings.api_keys.partition(",")[0].strip()
     for command in (convert, status, cancel, retry):
@@ -132,6 +145,30 @@ def run_retry(args: argparse.Namespace) -> int:
         job = client.retry(args.job, args.pages, **options)
         converter = Converter(client, console, output, folder=None, format="md", options={})
         return converter.follow([job])
+
+
+def run_keys_create(args: argparse.Namespace) -> int:
+    key, text = create_key(args.name, get_blobs())
+    output.out(text)
+    console.print(f"This is key {key.id}, for {key.name}. It is shown only now; BLOB_URL keeps its hash.", markup=False)
+    return COMPLETE
+
+
+def run_keys_list(_: argparse.Namespace) -> int:
+    for key in read_keys(get_blobs()):
+        made = datetime.fromtimestamp(key.created_at, UTC).date()
+        state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
+        output.out(f"{key.id}  {made}  {state}  {key.name}")
+    return COMPLETE
+
+
+def run_keys_revoke(args: argparse.Namespace) -> int:
+    key = revoke_key(args.id, get_blobs())
+    if key is None:
+        console.print(f"There is no key {args.id}; `pagefan keys list` shows them.", style="red", markup=False)
+        return USAGE
+    output.out(f"Key {key.id}, for {key.name}, is revoked; servers notice within {FRESH_S:g} s.")
+    return COMPLETE
 
 
 if __name__ == "__main__":

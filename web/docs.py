@@ -34,6 +34,9 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
                 answer["content"] = PROBLEM_CONTENT
             if status in ("204", "304"):
                 answer.pop("content", None)
+        if path.startswith("/api/"):
+            for status, words in (("401", "A key is needed"), ("429", "The key has used up what it may")):
+                operation["responses"].setdefault(status, {"description": words, "content": PROBLEM_CONTENT})
         if "requestBody" in operation:
             operation["requestBody"]["required"] = True
             operation["responses"].setdefault("400", {"description": "Unreadable body", "content": PROBLEM_CONTENT})

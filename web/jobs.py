@@ -171,7 +171,9 @@ def read_cursor(cursor: str) -> float | None:
 @bp.post("/jobs/<job_id>/retry")
 @bp.input(RetryFields, location="json")
 @bp.output(JobOut, status_code=202)
-@bp.doc(responses={404: "Unknown job", 409: "A page is still at work", 429: "Too many pages today", 503: "Job store away"})
+@bp.doc(
+    responses={404: "Unknown job", 409: "A page is still at work", 429: "Too many pages today", 503: "Job store away"}
+)
 def retry(job_id: str, json_data: RetryFields) -> JobOut:
     """Read some pages again
 

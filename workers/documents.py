@@ -206,6 +206,14 @@ def read_text_layer(path: Path | str, index: int, *, password: str = "") -> str:
     return reader.read_text_layer(Path(path), index, password=password)
 
 
+def write_searchable_pdf(
+    source: Path | str, pages: Path | str, out: Path | str, *, password: str = "", limits: DocumentLimits
+) -> None:
+    """Write the source as PDF with what was read as invisible text; see `workers.searchable_pdf`, loaded here."""
+    writer = import_module("workers.searchable_pdf")
+    writer.write(Path(source), Path(pages), Path(out), password=password, limits=limits)
+
+
 def open_reader(path: Path) -> tuple[Kind, Reader]:
     with path.open("rb") as file:
         kind = sniff(file.read(HEAD_BYTES), path.name)

@@ -6,8 +6,12 @@ there the widths are those of Helvetica, so that words begin near their places i
 
 from __future__ import annotations
 
+import re
 import struct
+import unicodedata
 from functools import cache
+from itertools import accumulate, groupby
+from operator import itemgetter
 
 import pymupdf
 
@@ -17,6 +21,7 @@ WIDE = 1000
 WIDE_CODES = ((0x1100, 0x11FF), (0x2E80, 0xD7A3), (0xF900, 0xFAFF), (0xFF01, 0xFF60))  # Hangul, kana, Han
 MEASURED_CODES = (range(0x20, 0x180), range(0x370, 0x530))  # Latin, Greek, Cyrillic
 ASCENT, DESCENT = 800, -200
+CLUSTER = re.compile(r"[\s\S][\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670]*")  # a letter, its accents
 
 
 def add_font(document: pymupdf.Document) -> int:
@@ -51,8 +56,46 @@ def add_object(document: pymupdf.Document, content: str, stream: bytes | None = 
 
 
 def encode(text: str) -> bytes:
-    """The text as codes of the font, two bytes each."""
-    return text.encode("utf-16-be", "replace")
+    """The text as codes of the font, two bytes each, from left to right as PDF has them."""
+    return visual(text).encode("utf-16-be", "replace")
+
+
+def visual(text: str) -> str:
+    """The text in the order in which it is seen: Hebrew and Arabic run from right to left, and numbers in them do not.
+
+    A short form of the Unicode bidirectional algorithm: runs of one direction, no embedding and no mirrored brackets.
+    """
+    strong = [direction for direction in map(direction_of, text) if direction]
+    if "R" not in strong:
+        return text
+    directions = directions_of(text, base=strong[0])
+    pairs = groupby(zip(directions, text, strict=True), key=itemgetter(0))
+    runs = [(direction, "".join(character for _, character in part)) for direction, part in pairs]
+    shown = [reverse(run) if direction == "R" else run for direction, run in runs]
+    return "".join(shown if strong[0] == "L" else reversed(shown))
+
+
+def direction_of(character: str) -> str:
+    """ "L", "R", or "" for what takes the direction of its neighbours."""
+    kind = unicodedata.bidirectional(character)
+    return "R" if kind in ("R", "AL") else "L" if kind in ("L", "EN", "AN") else ""
+
+
+def directions_of(text: str, *, base: str) -> list[str]:
+    """The direction of each character; a space or a mark has that of both its sides, or else the whole text's."""
+    found = [direction_of(character) for character in text]
+    before = list(accumulate(found, latest, initial=base))[:-1]
+    after = list(accumulate(reversed(found), latest, initial=base))[-2::-1]
+    return [here or (left if left == right else base) for here, left, right in zip(found, before, after, strict=True)]
+
+
+def latest(last: str, now: str) -> str:
+    return now or last
+
+
+def reverse(run: str) -> str:
+    """The run backwards, accents still after their letters."""
+    return "".join(reversed(CLUSTER.findall(run)))
 
 
 def text_width(text: str) -> float:

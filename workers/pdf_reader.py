@@ -120,6 +120,11 @@ def open_pdf(path: Path, password: str) -> pymupdf.Document:
 
 @lru_cache(maxsize=1)
 def reopen_pdf(path: Path, version: tuple[int, int, int], password: str) -> pymupdf.Document:  # noqa: ARG001
+    return open_own_pdf(path, password)
+
+
+def open_own_pdf(path: Path, password: str) -> pymupdf.Document:
+    """The document, unlocked and shared with nobody, so that it may be changed."""
     pymupdf.TOOLS.mupdf_display_errors(False)
     pymupdf.TOOLS.mupdf_display_warnings(False)
     try:

@@ -20,7 +20,7 @@ import pymupdf
 from workers.documents import DocumentLimits, open_reader, render_page
 from workers.engines import ImageSpec
 from workers.invisible_font import add_font, add_object, encode, text_width
-from workers.pdf_reader import open_pdf, text_of
+from workers.pdf_reader import open_own_pdf, text_of
 from workers.text_layer import is_healthy, recall
 
 logger = logging.getLogger(__name__)
@@ -55,13 +55,10 @@ def write(source: Path, pages: Path, out: Path, *, password: str, limits: Docume
 
 def write_pages(source: Path, indexes: list[int], out: Path, password: str) -> None:
     """A copy with these pages only, repaired where it was damaged, and without a password."""
-    document = open_pdf(source, password)
-    try:
+    with open_own_pdf(source, password) as document:
         if indexes != list(range(document.page_count)):
             document.select(indexes)
         document.save(out, garbage=1, encryption=pymupdf.PDF_ENCRYPT_NONE)
-    finally:
-        open_pdf.__globals__["reopen_pdf"].cache_clear()  # the next caller wants the document whole
 
 
 def add_text_layers(path: Path, records: Iterable[Record]) -> None:
@@ -120,7 +117,7 @@ def add_text(page: pymupdf.Page, record: Record, font: int) -> None:
     lines = list(placed_lines(page, record) if record["lines"] else block_lines(page, record["text"]))
     if not lines:
         return
-    to_pdf = page.derotation_matrix * ~page.transformation_matrix  # from the page as it is seen, in points
+    to_pdf = seen_to_pdf(page)
     shown = (show_line(text, matrix * to_pdf) for text, matrix in lines)
     stream = f"q BT /{FONT} 1 Tf 3 Tr\n{''.join(shown)}ET Q".encode()
     page.wrap_contents()
@@ -129,6 +126,16 @@ def add_text(page: pymupdf.Page, record: Record, font: int) -> None:
     content = add_object(document, "<<>>", stream)
     contents = " ".join(f"{number} 0 R" for number in (*page.get_contents(), content))
     document.xref_set_key(page.xref, "Contents", f"[{contents}]")
+
+
+def seen_to_pdf(page: pymupdf.Page) -> pymupdf.Matrix:
+    """From points of the page as it is seen to the page's own space: Rotate, CropBox and UserUnit undone.
+
+    PyMuPDF's own `transformation_matrix` forgets the CropBox of a page that is turned.
+    """
+    to_seen = pymupdf.mupdf.FzMatrix()
+    pymupdf.mupdf.pdf_page_transform(page._pdf_page(), pymupdf.mupdf.FzRect(), to_seen)
+    return ~pymupdf.Matrix(to_seen)
 
 
 def show_line(text: str, matrix: pymupdf.Matrix) -> str:

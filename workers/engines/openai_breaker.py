@@ -58,6 +58,8 @@ class Breaker:
 
     def fail(self, fault: Fault, page_number: int) -> None:
         """Note a request for the page (1-based; 0 for a look at the server) that ended in `fault`."""
+        if fault.is_answer:
+            self.succeed()
         if not fault.blames_server:
             return
         self._num_faults += 1

@@ -55,6 +55,11 @@ class Fault(Exception):
         """Whether the fault is more likely the server's than the page's."""
         return self.away or self.kind.startswith("http_5")
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether a server that is well has spoken, be it to refuse the page."""
+        return self.kind.startswith("http_4") or self.kind in ("invalid", "incomplete")
+
 
 def request_body(prepared: Prepared, model: str) -> bytes:
     """The JSON of a chat completion for one page, its image as a JPEG data URL. Raises EngineError without image."""
