@@ -24,7 +24,7 @@ PREFIX = "pf:celery:"
 FIRST, URGENT, NORMAL, LOW = 0, 3, 6, 9  # Redis takes the smallest number first
 PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 
-app = Celery("pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.webhooks"])
+app = Celery("pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.searchable", "tasks.webhooks"])
 
 
 def configure(app: Celery) -> None:

@@ -96,6 +96,7 @@ class Blobs:
 
     def names(self, key: str) -> list[str]:
         """The names directly under a folder, sorted; empty when there is none."""
+        self.fs.invalidate_cache(self.path(key))  # other processes write there too
         try:
             return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in self.fs.ls(self.path(key), detail=False))
         except FileNotFoundError:

@@ -20,6 +20,7 @@ local function claim_key(job, index) return 'pf:claim:' .. job .. ':' .. index e
 local function starts_key(job) return 'pf:starts:' .. job end
 local function queue_key(job) return 'pf:ready:pages:' .. job end
 local function jobs_key(owner) return 'pf:ready:jobs:' .. owner end
+local function batch_key(owner, batch) return 'pf:batch:' .. owner .. ':' .. batch end
 local OWNERS = 'pf:ready:owners'
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
@@ -89,6 +90,7 @@ function ops.create(a)
   for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
   redis.call('ZADD', 'pf:jobs', now, a.job)
   redis.call('ZADD', 'pf:jobs:' .. a.fields.owner, now, a.job)
+  if a.fields.batch_id ~= '' then redis.call('ZADD', batch_key(a.fields.owner, a.fields.batch_id), now, a.job) end
   activate(a.job)
   return true
 end
@@ -249,6 +251,7 @@ end
 function ops.forget(a)
   local owner = job_field(a.job, 'owner') or ''
   local last = tonumber(job_field(a.job, 'run') or '0')
+  redis.call('ZREM', batch_key(owner, job_field(a.job, 'batch_id') or ''), a.job)
   deactivate(a.job)
   for run = 1, last do redis.call('DEL', run_key(a.job, run), fed_key(a.job, run)) end
   redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job)

@@ -97,6 +97,15 @@ class Ledger:
         found = (self.job(job_id) for job_id in ids)
         return [job for job in found if job is not None]
 
+    def batch(self, owner: str, batch_id: str) -> list[Job]:
+        """The owner's jobs that were sent together, in the order they came; empty for an unknown batch."""
+        ids = self.redis.zrange(f"pf:batch:{owner}:{batch_id}", 0, -1)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(f"pf:job:{job_id}")
+            records = pipe.execute()
+        return [read_job(job_id, raw) for job_id, raw in zip(ids, records, strict=True) if raw.get("state")]
+
     def active_jobs(self) -> list[str]:
         """Ids of the jobs that have not ended."""
         return sorted(self.redis.smembers("pf:active"))

@@ -79,6 +79,8 @@ def find_forgotten_jobs() -> None:
             pipe.sadd(f"pf:active:{job.owner}", job.id)
             pipe.zadd("pf:jobs", {job.id: job.created_at}, nx=True)
             pipe.zadd(f"pf:jobs:{job.owner}", {job.id: job.created_at}, nx=True)
+            if job.batch_id:
+                pipe.zadd(f"pf:batch:{job.owner}:{job.batch_id}", {job.id: job.created_at}, nx=True)
             pipe.execute()
 
 

@@ -33,7 +33,7 @@ def iter_pages(job: Job) -> Iterator[Page]:
 
 def iter_page_results(job: Job) -> Iterator[PageResult]:
     """Pages with their text, in page order."""
-    for page in iter_pages(job):
+    for page in iter_pages(job) if get_ledger().job(job.id) is not None else load_pages(job):
         content = read_content(page)
         yield PageResult(
             index=page.index,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,8 +25,12 @@ logger = logging.getLogger(__name__)
 PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)  # after each failed attempt; a day in all
 JITTER = 0.1  # share of a pause by which it varies, so that a receiver that comes back is not met by all at once
 TIMEOUT_S = 10.0
+CALLS_AT_ONCE = 2  # of the threads of a CPU worker; slow receivers must not take them all from the pages
+ROOM_AGAIN_S = 2
 GONE = 410  # the receiver wants no more
 HOPELESS = frozenset({"bad_url", "address_refused"})
+
+_room = threading.BoundedSemaphore(CALLS_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,14 @@ def deliver_webhook(self: Any, job_id: str, event: str) -> None:
     job = get_ledger().job(job_id)
     if job is None or not job.has_ended or event_id(job) != event:
         return
-    attempt = call_webhook(job)
+    if not _room.acquire(blocking=False):
+        again = {"task_id": self.request.id, "retries": self.request.retries, "countdown": ROOM_AGAIN_S}
+        deliver_webhook.apply_async((job_id, event), priority=NORMAL, **again)
+        return
+    try:
+        attempt = call_webhook(job)
+    finally:
+        _room.release()
     get_ledger().note_delivery(job_id, attempt.to_json())
     results.write_job_file(job_id)
     logger.info("job %s: webhook %s", job_id, attempt.reason or f"took {attempt.seconds:.2f} s", extra={"job": job_id})

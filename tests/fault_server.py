@@ -64,6 +64,11 @@ class FaultServer(ThreadingHTTPServer):
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
+    @property
+    def num_requests(self) -> int:
+        with self.lock:
+            return sum(map(len, self.attempts.values()))
+
     def process_request(self, request: Any, client_address: Any) -> None:
         self.num_connections += 1
         super().process_request(request, client_address)
@@ -85,6 +90,7 @@ class FaultServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: FaultServer
 
     def do_GET(self) -> None:

@@ -144,11 +144,11 @@ def test_compose_runs_what_the_procfile_says(kind: str, service: str) -> None:
 
 def test_compose_is_whole() -> None:
     compose = load_compose()
-    assert set(compose["services"]) == {"redis", "web", "cpu-worker", "gpu-worker", "beat", "flower"}
+    assert set(compose["services"]) == {"redis", "web", "cpu-worker", "gpu-worker", "beat", "flower", "vllm"}
     built = {service["image"] for service in compose["services"].values() if "build" in service}
     for name, service in compose["services"].items():
         assert set(service.get("depends_on", {})) <= set(compose["services"])
-        assert service["image"].startswith("redis:") or service["image"] in built, name
+        assert service["image"].startswith(("redis:", "vllm/vllm-openai:")) or service["image"] in built, name
         for volume in service["volumes"]:
             assert volume.partition(":")[0] in compose["volumes"]
         if "build" in service:
@@ -161,39 +161,35 @@ def test_services_share_one_volume_and_wait_for_a_healthy_redis() -> None:
     assert "redis-cli ping" in healthcheck["test"][1]
     assert command[command.index("--appendonly") + 1] == "yes"
     for name, service in services.items():
-        if name != "redis":
+        if name not in ("redis", "vllm"):
             assert service["volumes"] == ["data:/data"]
             assert service["depends_on"]["redis"]["condition"] == "service_healthy"
 
 
-def test_only_the_gpu_worker_reserves_a_gpu_and_the_cpu_override_does_not() -> None:
+def test_gpu_worker_and_model_server_reserve_a_gpu_and_the_cpu_override_does_not() -> None:
     reserving = {
         name: service["deploy"]["resources"]["reservations"]["devices"]
         for name, service in load_compose()["services"].items()
         if "deploy" in service
     }
-    assert reserving == {"gpu-worker": [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]}
+    gpu = [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    assert reserving == {"gpu-worker": gpu, "vllm": gpu}
     override = load_compose("compose.cpu.yaml")["services"]["gpu-worker"]
     assert override["deploy"] is None
     assert override["build"]["target"] == "cpu"
     assert override["environment"]["ENGINE"] == "ocr"
 
 
-def test_vllm_override_serves_the_model_on_the_gpu_and_makes_every_other_service_its_client() -> None:
-    services = load_compose("compose.vllm.yaml")["services"]
-    assert [name for name, service in services.items() if service.get("deploy")] == ["vllm"]
-    assert services["gpu-worker"]["deploy"] is None
-    assert services["gpu-worker"]["build"]["target"] == "cpu"
-    assert services["gpu-worker"]["depends_on"] == {"vllm": {"condition": "service_healthy"}}
-    for name in ("web", "cpu-worker", "gpu-worker"):
-        assert services[name]["environment"]["ENGINE"] == "openai"
-        assert services[name]["environment"]["OPENAI_BASE_URL"] == "http://vllm:8000/v1"
-        assert set(services[name]["environment"]) <= set(DEFAULTS)
+def test_vllm_profile_serves_the_model_on_the_gpu() -> None:
+    service = load_compose()["services"]["vllm"]
+    assert service["profiles"] == ["vllm"]
+    assert "--model ${MODEL:-}" in compose_text()
+    assert "http://vllm:8000/v1" in compose_text().partition("x-settings")[0]
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yml", "compose.cpu.yaml", "compose.vllm.yaml"])
+@pytest.mark.parametrize("name", ["docker-compose.yml", "compose.cpu.yaml"])
 def test_every_compose_variable_is_known_and_has_a_default(name: str) -> None:
-    comment = compose_text().partition("x-settings")[0] + compose_text(name).partition("x-client")[0]
+    comment = compose_text().partition("x-settings")[0] + compose_text(name).partition("x-settings")[0]
     for variable, default in VARIABLE.findall(compose_text(name)):
         assert variable in DEFAULTS or variable in comment, f"{variable} is not explained"
         assert default or not DEFAULTS.get(variable), f"{variable} has no default"
@@ -234,7 +230,7 @@ def test_images_copy_what_exists_and_is_not_ignored() -> None:
 
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    composes = "".join(map(compose_text, ("docker-compose.yml", "compose.cpu.yaml", "compose.vllm.yaml")))
+    composes = "".join(map(compose_text, ("docker-compose.yml", "compose.cpu.yaml")))
     tags = set(re.findall(r"image: pagefan-\w+:(\S+)", composes))
     assert tags == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()

@@ -259,15 +259,18 @@ def test_server_that_stays_down_ends_pages_with_the_reason_after_their_time(star
     assert len(engine.client.requests) < 12
 
 
-def test_server_errors_of_many_pages_make_the_others_wait(start_engine: StartEngine) -> None:
+def test_server_errors_of_many_pages_make_the_others_wait(
+    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pages under way use up their attempts; then one page at a time tries, and none is lost."""
+    monkeypatch.setattr("workers.engines.openai_breaker.LONGEST_PAUSE_S", 0.3)
     with serve(latency_s=0.05) as server:
         server.sick = "500"
         engine = start_engine(server.base_url, parallel_requests=2)
         results: list[Generation] = []
         thread = threading.Thread(target=lambda: results.extend(run(engine, 8)))
         thread.start()
-        wait_until(lambda: engine.trouble and len(server.attempts) > 3, 20, "trials of other pages")
+        wait_until(lambda: engine.trouble and server.num_requests >= 8, 20, "trials")
         server.sick = ""
         thread.join(30)
     assert outcomes(results)[2:] == ["stop"] * 6

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_receiver_that_wants_no_more_is_left_alone(web: WebService, site: Site) 
     site.statuses = [410]
     deliver(web, job_id)
     assert web.get(f"/jobs/{job_id}").json["deliveries"][0]["status"] == 410
+
+
+def test_slow_receivers_leave_room_for_other_work(web: WebService, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    queued: list[dict[str, Any]] = []
+    monkeypatch.setattr(deliver_webhook, "apply_async", lambda _, **options: queued.append(options))
+    monkeypatch.setattr(webhooks, "_room", threading.BoundedSemaphore(1))
+    job_id = failed_job(web, site)
+    with webhooks._room:
+        deliver(web, job_id, retries=3)
+    assert queued[-1]["retries"] == 3
+    assert queued[-1]["countdown"] > 0
+    assert not site.calls
+    deliver(web, job_id)
+    assert len(site.calls) == 1
 
 
 def test_log_keeps_the_newest_twenty_and_outlives_redis(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from web_service import WebService, check_problem, web_service
+from web_service import PDF, WebService, check_problem, web_service
 
-from tasks import keys, quotas
+from tasks import keys, pipeline, quotas
 from tasks.keys import create_key, get_keyring, read_keys, revoke_key
 from tasks.quotas import OverQuota, charge_pages, pages_today
 from tasks.services import get_blobs
 from tasks.settings import SettingsError
 from web import cli
+from workers.documents import DocumentInfo
 
 MakeWeb = Callable[..., AbstractContextManager[WebService]]
 
@@ -203,6 +205,22 @@ def test_pages_are_charged_once_a_run_and_the_day_has_an_end(make_web: MakeWeb) 
         answer = submit(web, mine)
         check_problem(answer, 429, "quota-exceeded")
         assert 0 < int(answer.headers["Retry-After"]) <= 86_400
+
+
+def test_document_longer_than_the_day_fails_its_job(make_web: MakeWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reader:
+        def run(self, *_: object, **__: object) -> DocumentInfo:
+            return DocumentInfo(kind="pdf", num_pages=50)
+
+    monkeypatch.setattr(pipeline, "get_sandbox", Reader)
+    with make_web(key_pages_per_day=49) as web:
+        id, mine = new_key()
+        form = {"file": (io.BytesIO(PDF), "a.pdf")}
+        job_id = web.client.post("/api/v1/jobs", data=form, headers=mine).json["jobs"][0]["id"]
+        pipeline.split_document(job_id)
+        job = web.get(f"/jobs/{job_id}", headers=mine).json
+        assert (job["state"], job["error"]["reason"]) == ("failed", "page_quota")
+        assert pages_today(f"key-{id}") == 0
 
 
 def test_repair_beyond_the_days_pages_is_429(make_web: MakeWeb) -> None:

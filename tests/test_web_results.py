@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
+import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from web_service import WebService, check_problem, web_service
+
+from tasks import searchable
+from tasks.blobs import page_key
+from tasks.services import get_blobs
+from web import downloads
 
 
 @pytest.fixture
@@ -140,3 +149,55 @@ def test_page_whose_reading_lacks_words_of_the_pdf_is_flagged(web: WebService) -
     html = web.client.get(f"/jobs/{job_id}").text
     assert html.count("42%") == 1
     assert "42%" in web.client.get(f"/jobs/{job_id}/pages/1").text
+
+
+def test_searchable_pdf_is_asked_for_once_and_then_served(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(downloads, "WAIT_S", 0.3)
+    monkeypatch.setattr(searchable.write_pdf, "apply_async", lambda arguments, **_: asked.append(arguments))
+    job_id = web.open(1)
+    check_problem(web.get(f"/jobs/{job_id}/result?format=pdf&partial=1"), 409, "not-finished")
+    web.read(job_id, 1)
+    web.finish(job_id)
+    answer = web.get(f"/jobs/{job_id}/result?format=pdf")
+    check_problem(answer, 409, "being-made")
+    assert int(answer.headers["Retry-After"]) > 0
+    web.get(f"/jobs/{job_id}/result?format=pdf")
+    assert asked == [(job_id,)]
+    job = web.ledger.job(job_id)
+    assert job is not None
+    get_blobs().write(searchable.pdf_key(job), b"%PDF-made")
+    served = web.get(f"/jobs/{job_id}/result?format=pdf&download=1")
+    assert (served.data, served.content_type) == (b"%PDF-made", "application/pdf")
+    assert "report.pdf" in served.headers["Content-Disposition"]
+
+
+def test_pdf_that_cannot_be_made_says_why_and_the_zip_goes_without(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 1, has_image=True)
+    web.read(job_id, 2, "second")
+    get_blobs().write(page_key(job_id, 0, "png"), b"\x89PNG image")
+    web.finish(job_id)
+    searchable.write_pdf(job_id)  # its source was never stored
+    body = check_problem(web.get(f"/jobs/{job_id}/result?format=pdf"), 409, "no-result")
+    assert "gone" in body["detail"]
+    answer = web.get(f"/jobs/{job_id}/result?format=zip")
+    assert answer.content_type == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["report.md", "report.json", "report.txt", "report.html", "pages/000001.png"]
+        assert archive.read("report.txt") == web.get(f"/jobs/{job_id}/result?format=txt").data
+        assert archive.read("pages/000001.png") == b"\x89PNG image"
+
+
+def test_zip_is_packed_piece_by_piece() -> None:
+    def content() -> Iterator[bytes]:
+        for _ in range(64):
+            yield os.urandom(64 * 1024)
+
+    tracemalloc.start()
+    sizes = [len(piece) for piece in downloads.pack(iter([("big.png", content())]))]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(sizes) > 64 * 64 * 1024
+    assert peak < 1_000_000

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpcore
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workers.addresses import AddressRules, FetchError, is_public, parse_url
 from workers.fetch import MAX_REDIRECTS, fetch, post
@@ -269,6 +271,18 @@ def test_every_name_of_the_table_is_refused_with_the_same_words_whatever_it_stan
         words.add(caught.value.detail.replace(host, "HOST"))
     assert len(words) == 1
     assert lookups == ["loop.example", "inside.example", "metadata.google.internal"]
+
+
+@given(rest=st.text(max_size=60), scheme=st.sampled_from(["http://", "https://", "http://[", "http://a@", ""]))
+def test_any_text_is_a_plain_target_or_refused(rest: str, scheme: str) -> None:
+    try:
+        target = parse_url(scheme + rest)
+    except FetchError as exc:
+        assert exc.reason == "bad_url"
+    else:
+        assert str(target).isascii()
+        assert not set(target.host) & set("@/\\%#? ")
+        assert parse_url(str(target)) == target
 
 
 @pytest.mark.parametrize("address", ["64:ff9b::808:808", "::ffff:8.8.8.8", "2606:4700::1111", "8.8.8.8"])

@@ -35,7 +35,7 @@ Bring a coat, some bread and a good book."""
 def write_pages(folder: Path, faces: list[Path], source: TextSource) -> None:
     """Write six pages of ten to fourteen lines as PNG files, each with its text beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for index, page in enumerate(draw_pages(77, 6, source, faces, PRESETS["small"].config.page, (10, 14))):
+    for index, page in enumerate(draw_pages(78, 6, source, faces, PRESETS["small"].config.page, (10, 14))):
         Image.fromarray(page.pixels).save(folder / f"{index:06d}.png", optimize=True)
         (folder / f"{index:06d}.txt").write_text(page.text + "\n", encoding="utf-8")
 

@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web import docs, events, health, jobs, login, metrics, pages, results
+from web import batches, docs, events, health, jobs, login, metrics, pages, results
 from web.auth import is_signed_in, register_auth
 from web.csrf import register_csrf
 from web.errors import register_errors
@@ -49,7 +49,7 @@ def create_app() -> APIFlask:
     register_auth(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in()})
-    for blueprint in (jobs.bp, events.bp, results.bp, health.bp, metrics.bp, login.bp, pages.bp, docs.bp):
+    for blueprint in (jobs.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp, login.bp, pages.bp, docs.bp):
         app.register_blueprint(blueprint)
     app.spec_processor(docs.finish_spec)
     app.after_request(harden)

@@ -15,7 +15,7 @@ from workers.selection import MAX_LENGTH, parse_parts
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.selection decides
 SELECTION = f"{PART}(,{PART})*"
 PRIORITIES = {"low": 1, "normal": 2, "high": 4}
-ResultFormat = Literal["md", "json", "txt", "html"]
+ResultFormat = Literal["md", "json", "txt", "html", "pdf", "zip"]
 
 
 def check_pages(value: str) -> str:

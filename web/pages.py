@@ -14,6 +14,7 @@ from tasks.records import Job, Page
 from tasks.results import load_pages
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from web.batches import find_batch
 from web.csrf import check_csrf
 from web.inputs import Input, JobForm, RetryFields
 from web.jobs import find_job, read_cursor, retry_pages
@@ -30,7 +31,6 @@ bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
 LISTED = 30
 RECENT = 5
-BATCH_DEPTH = 200  # newest jobs that are searched for those of one batch
 READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
 FAULTS_SHOWN = 20
 
@@ -77,14 +77,14 @@ def validate(model: type[Model], values: dict[str, Any]) -> Model:
 
 @bp.get("/jobs")
 def list_jobs() -> str:
-    batch_id = request.args.get("batch", "")
+    if batch_id := request.args.get("batch", ""):
+        together = [job_summary(job) for job in find_batch(batch_id)]
+        return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
     cursor = read_cursor(request.args.get("cursor", ""))
-    limit = BATCH_DEPTH if batch_id else LISTED
-    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=limit)
-    shown = [job for job in found if not batch_id or job.batch_id == batch_id]
-    jobs: list[JobSummary] = [job_summary(job) for job in shown]
-    next = repr(found[-1].created_at) if len(found) == limit and not batch_id else None
-    return render_template("jobs.html", jobs=jobs, next=next, batch_id=batch_id)
+    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=LISTED)
+    jobs: list[JobSummary] = [job_summary(job) for job in found]
+    next = repr(found[-1].created_at) if len(found) == LISTED else None
+    return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
 
 
 @bp.get("/jobs/<job_id>")

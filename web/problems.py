@@ -45,6 +45,11 @@ KINDS: dict[str, Kind] = {
         title="No such job",
         advice="Check the id. Finished jobs are kept for a limited time; if it has expired, send the file again.",
     ),
+    "unknown-batch": Kind(
+        status=404,
+        title="No such batch",
+        advice="Check the `batch_id`. A batch is known as long as one of its jobs is kept.",
+    ),
     "unknown-page": Kind(
         status=404,
         title="The job has no such page",
@@ -74,6 +79,11 @@ KINDS: dict[str, Kind] = {
         status=409,
         title="The job ended without a result",
         advice="The job's `error` says why. Mend the cause and send the file again.",
+    ),
+    "being-made": Kind(
+        status=409,
+        title="The file is not ready yet",
+        advice="It is made at the first request; ask again in a few seconds, as Retry-After says.",
     ),
     "page-busy": Kind(
         status=409,

@@ -18,7 +18,14 @@ from web.schemas import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCount
 from workers.selection import Selection
 from workers.text_layer import LOW_RECALL
 
-FORMATS = {"md": "text/markdown", "json": "application/json", "txt": "text/plain", "html": "text/html"}
+FORMATS = {
+    "md": "text/markdown",
+    "json": "application/json",
+    "txt": "text/plain",
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
+}
 WITHOUT_TEXT = ("failed", "cancelled")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Iterator
+from functools import partial as bind
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.records import Job
 from tasks.results import write_format
 from tasks.services import get_blobs
+from web.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
 from web.inputs import PagesQuery, ResultQuery
 from web.jobs import find_job
 from web.problems import Problem
@@ -26,19 +28,21 @@ from web.schemas import Answers, PageListOut, PageTextOut
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
-CHUNK_BYTES = 256 * 1024
-
 IMAGE_ANSWERS: Answers = {
     200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
     404: {"description": "Unknown job or page, or no image of it"},
     503: {"description": "Job store away"},
 }
-TEXTS: dict[str, dict[str, Any]] = {mimetype: {"schema": {"type": "string"}} for mimetype in FORMATS.values()}
+FILES = ("pdf", "zip")
+TEXTS: dict[str, dict[str, Any]] = {
+    mimetype: {"schema": {"type": "string"} | ({"format": "binary"} if name in FILES else {})}
+    for name, mimetype in FORMATS.items()
+}
 RESULT_ANSWERS: Answers = {
-    200: {"description": "The text of all pages, in page order", "content": TEXTS},
+    200: {"description": "All pages, in page order", "content": TEXTS},
     404: {"description": "Unknown job"},
     406: {"description": "No such format"},
-    409: {"description": "Not finished, or ended without a result"},
+    409: {"description": "Not finished, ended without a result, or a PDF that is being made"},
     503: {"description": "Job store away"},
 }
 
@@ -93,13 +97,16 @@ def get_image(job_id: str, number: int) -> BaseResponse:
 def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
-    `format`, or else `Accept`, chooses between Markdown, JSON, plain text and HTML. Pages that failed are marked
-    in their place. While the job runs this is 409, unless `partial=1` asks for the pages read so far.
+    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `pdf`, the document with what was
+    read as invisible text, and `zip`, all of these with the page images. Pages that failed are marked in their place.
+    While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
+    end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
     response = BaseResponse(open_result(job, format, partial=query_data.partial))
-    response.headers["Content-Type"] = FORMATS[format] + ("" if format == "json" else "; charset=utf-8")
+    is_text = FORMATS[format].startswith("text/")
+    response.headers["Content-Type"] = FORMATS[format] + ("; charset=utf-8" if is_text else "")
     response.headers["Cache-Control"] = "private, no-cache"
     if format == "html":
         response.headers["Content-Security-Policy"] = policy()
@@ -121,21 +128,24 @@ def accepted_format() -> str:
 
 def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
     """The result, piece by piece; if `partial`, as it would be now. Raises Problem when there is none."""
+    partial = partial and format not in FILES
     has_files = job.has_ended and get_blobs().exists(job_key(job.id, "result.md"))
     if not partial and not job.has_ended:
         raise Problem("not-finished", f"The job is {job.state}.", {"Retry-After": "1"}, {"state": job.state})
     if not partial and not has_files:
         words = f"The job is {job.state}; `partial=1` gives what was read."
         raise Problem("no-result", job.error["detail"] if job.error else words, extra={"state": job.state})
+    if format == "pdf":
+        return open_pdf(job)
+    if format == "zip":
+        return open_zip(job, stem_of(job), bind(open_text, job, has_files=has_files))
+    return open_text(job, format, has_files=has_files)
+
+
+def open_text(job: Job, format: str, *, has_files: bool) -> Iterator[bytes]:
     if format == "html":
         return (piece.encode() for piece in write_html(job))
-    return read_file(job_key(job.id, f"result.{format}")) if has_files else assemble_now(job, format)
-
-
-def read_file(key: str) -> Iterator[bytes]:
-    with get_blobs().reader(key) as source:
-        while chunk := source.read(CHUNK_BYTES):
-            yield chunk
+    return read_blob(job_key(job.id, f"result.{format}")) if has_files else assemble_now(job, format)
 
 
 def assemble_now(job: Job, format: str) -> Iterator[bytes]:
@@ -147,4 +157,8 @@ def assemble_now(job: Job, format: str) -> Iterator[bytes]:
 
 
 def download_name(job: Job, format: str) -> str:
-    return f"{secure_filename(PurePosixPath(job.name).stem) or job.id}.{format}"
+    return f"{stem_of(job)}.{format}"
+
+
+def stem_of(job: Job) -> str:
+    return secure_filename(PurePosixPath(job.name).stem) or job.id

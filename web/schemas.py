@@ -99,6 +99,18 @@ class JobsOut(BaseModel):
     jobs: list[JobOut]
 
 
+class BatchOut(BaseModel):
+    """Jobs that were sent together."""
+
+    batch_id: str
+    num_jobs: int
+    has_ended: bool = Field(description="Whether all its jobs have.")
+    progress: float = Field(description="Mean of its jobs' progress, 0 to 1.")
+    states: dict[str, int] = Field(description="Number of jobs in each state that one is in.")
+    pages: PageCounts = Field(description="Over all its jobs.")
+    jobs: list[JobSummary]
+
+
 class JobListOut(BaseModel):
     jobs: list[JobSummary]
     next: str | None = Field(description="Cursor of the next part; null at the end.")

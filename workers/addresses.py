@@ -84,14 +84,14 @@ def parse_url(url: str) -> Target:
         parts = urlsplit(url)
         port = parts.port
         host = parse_host(parts.hostname or "")
+        path = quote(parts.path or "/", safe=SAFE.replace("?", ""))
+        query = f"?{quote(parts.query, safe=SAFE)}" if parts.query else ""
     except ValueError as exc:
-        raise FetchError("bad_url", "The URL's host or port cannot be read; check it.") from exc
+        raise FetchError("bad_url", "The URL cannot be read; check its host and port.") from exc
     if "@" in parts.netloc:
         raise FetchError("bad_url", "A URL with a user name or password in it is not used.")
     if port == 0:
         raise FetchError("bad_url", "There is no port 0.")
-    path = quote(parts.path or "/", safe=SAFE.replace("?", ""))
-    query = f"?{quote(parts.query, safe=SAFE)}" if parts.query else ""
     return Target(scheme=parts.scheme, host=host, port=port or DEFAULT_PORTS[parts.scheme], path=path + query)
 
 

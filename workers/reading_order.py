@@ -33,6 +33,7 @@ PROSE_ASPECT = 6.0  # width over height of a typical line: a dozen characters
 PROSE_FILL = 0.7  # width of a typical line over that of a full one
 SPARSE_SIDE = 0.5  # lines of one side over those of the other: beside prose, fewer make no table
 TABLE_ALIGNED = 0.6  # share of rows with a partner across the gutter
+MAX_OVERHANG = 0.1  # of a box's width: what the detector adds to a line may reach over the gutter
 MAX_SHARED = 0.1  # boxes across the gutter that have text beside them, over the boxes beside the gutter
 MIN_BAND_GAP = 0.1  # line heights
 PARAGRAPH_PITCH = 1.35  # distance of two lines over the usual distance
@@ -150,7 +151,7 @@ class _Page:
 
     def _cut_at(self, region: list[int], x: float) -> _Cut:
         """Boxes beside the gutter at `x` and across it; what is level with one across it goes with that."""
-        crossing = [i for i in region if self.boxes[i][0] < x < self.boxes[i][2]]
+        crossing = [i for i in region if self._side(i, x) == 0]
         is_across = self.is_level[np.ix_(region, crossing)].any(axis=1)
         across = [region[i] for i in np.flatnonzero(is_across)]
         rest = [region[i] for i in np.flatnonzero(np.logical_not(is_across))]
@@ -158,9 +159,15 @@ class _Page:
         return _Cut(x=x, left=left, right=right, across=across, num_shared=len(across) - len(crossing))
 
     def _sides(self, region: list[int], x: float) -> tuple[list[int], list[int]]:
-        left = [i for i in region if self.boxes[i][2] <= x]
-        right = [i for i in region if self.boxes[i][0] >= x and self.boxes[i][2] > x]
-        return left, right
+        return [i for i in region if self._side(i, x) < 0], [i for i in region if self._side(i, x) > 0]
+
+    def _side(self, i: int, x: float) -> int:
+        """-1 for a box left of `x`, 1 for one right of it, 0 for one across; a little overhang does not count."""
+        x0, _, x1, _ = self.boxes[i]
+        overhang = min(MAX_OVERHANG * (x1 - x0), 0.5 * self.line_height)
+        if x0 < x - overhang and x1 > x + overhang:
+            return 0
+        return -1 if x0 + x1 < 2 * x else 1
 
     def _bands_between(self, cut: _Cut) -> list[list[int]]:
         """The boxes from top to bottom, in runs that all lie across the gutter or all beside it."""

@@ -31,7 +31,7 @@ FONT = "PagefanText"
 IMAGE_SPEC = ImageSpec(factor=1, max_side=2339)  # A4 at 200 dpi
 JPEG_QUALITY = 80
 LONGEST_SIDE = 842  # pt, of a page made of an image: A4, as its own size is not known
-FLUSH_PAGES = 32  # image pages in memory at once
+FLUSH_PAGES = 32  # pages whose images are in memory at once
 OWN_TEXT_SHARE = 0.5  # of what was read: a sound text layer that has as much is left alone
 BLOCK_SIZE = 12  # pt, largest height of a line whose place is not known
 BLOCK_MARGIN = 0.05  # of the page's sides
@@ -69,6 +69,8 @@ def add_text_layers(path: Path, records: Iterable[Record]) -> None:
                 page = document.load_page(position)
                 if not has_own_text(page, record["text"]):
                     add_text(page, record, font)
+                if position % FLUSH_PAGES == 0:
+                    pymupdf.TOOLS.store_shrink(100)  # else images it has met stay, up to 256 MiB
             except Exception:  # MuPDF raises many kinds at damaged pages, which stay as they are
                 logger.warning("page %d gets no text layer", record["page_number"], exc_info=True)
         document.save(path, incremental=True, encryption=pymupdf.PDF_ENCRYPT_KEEP)
