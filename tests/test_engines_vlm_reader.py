@@ -39,7 +39,7 @@ def test_reader_reads_the_words_of_the_pages(engine: VlmEngine) -> None:
         true = path.with_suffix(".txt").read_text(encoding="utf-8").split()
         read = answer.text.split()
         assert answer.stop_reason == "stop"
-        assert sum(word in read for word in true) / len(true) > 0.85, f"{path.name}: {answer.text}"
+        assert sum(word in read for word in true) / len(true) > 0.7, f"{path.name}: {answer.text}"
         assert answer.text.startswith(seen[row].strip()), "partial text is the beginning of the text"
 
 

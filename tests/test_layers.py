@@ -66,7 +66,5 @@ def test_model_and_document_libraries_are_not_loaded_by_the_web_process() -> Non
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "sys.stdout.write(','.join(heavy))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True)
     assert run.stdout == ""

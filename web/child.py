@@ -43,9 +43,7 @@ class Guard:
 class Child:
     """A process that leads a process group of its own, so that all it started can be ended with it."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path, guard: Guard
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], log: Path, guard: Guard) -> None:
         self.name = name
         self.command = list(command)
         self.environ = dict(environ)

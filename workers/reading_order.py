@@ -26,14 +26,14 @@ Row = list[int]  # indexes of boxes on one line of the page, from left to right
 Gutter = tuple[float, float]  # x0, x1
 
 MAX_DEPTH = 64  # cuts inside cuts; what is deeper is read row by row
-MIN_GUTTER = 0.25  # line heights
+BOX_MARGIN = 0.2  # line heights that a detector's box is longer than its print at either end
+MIN_GUTTER = 0.35  # line heights between print
 MIN_PROSE_LINES = 2
 MIN_OTHER_LINES = 6
 PROSE_ASPECT = 6.0  # width over height of a typical line: a dozen characters
 PROSE_FILL = 0.7  # width of a typical line over that of a full one
 SPARSE_SIDE = 0.5  # lines of one side over those of the other: beside prose, fewer make no table
 TABLE_ALIGNED = 0.6  # share of rows with a partner across the gutter
-MAX_OVERHANG = 0.1  # of a box's width: what the detector adds to a line may reach over the gutter
 MAX_SHARED = 0.1  # boxes across the gutter that have text beside them, over the boxes beside the gutter
 MIN_BAND_GAP = 0.1  # line heights
 PARAGRAPH_PITCH = 1.35  # distance of two lines over the usual distance
@@ -97,12 +97,18 @@ class _Cut:
     num_shared: int
 
 
+def _without_margin(box: Box, margin: float) -> Box:
+    x0, y0, x1, y1 = box
+    margin = min(margin, (x1 - x0) / 4)
+    return x0 + margin, y0, x1 - margin, y1
+
+
 class _Page:
     """The boxes of one page, and which of them are level: about equally high, and side by side."""
 
     def __init__(self, boxes: Sequence[Box]) -> None:
-        self.boxes = boxes
         self.line_height = max(median(y1 - y0 for _, y0, _, y1 in boxes), 1.0)
+        self.boxes = [_without_margin(box, BOX_MARGIN * self.line_height) for box in boxes]
         top, bottom = np.array([[y0, y1] for _, y0, _, y1 in boxes]).T
         height = bottom - top
         overlap = np.minimum.outer(bottom, bottom) - np.maximum.outer(top, top)
@@ -151,7 +157,7 @@ class _Page:
 
     def _cut_at(self, region: list[int], x: float) -> _Cut:
         """Boxes beside the gutter at `x` and across it; what is level with one across it goes with that."""
-        crossing = [i for i in region if self._side(i, x) == 0]
+        crossing = [i for i in region if self.boxes[i][0] < x < self.boxes[i][2]]
         is_across = self.is_level[np.ix_(region, crossing)].any(axis=1)
         across = [region[i] for i in np.flatnonzero(is_across)]
         rest = [region[i] for i in np.flatnonzero(np.logical_not(is_across))]
@@ -159,15 +165,9 @@ class _Page:
         return _Cut(x=x, left=left, right=right, across=across, num_shared=len(across) - len(crossing))
 
     def _sides(self, region: list[int], x: float) -> tuple[list[int], list[int]]:
-        return [i for i in region if self._side(i, x) < 0], [i for i in region if self._side(i, x) > 0]
-
-    def _side(self, i: int, x: float) -> int:
-        """-1 for a box left of `x`, 1 for one right of it, 0 for one across; a little overhang does not count."""
-        x0, _, x1, _ = self.boxes[i]
-        overhang = min(MAX_OVERHANG * (x1 - x0), 0.5 * self.line_height)
-        if x0 < x - overhang and x1 > x + overhang:
-            return 0
-        return -1 if x0 + x1 < 2 * x else 1
+        left = [i for i in region if self.boxes[i][2] <= x]
+        right = [i for i in region if self.boxes[i][0] >= x and self.boxes[i][2] > x]
+        return left, right
 
     def _bands_between(self, cut: _Cut) -> list[list[int]]:
         """The boxes from top to bottom, in runs that all lie across the gutter or all beside it."""

@@ -82,9 +82,7 @@ def write(page: pymupdf.Page, rect: pymupdf.Rect, text: str, *, size: float = 12
 def add_page(document: pymupdf.Document, title: str) -> pymupdf.Page:
     page = document.new_page(width=A4.width, height=A4.height)
     page.insert_text((MARGIN, MARGIN + 12), title, fontsize=18, fontname="hebo")
-    page.insert_text(
-        (A4.width / 2 - 20, A4.height - 40), f"Page {page.number + 1}", fontsize=10, fontname="helv"
-    )
+    page.insert_text((A4.width / 2 - 20, A4.height - 40), f"Page {page.number + 1}", fontsize=10, fontname="helv")
     return page
 
 
@@ -111,9 +109,7 @@ def scanned_image(text: str) -> bytes:
         page.insert_text((A4.width / 2 - 20, A4.height - 40), "Page 5", fontsize=10, fontname="cour")
         pixmap = page.get_pixmap(dpi=SCAN_DPI, colorspace=pymupdf.csGRAY)
     image = Image.frombytes("L", (pixmap.width, pixmap.height), pixmap.samples)
-    image = image.rotate(0.6, resample=Image.Resampling.BICUBIC, fillcolor=255).filter(
-        ImageFilter.GaussianBlur(0.6)
-    )
+    image = image.rotate(0.6, resample=Image.Resampling.BICUBIC, fillcolor=255).filter(ImageFilter.GaussianBlur(0.6))
     noise = np.random.default_rng(1863).normal(0, 7, (image.height, image.width))
     grey = np.clip(np.asarray(image, dtype=np.float64) * 0.9 + 12 + noise, 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
@@ -135,9 +131,7 @@ def make_sample() -> pymupdf.Document:
     scan = document.new_page(width=A4.width, height=A4.height)
     scan.insert_image(scan.rect, stream=scanned_image(SCANNED))
     write(add_page(document, "The End"), body(), CLOSING)
-    document.set_metadata(
-        {"title": "The Keeper's Book", "author": "Pagefan", "creationDate": "D:20261121000000Z"}
-    )
+    document.set_metadata({"title": "The Keeper's Book", "author": "Pagefan", "creationDate": "D:20261121000000Z"})
     return document
 
 
