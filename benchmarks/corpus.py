@@ -31,7 +31,10 @@ def outcome(service: Service, path: Path) -> tuple[str, str]:
         problem = answer.json()
         return f"error:{problem.get('reason', answer.status_code)}", str(problem.get("detail", ""))
     job = service.wait(str(answer.json()["jobs"][0]["id"]), 1800)
-    pages = f"{job['pages']['total']} pages" + (f", missing {job['missing_pages']}" if job["missing_pages"] else "")
+    total = job["pages"]["total"]
+    pages = ("1 page" if total == 1 else f"{total} pages") + (
+        f", missing {job['missing_pages']}" if job["missing_pages"] else ""
+    )
     if job["state"] == "succeeded":
         return "ok", pages
     if job["error"]:

@@ -26,7 +26,7 @@ from workers.engines import (
 
 logger = logging.getLogger(__name__)
 
-HOTTER = 0.3  # temperature of the second try at a page that looped
+HOTTER = 0.3  # added to the temperature with each new try at a page that looped
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,12 @@ class Runner:
     def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
         """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
         generations = self.generate_isolated(batch, deadline)
-        looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
-        if looping:
+        for number in range(1, max(2, self.retry_count)):
+            looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
+            if not looping:
+                break
             self.note_try([batch[row] for row in looping], "repetition")
-            again = self.generate_isolated([hotter(batch[row]) for row in looping], deadline)
+            again = self.generate_isolated([hotter(batch[row], number * HOTTER) for row in looping], deadline)
             for row, generation in zip(looping, again, strict=True):
                 if generation.stop_reason in ("stop", "repetition", "cancelled"):
                     generations[row] = generation
@@ -109,6 +111,6 @@ class Runner:
             self.tries.setdefault(loaded.page, []).append(attempt_record(self.engine.name, 0.0, reason))
 
 
-def hotter(loaded: Loaded) -> Loaded:
-    request = replace(loaded.prepared.request, temperature=max(HOTTER, loaded.prepared.request.temperature))
+def hotter(loaded: Loaded, temperature: float) -> Loaded:
+    request = replace(loaded.prepared.request, temperature=max(temperature, loaded.prepared.request.temperature))
     return replace(loaded, prepared=replace(loaded.prepared, request=request))

@@ -99,6 +99,13 @@ def test_looping_page_alone_is_tried_hotter(ledger: Ledger) -> None:
     assert [page.page_number for page in runner.tries] == [2]
 
 
+def test_page_that_loops_whatever_is_done_is_tried_as_often_as_others(ledger: Ledger) -> None:
+    engine = Flaky()
+    generations, runner = run(engine, ledger, 3, "!loopalways 2")
+    assert [generation.stop_reason for generation in generations] == ["stop", "repetition", "stop"]
+    assert engine.batches == [[1, 2, 3], [2], [2]]
+
+
 def test_broken_engine_is_not_tried_again(ledger: Ledger) -> None:
     engine = Flaky(broken=True)
     with pytest.raises(EngineBroken):
