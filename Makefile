@@ -12,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo run test lint bench readme clean
+.PHONY: demo run test lint bench train readme clean
 
 demo: .venv/.demo
 	$(BIN)/pagefan demo
@@ -30,6 +30,10 @@ lint: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+# Trains the tiny reader from nothing; training/README.md says which fonts and words it needs, and how long it takes.
+train: .venv/.test
+	$(BIN)/python -m training.train $(ARGS)
 
 # Writes the tables that are made from tasks/settings.py into README.md and docker-compose.yml.
 readme: .venv/.test

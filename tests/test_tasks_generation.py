@@ -101,7 +101,7 @@ def test_looping_page_alone_is_tried_hotter(ledger: Ledger) -> None:
 
 def test_page_that_loops_whatever_is_done_is_tried_as_often_as_others(ledger: Ledger) -> None:
     engine = Flaky()
-    generations, runner = run(engine, ledger, 3, "!loopalways 2")
+    generations, _ = run(engine, ledger, 3, "!loopalways 2")
     assert [generation.stop_reason for generation in generations] == ["stop", "repetition", "stop"]
     assert engine.batches == [[1, 2, 3], [2], [2]]
 

@@ -17,6 +17,7 @@ from training.fonts import HELD_OUT_FAMILIES, TRAIN_FAMILIES, find_faces
 from training.model import ReaderConfig, Trainee, build_model
 from training.pages import draw_page
 from training.presets import PRESETS, toy
+from training.samples import PROSE, TITLE
 from training.train import make_optimisers, train_step
 from training.vocabulary import build_tokenizer
 from training.words import TextSource, is_held_out
@@ -145,6 +146,16 @@ def test_the_checkpoint_reads_pages_it_never_saw() -> None:
     assert len(files) == 6 and all(len(text.splitlines()) >= 10 for text in true)
     read = Reader(CHECKPOINT).read([Image.open(path) for path in files])
     assert error_rate(read, true) <= stated_error() + 0.01
+
+
+@pytest.mark.skipif(not CHECKPOINT.is_dir(), reason="the checkpoint has not been trained")
+@pytest.mark.parametrize("dpi", [96, 150])
+def test_the_checkpoint_reads_the_demo_page(dpi: int) -> None:
+    with pymupdf.open(DATA / "small-page.pdf") as document:
+        drawn = document[0].get_pixmap(dpi=dpi)
+    image = Image.frombytes("RGB", (drawn.width, drawn.height), drawn.samples)
+    true = "\n".join([TITLE, *filter(None, PROSE.splitlines())])
+    assert error_rate(Reader(CHECKPOINT).read([image]), [true]) <= 0.03
 
 
 @pytest.mark.skipif(not CHECKPOINT.is_dir(), reason="the checkpoint has not been trained")

@@ -18,7 +18,7 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 from training.fonts import HELD_OUT_FAMILIES, find_faces
 from training.pages import Page, draw_page
-from training.words import TextSource, read_words
+from training.words import RunningText, TextSource, Words, read_words
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def error_rate(read: Sequence[str], true: Sequence[str]) -> float:
 
 
 def draw_pages(
-    seed: int, count: int, source: TextSource, faces: Sequence[Path], page: tuple[int, int], lines: tuple[int, int]
+    seed: int, count: int, source: Words, faces: Sequence[Path], page: tuple[int, int], lines: tuple[int, int]
 ) -> list[Page]:
     """Draw pages that carry between `lines[0]` and `lines[1]` lines; each attempt has its own seed."""
     pages: list[Page] = []
@@ -73,11 +73,9 @@ class Reader:
         return texts
 
 
-def measure(
-    folder: Path, words: Sequence[str], faces: Sequence[Path], ranges: Sequence[tuple[int, int]], count: int
-) -> None:
+def measure(folder: Path, source: Words, faces: Sequence[Path], ranges: Sequence[tuple[int, int]], count: int) -> None:
     """Log the reader's error on `count` pages for each range of lines, both ends within it."""
-    reader, source = Reader(folder), TextSource(words, held_out=True)
+    reader = Reader(folder)
     size = (reader.processor.size["height"], reader.processor.size["width"])
     for lines in ranges:
         pages = draw_pages(4242, count, source, faces, size, lines)
@@ -101,12 +99,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--words", type=Path, default=Path("/usr/share/dict/words"))
+    parser.add_argument("--text", type=Path, help="a text to set instead of held-out words and numbers")
     parser.add_argument("--pages", type=int, default=24)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     faces = find_faces(options.fonts, HELD_OUT_FAMILIES)
+    held_out = TextSource(read_words(options.words), held_out=True)
+    source = RunningText(options.text) if options.text else held_out
     ranges = ((1, 1), (2, 4), (5, 9), (10, 14), (15, 20))
-    measure(options.folder, read_words(options.words), faces, ranges, options.pages)
+    measure(options.folder, source, faces, ranges, options.pages)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -148,8 +149,8 @@ class Trainee(nn.Module):
         for index, layer in enumerate(self.reader.decoder.model.decoder.layers):
             layer.encoder_attn.register_forward_pre_hook(self._capture(index), with_kwargs=True)
 
-    def _capture(self, index: int):
-        def hook(_module: nn.Module, _args: tuple, kwargs: dict) -> None:
+    def _capture(self, index: int) -> Callable[[nn.Module, tuple[object, ...], dict[str, Tensor]], None]:
+        def hook(_module: nn.Module, _args: tuple[object, ...], kwargs: dict[str, Tensor]) -> None:
             self._captured[index] = kwargs["hidden_states"]
 
         return hook

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from training.fonts import load_face
-from training.words import TextSource
+from training.words import Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def _choose_face(rng: random.Random, faces: Sequence[Path]) -> Path:
 
 def draw_page(
     rng: random.Random,
-    source: TextSource,
+    source: Words,
     faces: Sequence[Path],
     *,
     height: int,
@@ -121,7 +121,7 @@ def draw_page(
 def _draw_line(
     rng: random.Random,
     pen: ImageDraw.ImageDraw,
-    source: TextSource,
+    source: Words,
     style: Style,
     face: ImageFont.FreeTypeFont,
     top: float,

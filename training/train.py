@@ -9,11 +9,11 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader
 
-from training.batches import Batch, Batches
+from training.batches import Batches
 from training.checkpoints import keep, restore, save_reader
 from training.evaluate import measure
 from training.fonts import HELD_OUT_FAMILIES, TRAIN_FAMILIES, find_faces
-from training.model import Trainee
+from training.model import Batch, Trainee
 from training.presets import PRESETS, Preset, rate_at, toy
 from training.words import TextSource, read_words
 
@@ -106,8 +106,14 @@ def train(preset: Preset, options: argparse.Namespace) -> None:
             keep(options.out / "state.pt", model, optimisers, step + 1)
             save_reader(model, options.out / "reader")
             if batch.is_reading and options.check_pages:
-                held_out = find_faces(options.fonts, HELD_OUT_FAMILIES)
-                measure(options.out / "reader", words, held_out, [(1, 4), (10, 14)], options.check_pages)
+                unseen = find_faces(options.fonts, HELD_OUT_FAMILIES)
+                measure(
+                    options.out / "reader",
+                    TextSource(words, held_out=True),
+                    unseen,
+                    [(1, 4), (10, 14)],
+                    options.check_pages,
+                )
             saved = time.monotonic()
 
 

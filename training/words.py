@@ -4,6 +4,7 @@ import random
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 CHARACTERS = "".join(map(chr, range(33, 127))) + "£€"
 _FREQUENT = (
@@ -26,6 +27,27 @@ def read_words(path: Path) -> list[str]:
     """Return the ASCII words of a word list with one word a line, sorted and without possessives."""
     words = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()}
     return sorted(word for word in words if word.isascii() and word.isalpha())
+
+
+class Words(Protocol):
+    """Anything that gives a page its words."""
+
+    def draw(self, rng: random.Random, *, prose: float) -> str:
+        """Return the next word."""
+
+
+class RunningText:
+    """Gives the words of a real text one after another, from a random place on; `prose` changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        words = path.read_text(encoding="utf-8").split()
+        self._words = [word for word in words if set(word) <= set(CHARACTERS) and len(word) <= 20]
+        self._next = -1
+
+    def draw(self, rng: random.Random, *, prose: float) -> str:  # noqa: ARG002
+        """Return the next word of the text, which begins anew at its end."""
+        self._next = rng.randrange(len(self._words)) if self._next < 0 else (self._next + 1) % len(self._words)
+        return self._words[self._next]
 
 
 class TextSource:
