@@ -309,13 +309,14 @@ class Batcher:
         return round(min(1.0, (busy_s - busy_before) / max(now - before, 1e-6)), 3)
 
     def stop_rows(self, pages: set[PageTask]) -> None:
+        """Stop the rows of these pages, all at once; a page whose job goes on was taken by another process."""
         rows, control = self.runner.running or ((), Control())
-        for row, page in enumerate(rows):
-            if page in pages and row not in control.cancelled:
-                control.cancelled.add(row)
-                if self.ledger.look(page) is not None:
-                    logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
-                    count(self.ledger, "claims_lost")
+        stopped = [row for row, page in enumerate(rows) if page in pages and row not in control.cancelled]
+        control.cancelled.update(stopped)
+        for page in (rows[row] for row in stopped):
+            if self.ledger.look(page) is not None:
+                logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
+                count(self.ledger, "claims_lost")
 
     def watch(self) -> None:
         rows, control = self.runner.running or ((), Control())
