@@ -2,22 +2,23 @@
 #
 # Settings go on the line: make demo ENGINE=echo, make run WEB_PORT=9000. Tests too: make test ARGS="-k sandbox".
 #
-# Only `make test` and `make lint` install torch. On Linux plain pip takes its CUDA build, several GB. To take the CPU
-# build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
+# Only `make test`, `make lint` and ENGINE=vlm install torch. On Linux plain pip takes its CUDA build, several GB. To take
+# the CPU build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 ARGS ?=
 BIN := .venv/bin
+NEEDED := .venv/$(if $(filter vlm,$(ENGINE)),.vlm,.demo)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo run test lint bench train readme clean
 
-demo: .venv/.demo
+demo: $(NEEDED)
 	$(BIN)/pagefan demo
 
-run: .venv/.demo
+run: $(NEEDED)
 	$(BIN)/pagefan up
 
 test: .venv/.test
@@ -35,9 +36,10 @@ bench: .venv/.test
 train: .venv/.test
 	$(BIN)/python -m training.train $(ARGS)
 
-# Writes the tables that are made from tasks/settings.py into README.md and docker-compose.yml.
+# Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python tests/settings_table.py
+	$(BIN)/python -m benchmarks.checkpoints
 
 # Leaves data/, where `make run` keeps jobs.
 clean:
@@ -48,10 +50,15 @@ clean:
 	$(PIP) install --editable ".[ocr]"
 	@touch $@
 
+.venv/.vlm: .venv/.made pyproject.toml
+	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
+	$(PIP) install --editable ".[vlm]"
+	@touch $@
+
 .venv/.test: .venv/.made pyproject.toml
 	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
 	$(PIP) install --editable ".[ocr,vlm,dev]"
-	@touch $@ .venv/.demo
+	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,6 +1,6 @@
-"""Prints which model types of the hub the `vlm` engine drives and which it refuses, as Markdown.
+"""Writes which model types of the hub the `vlm` engine drives and which it refuses: docs/checkpoints.md and README.md.
 
-    python -m benchmarks.checkpoints > docs/checkpoints.md
+    python -m benchmarks.checkpoints
 
 The list is made from the registries of the installed transformers and the rules of workers/engines/vlm_checkpoint.py.
 A checkpoint's own files have the last word: they may name another processor than the registry does.
@@ -8,9 +8,10 @@ A checkpoint's own files have the last word: they may name another processor tha
 
 from __future__ import annotations
 
-import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import transformers
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
@@ -19,6 +20,10 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, pr
 
 from workers.engines.vlm_checkpoint import OWN_PROMPTS, refusal
 from workers.engines.vlm_processor import IMAGE_ONLY, PROCESSOR_CLASSES
+
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "checkpoints.md", ROOT / "README.md"
+MARKS = "<!-- checkpoints begin -->", "<!-- checkpoints end -->"
 
 # Model types of the tiny checkpoints in tests/; a test compares this with them.
 TESTED = {
@@ -52,7 +57,7 @@ KNOWN_AS = {
 
 HEAD = """# Checkpoints the `vlm` engine drives
 
-Written by `python -m benchmarks.checkpoints > docs/checkpoints.md` for transformers {version}. What counts is
+Written by `python -m benchmarks.checkpoints` for transformers {version}. What counts is
 `model_type` in a checkpoint's `config.json`. *Tested* means that tests/ runs a tiny checkpoint of the type: its batch
 equals its single pages, and this engine's loop equals `generate()`. *Same path* means that nothing is known to stand
 in the way, and that nobody has looked. Code that comes with a checkpoint is never run (`trust_remote_code=False`), so
@@ -115,9 +120,33 @@ def write_table() -> Iterator[str]:
         yield f"| `{verdict.model_type}` | {verdict.reason} |"
 
 
+def write_note() -> Iterator[str]:
+    """The README's note, line by line: the names only."""
+    verdicts = [judge(model_type) for model_type in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)]
+    tested = "; ".join(
+        f"{KNOWN_AS[v.model_type]} (`{v.model_type}`)" if v.model_type in KNOWN_AS else f"`{v.model_type}`"
+        for v in verdicts
+        if v.is_tested
+    )
+    same_path = ", ".join(f"`{v.model_type}`" for v in verdicts if not v.reason and not v.is_tested)
+    refused = ", ".join(f"`{v.model_type}`" for v in verdicts if v.reason)
+    paragraphs = (
+        f"By `model_type` in a checkpoint's `config.json`, for transformers {transformers.__version__}:",
+        f"**Tested** on tiny checkpoints: {tested}.",
+        f"**Same path**, so expected to work: {same_path}.",
+        f"**Refused**, with the reason: {refused}, and every type that comes with code of its own.",
+    )
+    for paragraph in paragraphs:
+        yield ""
+        yield from textwrap.wrap(paragraph, width=120, break_on_hyphens=False, break_long_words=False)
+    yield ""
+
+
 def main() -> None:
-    for line in write_table():
-        sys.stdout.write(line + "\n")
+    PAGE.write_text("\n".join(write_table()) + "\n")
+    before, begin, rest = README.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    README.write_text("\n".join([before + begin, *write_note(), end + after]))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ from benchmarks import checkpoints, engine, gpu
 from workers.engines import EngineError, EngineOptions
 from workers.engines.vlm import VlmEngine
 
-PAGE = Path(__file__).parents[1] / "docs" / "checkpoints.md"
 
-
-def test_page_of_checkpoints_is_up_to_date() -> None:
-    text = PAGE.read_text()
+def test_page_and_note_of_checkpoints_are_up_to_date() -> None:
+    text = checkpoints.PAGE.read_text()
     if f"for transformers {transformers.__version__}." not in text:
         pytest.skip("the page is for another version of transformers")
     assert text.splitlines() == "\n".join(checkpoints.write_table()).splitlines()
+    assert "\n".join(checkpoints.write_note()) in checkpoints.README.read_text()
 
 
 def test_every_family_that_is_called_tested_is_tested() -> None:
@@ -29,7 +28,11 @@ def test_every_family_that_is_called_tested_is_tested() -> None:
 
 
 def test_what_the_engine_refuses_is_refused_on_the_page(tmp_path: Path) -> None:
-    refused = [line.split("`")[1] for line in PAGE.read_text().partition("## Refused")[2].splitlines() if "`" in line]
+    refused = [
+        line.split("`")[1]
+        for line in checkpoints.PAGE.read_text().partition("## Refused")[2].splitlines()
+        if "`" in line
+    ]
     by_rule = [name for name in refused if not checkpoints.judge(name).reason.endswith("torchvision only")]
     assert {"blip", "udop", "pi0"} <= set(by_rule)
     for name in by_rule:

@@ -56,6 +56,13 @@ def test_demo_converts_the_sample_and_leaves_no_process(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo-output"]
 
 
+def test_demo_of_the_vlm_engine_brings_its_own_model(tmp_path: Path) -> None:
+    env = local_env(tmp_path) | {"ENGINE": "vlm"}
+    run = subprocess.run([*COMMAND, "demo"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "A morning at the harbour" in (tmp_path / "demo-output" / "small-page.md").read_text()
+
+
 def test_up_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with start_up(tmp_path) as up:
         assert up.stdout is not None

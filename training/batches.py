@@ -15,6 +15,8 @@ from training.pages import Page, draw_page
 from training.vocabulary import IGNORED, character_grid
 from training.words import TextSource
 
+SHORT_SHARE = 0.12  # of the batches that are not dense have pages of one to four lines, so that a reader learns to end
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -42,7 +44,8 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = random.Random(f"{self.seed}/{step}")
         stage = self.stage_of(step)
-        max_lines = rng.randint(max(1, stage.max_lines // 3), stage.max_lines)
+        is_short = rng.random() < SHORT_SHARE
+        max_lines = rng.randint(1, 4) if is_short else rng.randint(max(1, stage.max_lines // 3), stage.max_lines)
         pages = [
             draw_page(
                 rng,

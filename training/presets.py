@@ -39,8 +39,8 @@ PRESETS = {
     # The small run with more whole pages; it can go on from the small run's state.
     "long": Preset(
         config=ReaderConfig(),
-        stages=(*_CUTTINGS, Stage(steps=5000, height=512, pages=6, max_lines=20)),
-        decay=3000,
+        stages=(*_CUTTINGS, Stage(steps=3200, height=512, pages=6, max_lines=20)),
+        decay=1500,
     ),
     # A4 at 100 dpi: print of 10 to 14 points is as high as the small reader's text. Meant for one large GPU.
     "a4": Preset(

@@ -22,7 +22,10 @@ from web.client import Client, ClientError, Json
 from web.redis_server import NoRedis
 from web.stack import Stack, StackError, StackStopped
 
-SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
+DATA = Path(__file__).parents[1] / "tests" / "data"
+SAMPLE = DATA / "sample.pdf"
+TINY_READER = DATA / "tiny-reader"  # the checkpoint that comes with Pagefan, for small pages of a few lines
+SMALL_SAMPLE = DATA / "small-page.pdf"
 FIRST_LINES = 12
 START_ERRORS = (StackError, NoRedis, SettingsError)
 
@@ -64,21 +67,27 @@ def run_stack(data_dir: Path = Path("data")) -> int:
 
 
 def demo(output: Path = Path("demo-output")) -> int:
-    """Start the stack in a temporary folder, convert the sample into `output`, stop it; an exit code."""
+    """Start the stack in a temporary folder, convert a sample into `output`, stop it; an exit code.
+
+    Without a MODEL, the vlm engine gets the tiny reader and a page of the kind it reads.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pagefan-demo-"))
     configure_logging("WARNING", "text")
+    environ, sample = dict(os.environ), SAMPLE
+    if environ.get("ENGINE") == "vlm" and not environ.get("MODEL"):
+        environ["MODEL"], sample = str(TINY_READER), SMALL_SAMPLE
     console.print("Starting Redis, web, two workers, beat and Flower …")
     try:
-        stack = Stack(os.environ, folder)
+        stack = Stack(environ, folder)
         with stopped_by_signals(stack), stack, supervised(stack):
             say_where(stack)
-            text = convert_sample(stack)
+            text = convert_sample(stack, sample)
     except (*START_ERRORS, ClientError, OSError) as exc:
         console.print(f"The demo failed: {exc}\nThe logs are in {folder / 'logs'}", style="red", markup=False)
         return 1
     shutil.rmtree(folder)
     output.mkdir(parents=True, exist_ok=True)
-    result = output / f"{SAMPLE.stem}.md"
+    result = output / f"{sample.stem}.md"
     result.write_text(text, encoding="utf-8")
     lines = text.splitlines()[:FIRST_LINES]
     console.out("\nEverything is stopped. The first lines:\n", *(f"  {line}" for line in lines), sep="\n")
@@ -93,11 +102,11 @@ def supervised(stack: Stack) -> Iterator[None]:
     yield
 
 
-def convert_sample(stack: Stack) -> str:
+def convert_sample(stack: Stack, sample: Path) -> str:
     """The sample's Markdown, from the running stack; shows each page as it ends."""
     with Client(stack.base_url) as client, progress_bar() as progress:
-        job = client.submit(SAMPLE)
-        bar = progress.add_task(SAMPLE.name, total=None)
+        job = client.submit(sample)
+        bar = progress.add_task(sample.name, total=None)
         seen: set[int] = set()
         while job["state"] not in JOB_ENDED:
             if stack.stopping.wait(0.1):
