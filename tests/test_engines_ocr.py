@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rapidfuzz import fuzz
 from workers.documents import DocumentLimits, render_page
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
 from workers.engines.ocr import OcrEngine
-from workers.text_lines import Pixels, Quads
+from workers.text_lines import Pixels, Quads, Reading
 
 LEFT = ["Rain fell on the harbour", "and the boats lay still", "until the evening tide", "lifted them from mud"]
 RIGHT = ["A lamp was lit early", "in the window above", "where nobody had lived", "for seven long years"]
@@ -114,17 +115,30 @@ def test_cancelled_page_is_left_alone_and_the_next_is_read(engine: OcrEngine) ->
 
 
 def test_deadline_within_a_page_keeps_what_was_read(engine: OcrEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engines.ocr.TEXT_INTERVAL_S", 0.0)
-    control = Control()
+    models, control, num_read = engine._models, Control(), count(1)
+    assert models is not None
+    recognise = models.recognise
 
-    def stop(_row: int, _text: str) -> None:
-        control.deadline = time.monotonic() - 1.0
+    def stop_after_five(crop: Pixels) -> Reading:
+        if next(num_read) == 5:
+            control.deadline = time.monotonic() - 1.0
+        return recognise(crop)
 
-    control.on_text = stop
+    monkeypatch.setattr(models, "recognise", stop_after_five)
     generation = read(engine, draw_columns(LEFT, RIGHT), control)
     assert generation.stop_reason == "timeout"
     assert 1 <= len(generation.lines) < len(LEFT + RIGHT)
     assert set(words(generation.text).split()) < set(" ".join(LEFT + RIGHT).split())
+
+
+def test_number_of_threads_and_the_batch_change_nothing(engine: OcrEngine) -> None:
+    three = OcrEngine(EngineOptions(ocr_threads=3))
+    three.load()
+    assert three.max_batch == 3
+    images = [draw_columns(LEFT, RIGHT), draw_columns(RIGHT), draw_columns(LEFT, RIGHT).rotate(90, expand=True)]
+    together = three.generate([prepare(three, image) for image in images], Control())
+    assert together == [read(engine, image) for image in images] == [read(three, image) for image in images]
+    three.close()
 
 
 def test_error_in_one_page_leaves_the_others(engine: OcrEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,10 +146,10 @@ def test_error_in_one_page_leaves_the_others(engine: OcrEngine, monkeypatch: pyt
     assert models is not None
     detect = models.detect
 
-    def fail_on_small(pixels: Pixels) -> Quads:
+    def fail_on_small(pixels: Pixels, *, is_alone: bool) -> Quads:
         if pixels.shape[0] == 160:
             raise models.errors[0]("no memory left")
-        return detect(pixels)
+        return detect(pixels, is_alone=is_alone)
 
     monkeypatch.setattr(models, "detect", fail_on_small)
     batch = [prepare(engine, draw_columns(["A line"], size=(384, 160))), prepare(engine, draw_columns(LEFT))]

@@ -4,6 +4,10 @@ A page goes through detection (where are lines), orientation (which way up are t
 recognition line by line in that order, so that partial text reads from the top. Recognition is most of the time
 and grows with the pixels of text, not with the number of lines: one line at a time without padding takes half
 the time of RapidOCR's default, batches of 6 lines padded to the longest.
+
+Threads share the work by pages and lines, each with a model to itself: they need not wait for one another as they
+must where they share every step of one model, which takes half again the processor time, and far longer on a machine
+with other work to do. Only the detection of a page that comes alone is shared step by step.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ import io
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module, metadata
-from itertools import chain
+from itertools import chain, count
 from statistics import mean
 from typing import Protocol
 
@@ -65,7 +70,7 @@ class Models(Protocol):
 
     errors: tuple[type[Exception], ...]
 
-    def detect(self, pixels: Pixels) -> Quads: ...
+    def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads: ...
 
     def crop(self, pixels: Pixels, quad: Quad) -> Pixels: ...
 
@@ -76,7 +81,6 @@ class OcrEngine:
     """Reads printed text of the scripts PP-OCRv6 knows: Latin, Chinese, Japanese; not Arabic."""
 
     name = "ocr"
-    max_batch = 1  # a page keeps all threads busy: in a larger batch the others would only wait
 
     def __init__(self, options: EngineOptions) -> None:
         try:
@@ -85,8 +89,9 @@ class OcrEngine:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
         self.image_spec = ImageSpec(factor=32, max_side=options.ocr_max_dimension)
-        self._threads = options.ocr_threads
+        self.max_batch = options.ocr_threads or os.cpu_count() or 1
         self._models: Models | None = None
+        self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
 
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         return Prepared(request=request, image=image)
@@ -104,59 +109,86 @@ class OcrEngine:
         """Import RapidOCR and load its models; the engine's constructor needs neither."""
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         module = import_module("workers.engines.ocr_models")
-        self._models = module.OcrModels(DETECTOR, RECOGNISER, self._threads)
+        self._models = module.OcrModels(DETECTOR, RECOGNISER, threads=self.max_batch)
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-        return [self._generate_page(row, prepared, control) for row, prepared in enumerate(batch)]
+        """One Generation a page; a page that fails or is stopped leaves the others."""
+        each: Callable[..., Iterable[_Page | Generation]] = map if len(batch) == 1 else self._pool.map
+        pages = list(each(lambda row, prepared: self._open(row, prepared, len(batch) == 1, control), count(), batch))
+        for page in pages:
+            if isinstance(page, _Page):
+                page.begin(self._pool)
+        return [self._finish(page) if isinstance(page, _Page) else page for page in pages]
 
     def close(self) -> None:
+        self._pool.shutdown()
         self._models = None
 
-    def _generate_page(self, row: int, prepared: Prepared, control: Control) -> Generation:
+    def _open(self, row: int, prepared: Prepared, is_alone: bool, control: Control) -> _Page | Generation:
+        """The page with its lines found, or why it has none."""
         if self._models is None or prepared.image is None:
             raise EngineError("The ocr engine wants load() first, and the page's image.")
         if reason := control.should_stop(row):
             return Generation(text="", stop_reason=reason)
         pixels = np.ascontiguousarray(np.asarray(prepared.image.convert("RGB"))[:, :, ::-1])
         try:
-            return _Page(self._models, pixels).read(row, control)
+            return _Page(self._models, pixels, row, control, is_alone=is_alone)
         except self._models.errors as exc:
-            logger.exception("page %d: ocr failed", prepared.request.page_number)
-            return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")
+            return failure(exc)
+
+    def _finish(self, page: _Page) -> Generation:
+        assert self._models is not None
+        try:
+            return page.finish()
+        except self._models.errors as exc:
+            return failure(exc)
+
+
+def failure(exc: Exception) -> Generation:
+    logger.error("a page could not be read", exc_info=exc)
+    return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")
 
 
 class _Page:
-    """One page being read. `turn` is what makes its lines lie level, in degrees clockwise."""
+    """One page being read, in a `row` of the batch. `turn` is what makes its lines lie level, in degrees clockwise."""
 
-    def __init__(self, models: Models, pixels: Pixels) -> None:
-        self._models = models
+    def __init__(self, models: Models, pixels: Pixels, row: int, control: Control, *, is_alone: bool) -> None:
+        self._models, self._row, self._control = models, row, control
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
-        self._quads = models.detect(pixels)
+        self._quads = models.detect(pixels, is_alone=is_alone)
         self._readings: dict[int, Reading] = {}
+        self._coming: dict[int, Future[Reading | None]] = {}
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
-            self._quads = models.detect(self._pixels)
+            self._quads = models.detect(self._pixels, is_alone=is_alone)
         self._split_lines_across_gutters()
         self._boxes = level_boxes(self._quads)
         self._rows = order_rows(self._boxes)
 
-    def read(self, row: int, control: Control) -> Generation:
-        """Recognise line by line in reading order until done or told to stop."""
-        stop_reason: StopReason = "stop"
-        told = time.monotonic()
-        for i in chain.from_iterable(self._rows):
-            if reason := control.should_stop(row):
-                stop_reason = reason
-                break
-            if i not in self._readings:
-                self._readings[i] = self._read_line(i)
-            if control.on_text and time.monotonic() - told > TEXT_INTERVAL_S:
-                control.on_text(row, self._text())
+    def begin(self, pool: ThreadPoolExecutor) -> None:
+        """Have the lines read that have not been, in reading order."""
+        lines = (i for i in chain.from_iterable(self._rows) if i not in self._readings)
+        self._coming = {i: pool.submit(self._read_unless_stopped, i) for i in lines}
+
+    def finish(self) -> Generation:
+        """Wait for the lines, until done or told to stop."""
+        tell, told = self._control.on_text, time.monotonic()
+        is_whole = True
+        for i, coming in self._coming.items():
+            if reading := coming.result():
+                self._readings[i] = reading
+            is_whole = is_whole and reading is not None
+            if tell and time.monotonic() - told > TEXT_INTERVAL_S:
+                tell(self._row, self._text())
                 told = time.monotonic()
+        stop_reason: StopReason = "stop" if is_whole else self._control.should_stop(self._row) or "cancelled"
         rotation = 0 if self._is_vertical_writing else self._turn
         return Generation(text=self._text(), stop_reason=stop_reason, lines=self._lines(), rotation=rotation)
+
+    def _read_unless_stopped(self, i: int) -> Reading | None:
+        return None if self._control.should_stop(self._row) else self._read_line(i)
 
     def _orient(self) -> tuple[int, bool]:
         """The turn, and whether the page stands upright all the same because it is written in vertical lines.

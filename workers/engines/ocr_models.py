@@ -34,25 +34,31 @@ class OcrModels:
 
     errors = (ONNXRuntimeError, cv2.error)  # what a page may make the methods raise
 
-    def __init__(self, detector: str, recogniser: str, threads: int) -> None:
-        """Load the models with these file names; 0 threads are as many as there are cores."""
+    def __init__(self, detector: str, recogniser: str, *, threads: int) -> None:
+        """Load the models with these file names; any number of threads may then use them at once.
+
+        Each works in the thread that calls it; the detector of a page that comes alone takes `threads`.
+        """
         logging.getLogger("RapidOCR").setLevel(logging.WARNING)
         engine_type = rapidocr.EngineType.ONNXRUNTIME
-        self._detector = TextDetector(
-            _Config(
-                engine_type=engine_type,
-                session=_open_session(detector, threads),
-                limit_side_len=DETECTION_SIDE_PX,
-                limit_type="max",
-                mean=[0.5, 0.5, 0.5],
-                std=[0.5, 0.5, 0.5],
-                unclip_ratio=1.6,
+        self._detectors = [
+            TextDetector(
+                _Config(
+                    engine_type=engine_type,
+                    session=_open_session(detector, number),
+                    limit_side_len=DETECTION_SIDE_PX,
+                    limit_type="max",
+                    mean=[0.5, 0.5, 0.5],
+                    std=[0.5, 0.5, 0.5],
+                    unclip_ratio=1.6,
+                )
             )
-        )
+            for number in (1, threads)
+        ]
         self._recogniser = TextRecognizer(
             _Config(
                 engine_type=engine_type,
-                session=_open_session(recogniser, threads),
+                session=_open_session(recogniser, 1),
                 lang_type=rapidocr.LangRec.CH,
                 font_path=None,
                 rec_batch_num=1,
@@ -60,8 +66,8 @@ class OcrModels:
             )
         )
 
-    def detect(self, pixels: Pixels) -> Quads:
-        boxes = self._detector(pixels).boxes
+    def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads:
+        boxes = self._detectors[is_alone](pixels).boxes
         return np.empty((0, 4, 2), np.float32) if boxes is None else np.asarray(boxes, np.float32)
 
     def crop(self, pixels: Pixels, quad: Quad) -> Pixels:
