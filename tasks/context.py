@@ -14,6 +14,8 @@ from workers.engines import PageRequest
 from workers.prompts import build_prompt
 from workers.selection import Selection
 
+SHORT_ANSWER = 256  # tokens that an answer to a question, or a description, rarely exceeds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
@@ -40,6 +42,12 @@ class RunContext:
             max_new_tokens=options.max_new_tokens or get_settings().max_new_tokens,
             temperature=options.temperature,
         )
+
+    def bucket(self, num_tokens: int) -> str:
+        """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
+        longest = self.options.max_new_tokens or get_settings().max_new_tokens
+        expected = longest if self.options.task == "transcribe" else min(longest, SHORT_ANSWER)
+        return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 
 
 def source_key(job_id: str, kind: str) -> str:

@@ -13,6 +13,7 @@ from tasks.ledger import Ledger
 from tasks.messages import PageTask
 from tasks.metrics import count
 from tasks.outcomes import attempt_record
+from tasks.partials import PartialTexts
 from workers.engines import (
     Control,
     Engine,
@@ -35,19 +36,22 @@ class Loaded:
 
     page: PageTask
     starts: int
+    bucket: str
     prepared: Prepared
 
 
 class Runner:
     """Used by the owner's thread; `running` tells the others which pages the engine works on now, and how to stop them.
 
-    `tries` collects what came to nothing for each page, until its outcome is stored.
+    `tries` collects what came to nothing for each page, until its outcome is stored; `partials` has what the engine
+    has said so far.
     """
 
     def __init__(self, engine: Engine, ledger: Ledger, retry_count: int) -> None:
         self.engine, self.ledger, self.retry_count = engine, ledger, retry_count
         self.running: tuple[list[PageTask], Control] | None = None
         self.tries: dict[PageTask, list[dict[str, Any]]] = {}
+        self.partials = PartialTexts(ledger)
 
     def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
         """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
@@ -100,8 +104,9 @@ class Runner:
         raise AssertionError("tenacity returns or raises")
 
     def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
-        control = Control(deadline=deadline)
-        self.running = [loaded.page for loaded in batch], control
+        pages = [loaded.page for loaded in batch]
+        control = Control(deadline=deadline, on_text=self.partials.begin(pages))
+        self.running = pages, control
         return self.engine.generate([loaded.prepared for loaded in batch], control)
 
     def note_try(self, batch: Sequence[Loaded], reason: str) -> None:

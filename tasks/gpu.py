@@ -5,7 +5,9 @@ Four threads of the GPU worker's child process share the work, so that the engin
 - the owner loads the model and is the only one that calls it;
 - the reader reads ahead the pages that will be next;
 - the writer stores results;
-- the keeper renews claims, passes on cancellations and kills the process when a batch outlives its deadline.
+- the keeper renews claims and passes on cancellations and partial texts.
+
+A batch that outlives its deadline by far ends its process, even where it holds Python's lock and no thread could run.
 
 The Celery tasks, in the main thread, only wait for their page to end. A page is claimed in Redis before it is
 generated, so that no two processes work on it; a claim that is not renewed lapses, and another process takes the page.
@@ -13,9 +15,9 @@ generated, so that no two processes work on it; a claim that is not renewed laps
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
-import signal
 import socket
 import threading
 import time
@@ -45,6 +47,7 @@ from workers.engines import (
     EngineError,
     Generation,
     Prepared,
+    StagingEngine,
 )
 from workers.repetition import cut_loop
 
@@ -52,7 +55,8 @@ logger = logging.getLogger(__name__)
 
 CLAIM_S = 5.0  # a claim lapses after this long without renewal
 RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
-OVERTIME_S = 10.0  # time past its deadline after which a batch, and its process, is killed
+STDERR = 2  # the descriptor: sys.stderr is Celery's, which has none
+OVERTIME_S = 10.0  # time past its deadline after which a batch's process ends
 
 
 class Batcher:
@@ -149,13 +153,14 @@ class Batcher:
         suspect = len(batch) == 1 and batch[0].starts > 0
         if batch and not suspect and len(batch) < self.most:
             self.closing.wait(self.settings.gpu_batch_wait_ms / 1000)
-            batch += self.claim(self.most - len(batch), company=True)
-        return batch
+            batch += self.claim(self.most - len(batch), company_of=batch[0])
+        return sorted(batch, key=lambda loaded: place(loaded.page))
 
-    def claim(self, most: int, *, company: bool = False) -> list[Loaded]:
-        """Claim and read up to `most` pages; `company` takes none that must run alone."""
-        want = () if company else tuple(self.wanted.values())
-        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want)
+    def claim(self, most: int, *, company_of: Loaded | None = None) -> list[Loaded]:
+        """Claim and read up to `most` pages; as company of another page, none that must run alone."""
+        want = () if company_of else tuple(self.wanted.values())
+        bucket = company_of.bucket if company_of else None
+        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket)
         with self.lock:
             self.held.update({(claim.task.job_id, claim.task.index): claim.task for claim in claims})
         return [loaded for claim in claims if (loaded := self.load(claim)) is not None]
@@ -178,7 +183,7 @@ class Batcher:
             detail = f"The prepared page could not be read ({exc}); retry it."
             self.hand_over(page, self.store, page, lambda: fail_page(page, "internal", detail))
             return None
-        return Loaded(page, claim.starts, prepared)
+        return Loaded(page, claim.starts, claim.bucket, prepared)
 
     def run_batch(self, batch: list[Loaded]) -> None:
         started = time.monotonic()
@@ -186,6 +191,7 @@ class Batcher:
         self.ledger.start(pages)
         self.busy.set()
         deadline = started + batch_seconds(self.engine, len(batch), self.settings.vlm_concurrent_timeout)
+        faulthandler.dump_traceback_later(deadline + OVERTIME_S - started, exit=True, file=STDERR)
         try:
             generations = self.runner.generate(batch, deadline)
         except EngineBroken:
@@ -194,6 +200,7 @@ class Batcher:
             self.writer.shutdown(wait=True)
             os._exit(1)
         finally:
+            faulthandler.cancel_dump_traceback_later()
             self.runner.running = None
             self.busy.clear()
         elapsed = time.monotonic() - started
@@ -218,6 +225,7 @@ class Batcher:
     # the reader's thread
 
     def read_ahead(self) -> None:
+        staged: list[Prepared] = []
         while not self.closing.is_set():
             self.busy.wait()
             try:
@@ -227,7 +235,12 @@ class Batcher:
                         self.ahead[page] = self.read(page)
                 for page in set(self.ahead) - set(coming):
                     self.ahead.pop(page, None)
-            except (BlobMissing, UnknownJob, redis.RedisError, OSError) as exc:
+                batch = [prepared for page in sorted(coming, key=place) if (prepared := self.ahead.get(page))]
+                is_new = list(map(id, batch)) != list(map(id, staged))
+                if len(batch) == self.most and is_new and isinstance(self.engine, StagingEngine):
+                    self.engine.stage(batch)
+                    staged = batch
+            except (BlobMissing, UnknownJob, EngineError, redis.RedisError, OSError) as exc:
                 logger.debug("not read ahead: %r", exc)
             self.closing.wait(0.1)
 
@@ -281,17 +294,18 @@ class Batcher:
             self.storing.discard((page.job_id, page.index))
         with self.page_ended:
             self.page_ended.notify_all()
+        self.runner.partials.end(page)
 
     # the keeper's thread
 
     def keep(self) -> None:
         while not self.closed.wait(RENEW_S):
-            self.watch()
             with self.lock:
                 held = list(self.held.values())
             try:
                 if held:
                     self.stop_rows({held[place] for place in self.ledger.renew(self.token, held, ttl_s=CLAIM_S)})
+                self.runner.partials.flush()
                 if self.loaded.is_set():
                     server = server_report(self.engine)
                     self.ledger.report_alive(
@@ -318,9 +332,7 @@ class Batcher:
                 logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
                 count(self.ledger, "claims_lost")
 
-    def watch(self) -> None:
-        rows, control = self.runner.running or ((), Control())
-        if rows and time.monotonic() > control.deadline + OVERTIME_S:
-            numbers = ", ".join(f"{page.job_id} page {page.page_number}" for page in rows)
-            logger.error("the engine hangs on %s; its process is killed and replaced", numbers)
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def place(page: PageTask) -> tuple[str, int]:
+    """Puts the pages of a batch in one order, so that the batch that was staged is the one that is generated."""
+    return page.job_id, page.index

@@ -7,6 +7,7 @@ local ENDED_JOB = {succeeded = true, partial = true, failed = true, cancelled = 
 local CONTENT = {'state', 'reason', 'detail', 'blob', 'engine', 'tokens', 'seconds', 'stop_reason', 'rotation', 'width',
   'height', 'cached', 'text_layer_recall'}
 local MAX_DELIVERIES = 20
+local LOOK_AHEAD = 16
 local GOOD_PAGE = {ok = true, blank = true, fallback = true}
 
 local clock = redis.call('TIME')
@@ -21,7 +22,9 @@ local function starts_key(job) return 'pf:starts:' .. job end
 local function queue_key(job) return 'pf:ready:pages:' .. job end
 local function jobs_key(owner) return 'pf:ready:jobs:' .. owner end
 local function batch_key(owner, batch) return 'pf:batch:' .. owner .. ':' .. batch end
+local function workers_key(queue) return 'pf:workers:' .. queue end
 local OWNERS = 'pf:ready:owners'
+local UNCONCLUDED = 'pf:unconcluded'
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -118,7 +121,7 @@ function ops.open_first_run(a)
   redis.call('HSET', job_key(a.job), 'run', 1, 'num_pages', a.num_pages, 'selection', a.selection,
     'num_selected', a.size, 'warnings', a.warnings)
   redis.call('HSET', run_key(a.job, 1), 'selection', a.selection, 'size', a.size, 'next', 0, 'left', a.size,
-    'options', '{}')
+    'options', '{}', 'opened_at', now)
   set_job(a.job, 'running')
   return true
 end
@@ -148,7 +151,7 @@ function ops.open_repair(a)
     put_page(a.job, index, page, before)
   end
   redis.call('HSET', run_key(a.job, run), 'selection', a.selection, 'size', #a.indexes, 'next', 0, 'left', #a.indexes,
-    'options', a.options)
+    'options', a.options, 'opened_at', now)
   redis.call('HDEL', job_key(a.job), 'ended_at', 'error')
   set_job(a.job, 'running')
   return {run = run}
@@ -206,6 +209,7 @@ function ops.end_job(a)
   if not state or ENDED_JOB[state] or (a.from and state ~= a.from) then return false end
   redis.call('HSET', job_key(a.job), 'ended_at', now)
   if a.error then redis.call('HSET', job_key(a.job), 'error', a.error) end
+  redis.call('ZADD', UNCONCLUDED, now, a.job)
   deactivate(a.job)
   set_job(a.job, a.state)
   return true
@@ -237,6 +241,11 @@ function ops.cancel(a)
   return 'cancelled'
 end
 
+-- Jobs that ended over `age` seconds ago and whose record has not been written since, nor their webhook told.
+function ops.unconcluded(a)
+  return redis.call('ZRANGEBYSCORE', UNCONCLUDED, '-inf', now - a.age)
+end
+
 -- The newest attempts to call the job's webhook, oldest first.
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
@@ -257,6 +266,7 @@ function ops.forget(a)
   redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
+  redis.call('ZREM', UNCONCLUDED, a.job)
   return true
 end
 
@@ -351,27 +361,60 @@ end
 
 local function entry(job, index, page)
   local starts = tonumber(redis.call('HGET', starts_key(job), index) or '0')
-  return {job = job, index = tonumber(index), run = page.run, starts = starts, num_tokens = page.num_tokens or 0}
+  return {job = job, index = tonumber(index), run = page.run, starts = starts, bucket = page.bucket or ''}
 end
 
--- The next page in turn, removed from its queue; nil when none is ready. Empty queues are dropped on the way.
-local function pop_fair()
-  while true do
-    local owner = redis.call('ZRANGE', OWNERS, 0, 0)[1]
-    if not owner then return nil end
-    local job = redis.call('ZRANGE', jobs_key(owner), 0, 0)[1]
-    if not job then
-      redis.call('ZREM', OWNERS, owner)
-    else
-      local index = redis.call('ZPOPMIN', queue_key(job))[1]
-      if not index then
-        redis.call('ZREM', jobs_key(owner), job)
-      else
-        local weight = tonumber(job_field(job, 'priority') or '2')
-        redis.call('ZINCRBY', jobs_key(owner), 1 / weight, job)
-        redis.call('ZINCRBY', OWNERS, 1, owner)
+-- Change a sorted set; the score from before goes into the journal, so that `undo` can bring it back.
+local function change(journal, key, member, by)
+  table.insert(journal, {key, redis.call('ZSCORE', key, member), member})
+  if by then redis.call('ZINCRBY', key, by, member) else redis.call('ZREM', key, member) end
+end
+
+local function undo(journal)
+  for place = #journal, 1, -1 do redis.call('ZADD', unpack(journal[place])) end
+end
+
+-- A job's next page; with a bucket, the first of its next pages that is in it.
+local function next_index(job, bucket)
+  if not bucket then return redis.call('ZRANGE', queue_key(job), 0, 0)[1] end
+  for _, index in ipairs(redis.call('ZRANGE', queue_key(job), 0, LOOK_AHEAD - 1)) do
+    if (get_page(job, index).bucket or '') == bucket then return index end
+  end
+end
+
+-- The next page in turn, off its queue; nil when none is ready. Empty queues are dropped on the way.
+local function pop_fair(bucket, journal)
+  local last = bucket and LOOK_AHEAD - 1 or -1
+  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, last)) do
+    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, last)) do
+      local index = next_index(job, bucket)
+      if index then
+        change(journal, queue_key(job), index)
+        change(journal, jobs_key(owner), job, 1 / tonumber(job_field(job, 'priority') or '2'))
+        change(journal, OWNERS, owner, 1)
         return job, index
       end
+      if redis.call('EXISTS', queue_key(job)) == 0 then change(journal, jobs_key(owner), job) end
+    end
+    if redis.call('EXISTS', jobs_key(owner)) == 0 then change(journal, OWNERS, owner) end
+  end
+end
+
+-- Up to `room` pages in turn: of the bucket, or else of the first page's, as long as there are some, since pages of one
+-- length make the best batch; then any. Calls `pick` with each.
+local function each_in_turn(room, bucket, journal, pick)
+  while room > 0 do
+    local job, index = pop_fair(bucket, journal)
+    if job then
+      local page = claimable(job, index)
+      if page and redis.call('HEXISTS', starts_key(job), index) == 0 then
+        pick(job, index, page)
+        bucket, room = bucket or page.bucket or '', room - 1
+      end
+    elseif bucket then
+      bucket = nil
+    else
+      return
     end
   end
 end
@@ -400,26 +443,15 @@ function ops.take(a)
       if suspect and #taken == 1 then return taken end
     end
   end
-  while #taken < a.n do
-    local job, index = pop_fair()
-    if not job then break end
-    local page = claimable(job, index)
-    if page and redis.call('HEXISTS', starts_key(job), index) == 0 then claim(job, index, page) end
-  end
+  each_in_turn(a.n - #taken, a.bucket or (taken[1] and taken[1].bucket), {}, claim)
   return taken
 end
 
--- The pages that would be next, more or less, left where they are: what to read ahead.
+-- The pages that would be taken now, left where they are: what to read ahead.
 function ops.peek(a)
-  local seen = {}
-  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, a.n - 1)) do
-    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, a.n - 1)) do
-      for _, index in ipairs(redis.call('ZRANGE', queue_key(job), 0, a.n - 1)) do
-        local page = #seen < a.n and claimable(job, index)
-        if page then table.insert(seen, entry(job, index, page)) end
-      end
-    end
-  end
+  local seen, journal = {}, {}
+  each_in_turn(a.n, nil, journal, function(job, index, page) table.insert(seen, entry(job, index, page)) end)
+  undo(journal)
   return seen
 end
 
@@ -471,6 +503,29 @@ function ops.release(a)
     end
   end
   return true
+end
+
+-- workers --------------------------------------------------------------------------------------------------
+
+function ops.report_alive(a)
+  a.report.at = now
+  redis.call('HSET', workers_key(a.queue), a.worker, cjson.encode(a.report))
+  return true
+end
+
+-- The reports of the workers that have said something in the last `age` seconds; the others are forgotten.
+function ops.workers(a)
+  local reports = redis.call('HGETALL', workers_key(a.queue))
+  local found = {}
+  for place = 1, #reports, 2 do
+    local report = cjson.decode(reports[place + 1])
+    if report.at > now - a.age then
+      found[reports[place]] = report
+    else
+      redis.call('HDEL', workers_key(a.queue), reports[place])
+    end
+  end
+  return found
 end
 
 local answer = ops[ARGV[1]](cjson.decode(ARGV[2]))

@@ -17,6 +17,8 @@ from redis.retry import Retry
 from tasks.messages import JOB_ENDED, JobOptions, JobState, PageState, PageTask
 from tasks.records import Attempts, Claimed, Job, Page, read_claim, read_job, read_page
 
+ALIVE_S = 15  # a worker that has not reported for this long is not counted
+
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 
 
@@ -184,6 +186,14 @@ class Ledger:
         """Stop a job: "cancelled", "assemble" when it was a repair, the state it had ended in, None when unknown."""
         return self._call("cancel", job=job_id) or None
 
+    def unconcluded(self, *, older_s: float) -> list[str]:
+        """Jobs that ended longer ago than that and were not `concluded`: their process may have died in between."""
+        return list(self._call("unconcluded", age=older_s))
+
+    def concluded(self, job_id: str) -> None:
+        """The job's record is written and its webhook is on its way."""
+        self.redis.zrem("pf:unconcluded", job_id)
+
     def note_delivery(self, job_id: str, attempt: dict[str, Any]) -> bool:
         """Keep an attempt to call the job's webhook, with the 19 before it; False for an unknown job."""
         return bool(self._call("note_delivery", job=job_id, attempt=attempt))
@@ -237,6 +247,11 @@ class Ledger:
 
     # repair of the ledger itself
 
+    def run_pace(self, job_id: str, run: int) -> tuple[int, float]:
+        """Pages of a run that have ended, and when it was opened; (0, 0.0) where its record does not say."""
+        size, left, opened_at = self.redis.hmget(f"pf:run:{job_id}:{run}", "size", "left", "opened_at")
+        return (int(size) - int(left or 0), float(opened_at)) if size and opened_at else (0, 0.0)
+
     def run_progress(self, job_id: str, run: int) -> tuple[int, int, int] | None:
         """(size, next position to feed, pages left) of a run; None when its record is lost."""
         size, following, left = self.redis.hmget(f"pf:run:{job_id}:{run}", "size", "next", "left")
@@ -262,16 +277,11 @@ class Ledger:
 
     def report_alive(self, queue: str, worker: str, **report: Any) -> None:
         """Say that this worker can take tasks of `queue`; forgotten after 15 s."""
-        self.redis.set(f"pf:worker:{queue}:{worker}", json.dumps(report), ex=15)
+        self._call("report_alive", queue=queue, worker=worker, report=report)
 
     def workers(self, queue: str) -> dict[str, dict[str, Any]]:
         """The workers of `queue` that reported within 15 s, with what they said."""
-        prefix = f"pf:worker:{queue}:"
-        keys = list(self.redis.scan_iter(f"{prefix}*", count=1000))
-        raws = self.redis.mget(keys) if keys else []
-        return {
-            key.removeprefix(prefix): json.loads(raw) for key, raw in zip(keys, raws, strict=True) if raw is not None
-        }
+        return dict(self._call("workers", queue=queue, age=ALIVE_S))
 
     # claims
 
@@ -279,14 +289,22 @@ class Ledger:
         """Put a prepared page in the queue of its job; nothing happens when it is there, claimed or ended."""
         self._call("offer", job=page.job_id, run=page.run, index=page.index)
 
-    def take(self, token: str, *, most: int, ttl_s: float, want: Iterable[PageTask] = ()) -> list[Claimed]:
-        """Claim up to `most` pages: the wanted ones if nobody has them, then those whose turn it is."""
-        wanted = [[page.job_id, page.index] for page in want]
-        answer = self._call("take", token=token, n=most, ttl_ms=int(ttl_s * 1000), want=wanted)
+    def take(
+        self, token: str, *, most: int, ttl_s: float, want: Iterable[PageTask] = (), bucket: str | None = None
+    ) -> list[Claimed]:
+        """Claim up to `most` pages: the wanted ones if nobody has them, then those whose turn it is.
+
+        Pages of the bucket come first, without one those of the first page's; others fill what room is left.
+        """
+        arguments: dict[str, Any] = {"token": token, "n": most, "ttl_ms": int(ttl_s * 1000)}
+        arguments["want"] = [[page.job_id, page.index] for page in want]
+        if bucket is not None:
+            arguments["bucket"] = bucket
+        answer = self._call("take", **arguments)
         return [read_claim(entry) for entry in answer]
 
     def peek(self, most: int) -> list[PageTask]:
-        """The pages that will be taken next, more or less."""
+        """The pages that `take` would claim now, in its order."""
         return [read_claim(entry).task for entry in self._call("peek", n=most)]
 
     def start(self, pages: Sequence[PageTask]) -> None:

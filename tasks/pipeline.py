@@ -159,6 +159,7 @@ def conclude(job_id: str) -> None:
     """The job has ended: write its record, which outlives Redis, and tell its webhook. Harmless to repeat."""
     results.write_job_record(job_id)
     notify(job_id)
+    get_ledger().concluded(job_id)
 
 
 # the chord, a window at a time ------------------------------------------------------------------------------------
@@ -282,7 +283,8 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
     if prepared.text_layer.strip():
         blobs.write(page_key(page.job_id, page.index, LAYER), prepared.text_layer.encode())
-    ledger.move(page, "ready", num_tokens=prepared.num_tokens, cache_key=key, **about)
+    bucket = load_run(page.job_id, page.run).bucket(prepared.num_tokens)
+    ledger.move(page, "ready", num_tokens=prepared.num_tokens, bucket=bucket, cache_key=key, **about)
     ledger.offer(page)
 
 
@@ -346,8 +348,6 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
     step = ledger.begin_assembly(job_id)
     if step != "assemble":
         logger.info("job %s run %d: nothing to assemble (%s)", job_id, run, step, extra={"job": job_id})
-        if step == "done":
-            conclude(job_id)  # the run that ended the job may have died before this
         return
     try:
         results.write_results(job_id)

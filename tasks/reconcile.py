@@ -21,7 +21,7 @@ from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import QUEUES, queue_keys
 from tasks.outcomes import fail_page
-from tasks.pipeline import assemble_document, feed_pages, purge_job, send_pages, send_split
+from tasks.pipeline import assemble_document, conclude, feed_pages, purge_job, send_pages, send_split
 from tasks.records import Job
 from tasks.results import iter_pages
 from tasks.services import get_blobs, get_ledger
@@ -42,6 +42,7 @@ def reconcile() -> None:
         return
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
+    conclude_ended_jobs()
     jobs = get_ledger().active_jobs()
     if not jobs:
         return
@@ -82,6 +83,15 @@ def find_forgotten_jobs() -> None:
             if job.batch_id:
                 pipe.zadd(f"pf:batch:{job.owner}:{job.batch_id}", {job.id: job.created_at}, nx=True)
             pipe.execute()
+
+
+def conclude_ended_jobs() -> None:
+    """Do what should have followed the end of jobs whose process died just then."""
+    for job_id in get_ledger().unconcluded(older_s=get_settings().reconcile_s):
+        try:
+            conclude(job_id)
+        except OSError as exc:
+            logger.warning("job %s: its record cannot be written yet: %s", job_id, exc)
 
 
 def look_after(job_id: str, live: set[str]) -> None:

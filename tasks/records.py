@@ -108,11 +108,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A page this process may generate. `starts` counts the generations of it that no process lived to end."""
+    """A page this process may generate. `starts` counts the generations of it that no process lived to end.
+
+    Pages of one `bucket` make the best batch: their prompts, and probably their answers, are about as long.
+    """
 
     task: PageTask
     starts: int
-    num_tokens: int
+    bucket: str
 
 
 def read_job(job_id: str, raw: dict[str, str]) -> Job:
@@ -156,4 +159,4 @@ def read_page(index: int, raw: str | None) -> Page:
 
 def read_claim(entry: dict[str, Any]) -> Claimed:
     task = PageTask(job_id=entry["job"], run=int(entry["run"]), position=-1, index=int(entry["index"]))
-    return Claimed(task=task, starts=int(entry["starts"]), num_tokens=int(entry["num_tokens"]))
+    return Claimed(task=task, starts=int(entry["starts"]), bucket=entry["bucket"])

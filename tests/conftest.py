@@ -13,6 +13,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf whe
 
 import psutil
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tasks.settings import Settings
 from web.stack import Stack
@@ -43,6 +44,15 @@ def chromium() -> str:
     if not found:
         pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Not for the whole session: while it runs, the main thread has an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -242,7 +242,9 @@ def test_versions_agree() -> None:
     assert project["requires-python"] == f">={python[1]}"
 
 
-@pytest.mark.parametrize("target", ["demo", "demo ENGINE=vlm", "run", "test", "lint", "bench", "train", "readme", "clean"])
+@pytest.mark.parametrize(
+    "target", ["demo", "demo ENGINE=vlm", "run", "test", "lint", "bench", "train", "readme", "clean"]
+)
 def test_make_target_is_complete(target: str) -> None:
     make = shutil.which("make")
     if not make:

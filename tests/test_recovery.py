@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from services import ENDED, Service, make_pdf, wait_until
@@ -326,6 +327,29 @@ def test_rolling_restart_of_every_worker_under_load_loses_nothing(service: Servi
         service.stack.restart(name)
     assert service.wait(job_id, 90)["state"] == "succeeded"
     service.check_complete(job_id, 300)
+
+
+def test_job_whose_process_died_as_it_ended_is_concluded(service: Service) -> None:
+    """The state is in the ledger; the record that outlives Redis, and the webhook's call, would be missing."""
+    job_id = submit_and_reach(service, 40, 4)
+    record = service.stack.data_dir / "blobs" / "jobs" / job_id / "job.json"
+    service.ledger.cancel(job_id)
+    assert service.job(job_id)["state"] == "cancelled"
+    wait_until(lambda: json.loads(record.read_text())["state"] == "cancelled", 20, "the job's record")
+
+
+def test_generation_that_never_returns_costs_its_process_and_no_other_page(start_stack: Callable[..., Stack]) -> None:
+    """One page sleeps, one holds Python's lock, so that no thread of its process can notice."""
+    stack = start_stack(counts={"gpu": 2}, vlm_concurrent_timeout=1, poison_limit=2, gpu_batch_pages=2)
+    with closing(Service(stack)) as service:
+        job_id = service.submit(make_pdf(6), prompt="!hang 2 !freeze 5")
+        other = service.submit(make_pdf(2))
+        assert service.wait(other, 60)["state"] == "succeeded"
+        job = service.wait(job_id, 120)
+        assert (job["state"], job["missing_pages"]) == ("partial", [2, 5])
+        assert {service.ledger.page(job_id, index).reason for index in (1, 4)} == {"poison"}
+        logs = "".join(path.read_text() for path in (stack.data_dir / "logs").glob("gpu*.log"))
+        assert "in _act_on_batch" in logs, "the log shows where it hung"
 
 
 def test_page_tasks_return_the_same_for_every_run() -> None:

@@ -52,6 +52,7 @@ def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
         Loaded(
             PageTask(job_id="j", run=1, position=index, index=index),
             0,
+            "",
             Prepared(request=PageRequest(page_number=index + 1, prompt=prompt), image=Image.new("RGB", (8, 8))),
         )
         for index in range(num_pages)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tasks.ledger import Ledger, LedgerError, PageBusy, UnknownJob, connect
@@ -172,6 +174,38 @@ def test_pages_of_a_job_are_taken_in_page_order(ledger: Ledger) -> None:
     assert [claim.task.index for claim in ledger.take("t", most=8, ttl_s=5)] == [0, 3, 11, 20]
 
 
+def test_batch_is_of_one_bucket_while_there_are_such_pages(ledger: Ledger) -> None:
+    for job_id, bucket in (("short", "s"), ("long", "l")):
+        running_job(ledger, 6, job_id=job_id, owner=job_id)
+        for one in (page(index, job_id=job_id) for index in range(6)):
+            ledger.move(one, "ready", bucket=bucket)
+            ledger.offer(one)
+    batches = ["".join(sorted(claim.bucket for claim in ledger.take("t", most=4, ttl_s=60))) for _ in range(3)]
+    assert sorted(batches) == ["llll", "llss", "ssss"]
+
+
+def test_peek_tells_what_would_be_taken_and_changes_nothing(ledger: Ledger) -> None:
+    rng = random.Random(3)
+    for number in range(9):
+        job_id = running_job(ledger, 12, job_id=f"j{number}", owner=f"owner{number % 3}", priority=2 ** (number % 3))
+        for one in (page(index, job_id=job_id) for index in rng.sample(range(12), rng.randint(0, 6))):
+            ledger.move(one, "ready", bucket=rng.choice("ab"))
+            ledger.offer(one)
+    while peeked := [page.task_id for page in ledger.peek(5)]:
+        assert [page.task_id for page in ledger.peek(5)] == peeked
+        assert [claim.task.task_id for claim in ledger.take("t", most=5, ttl_s=60)] == peeked
+    assert ledger.take("t", most=5, ttl_s=60) == []
+
+
+def test_company_is_of_the_bucket_that_is_asked_for(ledger: Ledger) -> None:
+    running_job(ledger, 4)
+    for index, bucket in enumerate("abab"):
+        ledger.move(page(index), "ready", bucket=bucket)
+        ledger.offer(page(index))
+    assert [claim.task.index for claim in ledger.take("t", most=2, ttl_s=5, bucket="b")] == [1, 3]
+    assert [claim.task.index for claim in ledger.take("t", most=2, ttl_s=5, bucket="b")] == [0, 2]
+
+
 def test_cancel_ends_every_page_and_stops_the_running_ones(ledger: Ledger) -> None:
     running_job(ledger, 50)
     make_ready(ledger, page(0), page(1))
@@ -263,3 +297,35 @@ def test_forgotten_job_leaves_no_keys(ledger: Ledger) -> None:
     ledger.forget("j1")
     assert list(ledger.redis.scan_iter("*j1*")) == []
     assert ledger.jobs() == []
+
+
+def test_job_that_ended_stands_unconcluded_until_somebody_says_otherwise(ledger: Ledger) -> None:
+    running_job(ledger, 2)
+    ledger.cancel("j1")
+    assert ledger.unconcluded(older_s=60) == []
+    assert ledger.unconcluded(older_s=0) == ["j1"]
+    ledger.concluded("j1")
+    assert ledger.unconcluded(older_s=0) == []
+
+
+def test_workers_are_known_by_their_last_report(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ledger.workers("gpu") == {}
+    ledger.report_alive("gpu", "w1", engine="echo", busy=0.5)
+    ledger.report_alive("cpu", "w2")
+    assert {name: report["engine"] for name, report in ledger.workers("gpu").items()} == {"w1": "echo"}
+    monkeypatch.setattr("tasks.ledger.ALIVE_S", -1)
+    assert ledger.workers("gpu") == {}
+    assert ledger.redis.hlen("pf:workers:gpu") == 0
+
+
+def test_pace_of_a_run_counts_its_own_pages(ledger: Ledger) -> None:
+    running_job(ledger, 4)
+    for index in range(4):
+        ledger.move(page(index), "ok" if index else "failed")
+    run = ledger.open_repair("j1", indexes=[0, 1], selection="1-2", options={})
+    assert ledger.run_pace("j1", run)[0] == 0
+    ledger.move(page(0, run=run), "ok")
+    num_ended, opened_at = ledger.run_pace("j1", run)
+    assert num_ended == 1
+    assert opened_at > 0
+    assert ledger.run_pace("nobody", 1) == (0, 0.0)

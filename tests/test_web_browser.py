@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
-from services import make_pdf
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from services import make_pdf, wait_until
 
+from tasks.ledger import connect
 from web.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 READ_MS = 60_000
 EVIL = "<img src=x onerror=alert(1)>.pdf"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -83,6 +78,7 @@ def test_page_view_shows_image_and_text_and_keys_turn_pages(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("Page 1")
     assert page.locator(".frame img").evaluate("image => image.complete && image.naturalWidth > 0")
     expect(page.locator("#text")).to_contain_text("page 1")
+    page.wait_for_load_state()
     page.keyboard.press("ArrowRight")
     expect(page.locator("h1")).to_have_text("Page 2")
 
@@ -123,6 +119,86 @@ def test_upload_works_without_javascript(browser: Browser, stack: Stack) -> None
     send(page, "plain.pdf")
     expect(page.locator("#badge")).to_have_text("complete", timeout=READ_MS)
     expect(page.locator("#page-1")).to_contain_text("page 1")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Plain text").click()
+    assert "page 3" in taken.value.path().read_text()
+    context.close()
+
+
+def test_page_that_is_being_read_shows_its_text_as_it_grows(page: Page, stack: Stack) -> None:
+    page.click("text=Options")
+    page.fill("#prompt", "!slow 2 12 " + "and so on " * 50)
+    send(page, "slow.pdf")
+    expect(page.locator("#live")).to_be_visible(timeout=READ_MS)
+    expect(page.locator("#live h2")).to_have_text("Reading page 2")
+    text = page.locator("#live-text")
+    expect(text).to_have_text(re.compile("^page 2 of"))
+    length = len(text.inner_text())
+    wait_until(lambda: len(text.inner_text()) > length, 5, "a longer text")
+    with page.context.expect_page() as opened:
+        page.locator("#live h2 a").click(modifiers=["Control"])
+    view = opened.value
+    expect(view.locator("#text.growing")).to_have_text(re.compile("^page 2 of"))
+    expect(view.locator("#badge")).to_have_text("being read")
+    expect(page.locator("#badge")).to_have_text("complete", timeout=READ_MS)
+    expect(page.locator("#live")).to_have_count(0)
+    expect(view.locator("#badge")).to_have_text("read", timeout=READ_MS)
+    expect(view.locator("#text")).to_contain_text("and so on")
+    with closing(connect(stack.redis_url)) as redis:
+        wait_until(lambda: not redis.keys("pf:partial:*"), 5, "no partial text left")
+
+
+def test_url_is_sent_with_the_forms_options(page: Page) -> None:
+    page.click("text=Options")
+    page.fill("#pages", "1-2")
+    page.fill("#url", "https://nowhere.invalid/papers/report.pdf")
+    page.click("#send")
+    expect(page.locator("h1")).to_have_text("report.pdf")
+    job = page.evaluate("fetch(document.getElementById('job').dataset.self).then((answer) => answer.json())")
+    assert job["options"]["pages"] == "1-2"
+
+
+def test_url_that_is_refused_says_why_and_can_be_removed(page: Page) -> None:
+    page.fill("#url", "http://127.0.0.1/secret.pdf")
+    page.click("#send")
+    expect(page.locator(".what")).to_contain_text("127.0.0.1")
+    page.get_by_role("button", name="Remove http").click()
+    expect(page.locator("#chosen li")).to_have_count(0)
+    page.click("#send")
+    expect(page.locator("#status")).to_have_text("Choose a file or give an address first.")
+
+
+PASTE = """([target, names, text]) => {
+  const data = new DataTransfer();
+  for (const name of names) data.items.add(new File(["x".repeat(name.length)], name, { type: "image/png" }));
+  if (text) data.setData("text/plain", text);
+  const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+  document.querySelector(target).dispatchEvent(event);
+}"""
+
+
+def test_files_and_addresses_are_pasted_dropped_and_photographed(page: Page) -> None:
+    page.evaluate(PASTE, ["body", ["image.png", "second.png"], ""])
+    page.evaluate(PASTE, ["body", [], "see https://a.example/1.pdf\nhttp://b.example/2.pdf and javascript:alert(1)"])
+    page.evaluate(PASTE, ["#prompt", [], "https://c.example/in-a-text-field.pdf"])
+    page.set_input_files("#camera", [{"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"x"}])
+    names = page.locator(".chosen .name")
+    expect(names).to_have_text(
+        ["image.png", "second.png", "https://a.example/1.pdf", "http://b.example/2.pdf", "photo.jpg"]
+    )
+    expect(page.locator("#send")).to_have_text("Read 5 documents")
+    page.get_by_role("button", name="Remove second.png").click()
+    expect(names).to_have_count(4)
+
+
+def test_camera_is_offered_where_there_is_a_touch_screen(browser: Browser, stack: Stack) -> None:
+    context = browser.new_context(
+        base_url=stack.base_url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto("/")
+    expect(page.get_by_text("Take a photo of a page")).to_be_visible()
+    assert page.locator("#camera").get_attribute("capture") == "environment"
     context.close()
 
 

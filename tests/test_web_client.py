@@ -1,18 +1,22 @@
-"""The Python client and the command line against a server on a real socket."""
+"""The Python client against a server on a real socket."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from stand_in import finished_job, reading, refusing
 from web_service import PDF, WebService, served, web_service
 
-from web import cli
+from tasks.records import Job
 from web.client import Client, JobFailed, Refused, ServerAway
+from web.connection import whole_file
+from web.problems import Problem
 
 
 @pytest.fixture
@@ -38,51 +42,6 @@ def document(tmp_path: Path) -> Path:
     path = tmp_path / "report.pdf"
     path.write_bytes(PDF)
     return path
-
-
-class Worker(threading.Thread):
-    """Takes each job that is submitted and does `work(job_id)`, as the workers would."""
-
-    def __init__(self, web: WebService, work: Callable[[str], None]) -> None:
-        super().__init__()
-        self.web, self.work, self.is_over = web, work, threading.Event()
-        self.failure: Exception | None = None
-
-    def run(self) -> None:
-        while not self.is_over.wait(0.05):
-            for job_id in self.web.ledger.active_jobs():
-                if self.web.ledger.begin_split(job_id):
-                    self.work(job_id)
-
-    def __enter__(self) -> Worker:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.is_over.set()
-        self.join()
-
-
-def reading(web: WebService, num_pages: int = 3, failed: tuple[int, ...] = ()) -> Worker:
-    def work(job_id: str) -> None:
-        web.ledger.open_first_run(job_id, num_pages=num_pages, selection=f"1-{num_pages}", size=num_pages)
-        for number in range(num_pages, 0, -1):
-            web.fail(job_id, number) if number in failed else web.read(job_id, number)
-        web.finish(job_id)
-
-    return Worker(web, work)
-
-
-def refusing(web: WebService) -> Worker:
-    def work(job_id: str) -> None:
-        error = {"reason": "corrupt", "detail": "The file is damaged."}
-        web.ledger.end_job(job_id, "failed", error=error)
-
-    return Worker(web, work)
-
-
-def run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
 
 
 def test_convert_gives_the_text_in_page_order(web: WebService, client: Client, document: Path) -> None:
@@ -142,103 +101,106 @@ def test_no_server_is_server_away() -> None:
         client.jobs()
 
 
-# the command line
+def test_events_bring_texts_in_page_order_while_the_job_runs(web: WebService, client: Client) -> None:
+    job_id = web.open(3)
+    web.read(job_id, 2)
+    events = client.events(job_id)
+    web.read(job_id, 1)
+    texts = (event for event in events if event.name == "text")
+    assert [next(texts).data["page_number"] for _ in range(2)] == [1, 2]
+    web.read(job_id, 3)
+    web.finish(job_id)
+    rest = list(events)
+    assert [event.data["text"] for event in rest if event.name == "text"] == ["page 3"]
+    assert (rest[-1].name, rest[-1].data) == ("end", {"state": "succeeded"})
+    assert list(client.events(job_id, since=rest[-1].id)) == []
 
 
-def test_convert_command_writes_beside_and_exits_0(
-    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with reading(web):
-        assert run("convert", document, "-o", tmp_path / "out", "--server", url) == 0
-    written = tmp_path / "out" / "report.md"
-    assert "page 2" in written.read_text()
-    assert str(written) in capsys.readouterr().out
+def test_events_survive_any_break_of_the_line(web: WebService, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = finished_job(web, 4)
+    whole = [(event.id, event.name) for event in client.events(job_id) if event.name in ("page", "text")]
+    given = httpx.Response.iter_lines
+
+    def broken(answer: httpx.Response) -> Iterator[str]:
+        yield from islice(given(answer), 9)  # the first lines hold one event or two
+        raise httpx.ReadError("cut")
+
+    monkeypatch.setattr(httpx.Response, "iter_lines", broken)
+    monkeypatch.setattr("web.sse.RECONNECT_S", 0.0)
+    assert [(event.id, event.name) for event in client.events(job_id) if event.name in ("page", "text")] == whole
 
 
-def test_convert_command_prints_json_alone_to_standard_output(
-    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with reading(web):
-        assert run("convert", document, "-o", "-", "--format", "json", "--server", url) == 0
-    assert json.loads(capsys.readouterr().out)["pages"][0]["page_number"] == 1
+def test_events_give_up_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.connection.PATIENCE_S", 0.1)
+    monkeypatch.setattr("web.sse.RECONNECT_S", 0.05)
+    with Client("http://127.0.0.1:1") as client, pytest.raises(ServerAway):
+        list(client.events("x"))
 
 
-def test_convert_command_takes_folders_and_keeps_equal_names_apart(web: WebService, url: str, tmp_path: Path) -> None:
-    for name in ("a/report.pdf", "b/deep/report.PDF", "b/notes.txt"):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(PDF)
-    with reading(web):
-        assert run("convert", tmp_path / "in", "-o", tmp_path / "out", "--server", url) == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report-2.md", "report.md"]
+def test_events_of_an_unknown_job_are_refused(client: Client) -> None:
+    with pytest.raises(Refused, match="No such job"):
+        list(client.events("x"))
 
 
-def test_convert_command_exits_3_for_a_partial_document(
-    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with reading(web, failed=(3,)):
-        assert run("convert", document, "-o", tmp_path, "--server", url) == 3
-    assert "page 3" in capsys.readouterr().err
-
-
-def test_convert_command_exits_4_for_a_broken_document(
-    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with refusing(web):
-        assert run("convert", document, "--server", url) == 4
-    assert "damaged" in capsys.readouterr().err
-
-
-def test_convert_command_exits_5_when_the_job_is_cancelled(web: WebService, url: str, document: Path) -> None:
-    with Worker(web, lambda job_id: web.client.delete(f"/api/v1/jobs/{job_id}")):
-        assert run("convert", document, "--server", url) == 5
-
-
-def test_commands_exit_6_when_the_server_is_away(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", document, "--server", "http://127.0.0.1:1") == 6
-    assert run("status", "x", "--server", "http://127.0.0.1:1") == 6
-    assert "pagefan up" in capsys.readouterr().err
-
-
-def test_wrong_usage_exits_2(url: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run("convert")
-    assert caught.value.code == 2
-    assert run("status", "unknown", "--server", url) == 2
-
-
-def test_missing_file_exits_4_and_is_named(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", "no-such.pdf", "--server", url) == 4
-    assert "no-such.pdf" in capsys.readouterr().err
-
-
-def test_status_cancel_and_retry_commands(web: WebService, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    job_id = web.open(2)
-    web.fail(job_id, 1)
-    assert run("status", job_id, "--server", url) == 0
-    assert "missing pages: 1" in capsys.readouterr().out
-    assert run("cancel", job_id, "--server", url) == 0
-    assert run("status", job_id, "--server", url) == 5
-
-    def repair() -> None:
-        web.read(job_id, 1, run=2)
-        web.finish(job_id)
-
-    timer = threading.Timer(0.5, repair)
-    timer.start()
-    assert run("retry", job_id, "--pages", "1", "--server", url) == 3
-    timer.join()
-
-
-def test_convert_leaves_a_url_to_the_server(web: WebService, url: str, tmp_path: Path) -> None:
-    source = "https://public.example/folder/annual%20report.pdf"
-    with reading(web):
-        assert run("convert", source, "--server", url, "-o", tmp_path, "--pages", "1-3") == 0
-    assert "page 2" in (tmp_path / "annual report.md").read_text()
+def test_ask_gives_the_answer_of_each_page(web: WebService, client: Client, document: Path) -> None:
+    with reading(web, 2):
+        result = client.ask(document, "What is it?", dpi=100)
+    assert [page["text"] for page in result.pages] == ["page 1", "page 2"]
     [job] = web.ledger.jobs()
-    assert (job.source_url, job.options.pages) == (source, "1-3")
+    assert (job.options.task, job.options.question, job.options.dpi) == ("ask", "What is it?", 100)
 
 
-def test_convert_of_a_private_url_says_what_to_do(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", "http://192.168.0.1/a.pdf", "--server", url) == 4
-    assert "Send the file itself" in " ".join(capsys.readouterr().err.split())
+def test_all_jobs_can_be_gone_through_and_a_batch_looked_at(client: Client, document: Path) -> None:
+    sent = [client.submit(document, batch_id="autumn")["id"] for _ in range(5)]
+    assert [job["id"] for job in client.iter_jobs(at_once=2)] == sent[::-1]
+    assert [job["id"] for job in client.batch("autumn")["jobs"]] == sent
+
+
+def test_file_results_are_waited_for_and_written_whole(
+    web: WebService, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = finished_job(web, 1)
+    asked: list[str] = []
+
+    def open_pdf(job: Job) -> Iterator[bytes]:
+        asked.append(job.id)
+        if len(asked) < 3:
+            raise Problem("being-made", headers={"Retry-After": "0"})
+        return iter([b"%PDF-", b"1.7"])
+
+    monkeypatch.setattr("web.results.open_pdf", open_pdf)
+    path = client.download(job_id, "pdf", tmp_path / "a.pdf")
+    assert path.read_bytes() == b"%PDF-1.7"
+    assert len(asked) == 3
+    result = client.fetch(client.status(job_id), "pdf")
+    assert result.content == b"%PDF-1.7"
+    with pytest.raises(ValueError, match="is no text"):
+        assert result.text
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["a.pdf"]
+
+
+def test_broken_download_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as file:
+        file.write(b"new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_name_that_is_no_text_is_sent_as_far_as_it_is(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xe4d.pdf")
+    path.write_bytes(PDF)
+    assert client.submit(path)["name"] == "b?d.pdf"
+
+
+def test_file_sent_twice_under_one_key_is_one_job(client: Client, document: Path) -> None:
+    first, again = (client.submit(document, idempotency_key="k") for _ in range(2))
+    assert first["id"] == again["id"]
+    assert (first["replayed"], again["replayed"]) == (False, True)
+
+
+@pytest.mark.parametrize("package", ["web", "tasks", "workers"])
+def test_packages_say_that_they_are_typed(package: str) -> None:
+    assert (Path(__file__).parents[1] / package / "py.typed").is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,28 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from services import wait_until
-from web_service import WebService, page, served, web_service
+from web_service import Event, WebService, page, read_events, served, web_service
 
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
     with web_service(redis_url, tmp_path, monkeypatch) as service:
         yield service
-
-
-Event = dict[str, Any]
-
-
-def read_events(lines: Iterator[str]) -> Iterator[Event]:
-    """Events as {id, event, data}, by the rules of the HTML standard as far as we use them."""
-    event: Event = {}
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if not line and "event" in event:
-            yield event | {"data": json.loads(event["data"])}
-            event = {}
-        elif name in ("id", "event", "data"):
-            event[name] = value
 
 
 def listen(web: WebService, job_id: str, since: str = "", **query: Any) -> list[Event]:

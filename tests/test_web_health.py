@@ -10,6 +10,8 @@ import pytest
 import redis
 from web_service import PDF, WebService, check_problem, web_service
 
+from tasks.keys import create_key
+from tasks.services import get_blobs
 from tasks.settings import get_settings
 
 
@@ -91,3 +93,26 @@ def test_keys_are_asked_for_once_they_are_set(redis_url: str, tmp_path: Path, mo
 def test_other_sites_cannot_act_through_a_browser(web: WebService, headers: dict[str, str]) -> None:
     data = {"file": (io.BytesIO(PDF), "a.pdf")}
     check_problem(web.client.post("/api/v1/jobs", data=data, headers=headers), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example."]
+)
+def test_server_without_keys_answers_at_no_foreign_name(web: WebService, host: str) -> None:
+    """Otherwise a site whose name is made to lead to this machine could use it through a visitor's browser."""
+    answer = web.get("/jobs", headers={"Host": host})
+    check_problem(answer, 403, "forbidden")
+    assert "ALLOW_OPEN=1" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "192.168.1.7", "scanner", "pagefan.localhost"],
+)
+def test_addresses_and_local_names_are_answered(web: WebService, host: str) -> None:
+    assert web.get("/jobs", headers={"Host": host}).status_code == 200
+
+
+def test_foreign_name_is_answered_where_keys_protect(web: WebService) -> None:
+    create_key("me", get_blobs())
+    assert web.get("/jobs", headers={"Host": "pagefan.example"}).status_code == 401

@@ -188,6 +188,35 @@ def test_browser_logs_in_with_a_key_and_out(redis_url: str, tmp_path: Path, monk
         assert web.get("/jobs").status_code == 401
 
 
+def test_form_takes_a_url_instead_of_a_file_or_beside_it(web: WebService) -> None:
+    form = {"csrf_token": token(web), "url": " https://public.example/papers/a%20b.pdf "}
+    answer = web.client.post("/jobs", data=form | {"file": (io.BytesIO(), "")}, headers=HTML)
+    assert answer.status_code == 303
+    assert "a b.pdf" in get(web, answer.headers["Location"]).text
+    both = web.client.post("/jobs", data=form | {"file": (io.BytesIO(PDF), "c.pdf")}, headers=HTML)
+    shown = get(web, both.headers["Location"]).text
+    assert shown.count("data-job=") == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "words"), [("", "Nothing was chosen"), ("http://10.0.0.1/a", "10.0.0.1"), ("x", "url:")]
+)
+def test_form_without_a_document_says_what_to_do(web: WebService, url: str, words: str) -> None:
+    answer = web.client.post("/jobs", data={"csrf_token": token(web), "url": url}, headers=HTML)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_running_page_shows_what_has_been_read_so_far(web: WebService) -> None:
+    job_id = web.open(3)
+    web.begin(job_id, 2, "")
+    assert '<section id="live" class="now" aria-labelledby="live-title" hidden>' in get(web, f"/jobs/{job_id}").text
+    get(web, f"/jobs/{job_id}/pages/2")
+    web.begin(job_id, 2, "so far & no further")
+    assert "so far &amp; no further" in get(web, f"/jobs/{job_id}").text
+    assert "so far &amp; no further" in get(web, f"/jobs/{job_id}/pages/2").text
+
+
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil", ""])
 def test_login_leads_to_no_other_site(web: WebService, target: str) -> None:
     with web.app.test_request_context("/login"):

@@ -58,6 +58,10 @@ def test_file_name_is_only_shown(web: WebService, name: str) -> None:
     assert web.upload(name=name).json["jobs"][0]["name"] == "passwd"
 
 
+def test_quotation_marks_in_a_name_are_shown_as_the_user_has_them(web: WebService) -> None:
+    assert web.upload(name="the %22old%22 one, 100%.pdf").json["jobs"][0]["name"] == 'the "old" one, 100%.pdf'
+
+
 def test_unsupported_file_is_415_with_the_formats(web: WebService) -> None:
     body = check_problem(web.upload(b"hello, I am no document", "a.txt"), 415, "unsupported-format")
     assert "pdf" in body["formats"]

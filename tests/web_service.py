@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tasks.app import configure
 from tasks.keys import get_keyring
 from tasks.messages import JobOptions, PageTask
 from tasks.outcomes import fail_page, save_text
+from tasks.partials import PartialTexts
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from web import create_app
@@ -28,7 +31,23 @@ from web.problems import KINDS
 from workers.engines import Line
 
 CACHED = (get_settings, get_ledger, get_blobs, get_keyring, get_changes, impatient_ledger)
+NUMBERS = count(1)  # of jobs: a listener that an earlier test has left behind must not know a new one
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+
+
+Event = dict[str, Any]
+
+
+def read_events(lines: Iterator[str]) -> Iterator[Event]:
+    """Events as {id, event, data}, by the rules of the HTML standard as far as we use them."""
+    event: Event = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if not line and "event" in event:
+            yield event | {"data": json.loads(event["data"])}
+            event = {}
+        elif name in ("id", "event", "data"):
+            event[name] = value
 
 
 def forget_cached() -> None:
@@ -59,7 +78,7 @@ class WebService:
 
     def open(self, num_pages: int, *, selection: str = "", owner: str = "local", name: str = "report.pdf") -> str:
         """A job whose document has been opened: `running`, all pages queued."""
-        job_id = f"t{self.ledger.redis.incr('test:jobs'):015d}"
+        job_id = f"t{next(NUMBERS):015d}"
         self.ledger.create(job_id, owner=owner, name=name, kind="pdf", size=1234, options=JobOptions())
         self.ledger.begin_split(job_id)
         selection = selection or f"1-{num_pages}"
@@ -73,8 +92,16 @@ class WebService:
         text = f"page {number}" if text is None else text
         save_text(page(job_id, number, run), text, engine="echo", seconds=0.5, lines=(line,), **patch)
 
-    def fail(self, job_id: str, number: int, reason: str = "timeout") -> None:
-        fail_page(page(job_id, number), reason)
+    def begin(self, job_id: str, number: int, text: str) -> PartialTexts:
+        """Read a page as far as `text`; what it returns is the worker's, to end the page or go on."""
+        self.ledger.move(page(job_id, number), "generating")
+        texts = PartialTexts(self.ledger)
+        texts.begin([page(job_id, number)])(0, text)
+        texts.flush()
+        return texts
+
+    def fail(self, job_id: str, number: int, reason: str = "timeout", detail: str = "") -> None:
+        fail_page(page(job_id, number), reason, detail)
 
     def finish(self, job_id: str) -> None:
         """Assemble, as the last task of a job does."""

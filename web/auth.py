@@ -23,6 +23,7 @@ OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/do
 
 def register_auth(app: Flask) -> None:
     refuse_to_be_open()
+    app.before_request(refuse_other_names)
     app.before_request(refuse_other_sites)
     app.before_request(identify)
 
@@ -44,6 +45,30 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def refuse_other_names() -> None:
+    """A page of another site whose name was made to lead here (DNS rebinding) must not use a server without keys.
+
+    An attacker needs a name of his own, with a dot; addresses, `localhost` and names of a local network have none.
+    """
+    settings, host = get_settings(), urlsplit(f"//{request.host}").hostname or ""
+    if settings.allow_open or get_keyring().is_needed or not is_foreign(host):
+        return
+    if host not in (settings.web_host.lower(), settings.publish_address.lower()):
+        raise Problem(
+            "forbidden", f"This server has no keys, so it does not answer at {host}: make a key, or set ALLOW_OPEN=1."
+        )
+
+
+def is_foreign(host: str) -> bool:
+    """Whether this is a name that anybody may own, rather than an address or a name without a dot."""
+    try:
+        ip_address(host)
+    except ValueError:
+        name = host.rstrip(".")
+        return "." in name and not name.endswith(".localhost")
+    return False
+
+
 def refuse_other_sites() -> None:
     """A page of another site must not act through the browser of someone who may use this server."""
     if request.method in SAFE_METHODS:
@@ -54,12 +79,25 @@ def refuse_other_sites() -> None:
         raise Problem("forbidden", "The browser says that another site sent this request.")
 
 
+def refuse_unproven() -> None:
+    """A call that changes something by the session cookie alone must say which site sent it; all browsers do.
+
+    Forms carry a token besides, which their views check.
+    """
+    if request.method in SAFE_METHODS or not request.path.startswith("/api/"):
+        return
+    if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
+        raise Problem("forbidden", "A cookie without an Origin is not enough; send the key in Authorization.")
+
+
 def identify() -> None:
     """Set `g.owner`, whose jobs this request sees; raises Problem when a key is needed and none fits."""
     g.owner = LOCAL
     if request.path.startswith(OPEN_PATHS) or not get_keyring().is_needed:
         return
-    owner = get_keyring().owner_of(sent_key()) or owner_of_session(request.cookies.get(SESSION_COOKIE, ""))
+    owner = get_keyring().owner_of(sent_key())
+    if owner is None and (owner := owner_of_session(request.cookies.get(SESSION_COOKIE, ""))):
+        refuse_unproven()
     if owner is None:
         raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="pagefan"'})
     count_request(owner)

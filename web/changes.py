@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import redis
 from redis.exceptions import RedisError
 
+from tasks.partials import CHANNEL, WATCH_S
 from tasks.records import Job
 from tasks.settings import get_settings
 
@@ -29,7 +30,10 @@ MOST_SHARED = 8  # pieces of one job kept for listeners that are a little behind
 
 @dataclass(slots=True)
 class Topic:
-    """One job that is listened to; `seq` is the newest change announced since the first listener came."""
+    """One job that is listened to; `seq` is the newest change announced since the first listener came.
+
+    `readings` counts the announcements of partial texts, and `read_in` has the last one for each page, by index.
+    """
 
     condition: threading.Condition = field(default_factory=threading.Condition)
     seq: int = 0
@@ -39,11 +43,14 @@ class Topic:
     read_at: float = 0.0
     away_until: float = 0.0
     shared: dict[Hashable, Any] = field(default_factory=dict)
+    readings: int = 0
+    read_in: dict[int, int] = field(default_factory=dict)
+    watched_at: float = -WATCH_S
 
-    def wait(self, seq: int, timeout_s: float) -> None:
-        """Return when a change after `seq` is announced, or after a while; then read the ledger."""
+    def wait(self, seq: int, timeout_s: float, readings: float = float("inf")) -> None:
+        """Return when a change after `seq`, or partial texts after `readings`, are announced, or after a while."""
         with self.condition:
-            self.condition.wait_for(lambda: self.seq > seq, min(timeout_s, POLL_S))
+            self.condition.wait_for(lambda: self.seq > seq or self.readings > readings, min(timeout_s, POLL_S))
 
     def latest(self, read: Callable[[], Job]) -> Job | None:
         """The job, read once for all who wait on it, and again after each change; None while Redis is away."""
@@ -74,6 +81,23 @@ class Topic:
         with self.condition:
             self.seq = max(self.seq, seq)
             self.condition.notify_all()
+
+    def announce_reading(self, indexes: list[int]) -> None:
+        with self.condition:
+            self.readings += 1
+            self.read_in |= dict.fromkeys(indexes, self.readings)
+            self.condition.notify_all()
+
+    def read_since(self, readings: int) -> list[int]:
+        """Indexes of the pages whose partial text was announced after that, in page order."""
+        with self.condition:
+            return sorted(index for index, last in self.read_in.items() if last > readings)
+
+    def forget_readings(self, indexes: Iterable[int]) -> None:
+        """Forget announcements of pages that are not being read any more."""
+        with self.condition:
+            for index in indexes:
+                self.read_in.pop(index, None)
 
 
 class Changes:
@@ -133,18 +157,21 @@ class Changes:
     def _subscribe(self) -> None:
         client = redis.Redis.from_url(self.redis_url, decode_responses=True, socket_connect_timeout=3)
         with client, client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
-            subscription.psubscribe(f"{PREFIX}*")
+            subscription.psubscribe(f"{PREFIX}*", f"{CHANNEL}*")
             self._subscribed.set()
             while not self._closed.is_set():
                 message = subscription.get_message(timeout=POLL_S)
                 if message:
-                    self._announce(message["channel"].removeprefix(PREFIX), int(message["data"]))
+                    self._announce(message["channel"], message["data"])
 
-    def _announce(self, job_id: str, seq: int) -> None:
+    def _announce(self, channel: str, data: str) -> None:
+        is_reading = channel.startswith(CHANNEL)
         with self._lock:
-            topic = self._topics.get(job_id)
-        if topic:
-            topic.announce(seq)
+            topic = self._topics.get(channel.removeprefix(CHANNEL if is_reading else PREFIX))
+        if topic and is_reading:
+            topic.announce_reading([int(index) for index in data.split(",")])
+        elif topic:
+            topic.announce(int(data))
 
 
 @cache

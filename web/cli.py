@@ -6,25 +6,18 @@ Exit codes: 0 complete · 2 wrong usage · 3 partial, some page has no text · 4
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
-from rich.console import Console
-
-from tasks.keys import FRESH_S, create_key, read_keys, revoke_key
-from tasks.services import get_blobs
 from tasks.settings import get_settings
-from web.client import Client, ClientError, Refused, ServerAway
-from web.convert import CANCELLED, FAILED, PARTIAL, Converter
-from web.local import demo, run_stack
+from web import commands
+from web.answers import ClientError, Refused, ServerAway
+from web.commands import USAGE, console
+from web.convert import AWAY, FAILED
 
-COMPLETE, USAGE, AWAY = 0, 2, 6
-OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
-
-console = Console(stderr=True, highlight=False)
-output = Console(highlight=False, soft_wrap=True)
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,9 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as exc:
         console.print(str(exc), style="red", markup=False)
         return USAGE if exc.status < 500 else FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at its end
+        return BROKEN_PIPE
     except (ClientError, OSError) as exc:
         console.print(str(exc), style="red", markup=False)
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return code
 
 
@@ -48,127 +46,102 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pagefan", description="Turn documents into text.", epilog=__doc__.splitlines()[2]
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
+    actions.add_parser("up", help="run Redis, web, workers and Flower here").set_defaults(run=commands.run_up)
+    actions.add_parser("demo").set_defaults(run=commands.run_demo)
+    of_server = [*add_reading(actions), *add_following(actions)]
+    add_keys(actions)
+    settings = get_settings()
+    server = os.environ.get("PAGEFAN_URL") or f"http://{settings.web_host}:{settings.web_port}"
+    key = os.environ.get("PAGEFAN_API_KEY") or settings.api_keys.partition(",")[0].strip()
+    for command in of_server:
+        command.add_argument("--server", default=server, metavar="URL", help=f"PAGEFAN_URL [{server}]")
+        command.add_argument("--key", default=key, help="API key [PAGEFAN_API_KEY, or the first of API_KEYS]")
+    return parser
 
-    up = commands.add_parser("up", help="run Redis, web, workers and Flower on this machine")
-    up.set_defaults(run=run_up)
 
-    commands.add_parser("demo").set_defaults(run=run_demo)
-
-    convert = commands.add_parser("convert", help="convert files, folders of files, or URLs")
+def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
+    """The commands that send documents."""
+    convert = actions.add_parser("convert", help="convert files, folders of files, or URLs")
     convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL")
     convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
-    convert.add_argument("--format", choices=("md", "json", "txt", "html"), default="md")
-    convert.add_argument("--pages", default="", metavar="1-3,7", help="pages to read, -1 is the last [all]")
-    convert.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
-    convert.add_argument("--prompt", default="", metavar="TEXT", help="instructions to the model")
-    convert.add_argument("--password", default="", metavar="TEXT", help="opens encrypted PDFs")
-    convert.set_defaults(run=run_convert)
+    convert.add_argument("--json", action="store_true", help="a line of JSON for each document instead of its path")
+    convert.set_defaults(run=commands.run_convert)
 
-    status = commands.add_parser("status", help="show a job; the exit code tells how it ended")
+    ask = actions.add_parser("ask", help="ask about each page of a file or a URL")
+    ask.add_argument("source", metavar="FILE|URL")
+    ask.add_argument("question")
+    ask.add_argument("--json", action="store_true", help="the answers as JSON")
+    ask.set_defaults(run=commands.run_ask)
+
+    watch = actions.add_parser("watch", help="convert the files of a folder, and those that come")
+    watch.add_argument("folder", metavar="FOLDER")
+    watch.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
+    watch.set_defaults(run=commands.run_watch)
+
+    for command in (convert, watch):
+        command.add_argument("--format", choices=("md", "json", "txt", "html", "pdf", "zip"), default="md")
+        command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
+    for command in (convert, ask, watch):
+        add_options(command)
+    return [convert, ask, watch]
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--pages", metavar="1-3,7", help="pages to read, -1 is the last [all]")
+    command.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
+    command.add_argument("--prompt", metavar="TEXT", help="instructions to the model")
+    command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
+    command.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token [0]")
+    command.add_argument(
+        "--text-layer", choices=("ignore", "prefer", "fallback"), help="when a PDF's own text is used [ignore]"
+    )
+    command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
+    command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
+    command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
+    command.add_argument("--batch-id", metavar="ID", help="puts the jobs into one batch")
+
+
+def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
+    """The commands for jobs that are there."""
+    status = actions.add_parser("status", help="show a job; the exit code tells how it ended")
     status.add_argument("job")
-    status.set_defaults(run=run_status)
+    status.add_argument("--wait", action="store_true", help="until it has ended")
+    status.add_argument("--json", action="store_true", help="the whole record as JSON")
+    status.set_defaults(run=commands.run_status)
 
-    cancel = commands.add_parser("cancel", help="stop a job")
+    jobs = actions.add_parser("jobs", help="list jobs, the newest first")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="[20]")
+    jobs.add_argument("--batch", metavar="ID", help="those of one batch")
+    jobs.add_argument("--json", action="store_true", help="their records as JSON")
+    jobs.set_defaults(run=commands.run_jobs)
+
+    cancel = actions.add_parser("cancel", help="stop a job")
     cancel.add_argument("job")
     cancel.add_argument("--purge", action="store_true", help="delete it too, with all it made")
-    cancel.set_defaults(run=run_cancel)
+    cancel.set_defaults(run=commands.run_cancel)
 
-    retry = commands.add_parser("retry", help="read pages of a job again")
+    retry = actions.add_parser("retry", help="read pages of a job again")
     retry.add_argument("job")
     retry.add_argument("--pages", default="failed", metavar="3,9", help="[the failed ones]")
     retry.add_argument("--dpi", type=int, metavar="N")
     retry.add_argument("--prompt", metavar="TEXT")
-    retry.set_defaults(run=run_retry)
+    retry.add_argument("--max-new-tokens", type=int, metavar="N")
+    retry.add_argument("--temperature", type=float, metavar="T")
+    retry.set_defaults(run=commands.run_retry)
+    return [status, jobs, cancel, retry]
 
-    keys = commands.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
-    actions = keys.add_subparsers(required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a key and show it, this once")
+
+def add_keys(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keys = actions.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
+    of_keys = keys.add_subparsers(required=True, metavar="ACTION")
+    create = of_keys.add_parser("create", help="make a key and show it, this once")
     create.add_argument("name", help="whom it is for")
-    create.set_defaults(run=run_keys_create)
-    actions.add_parser("list", help="show the keys, without their secrets").set_defaults(run=run_keys_list)
-    revoke = actions.add_parser("revoke", help="let a key open nothing any more")
+    create.set_defaults(run=commands.run_keys_create)
+    of_keys.add_parser("list", help="show the keys, without their secrets").set_defaults(run=commands.run_keys_list)
+    revoke = of_keys.add_parser("revoke", help="let a key open nothing any more")
     revoke.add_argument("id")
-    revoke.set_defaults(run=run_keys_revoke)
-
-    settings = get_settings()
-    server, key = f"http://{settings.web_host}:{settings.web_port}", settings.api_keys.partition(",")[0].strip()
-    for command in (convert, status, cancel, retry):
-        command.add_argument("--server", default=server, metavar="URL", help=f"[{server}]")
-        command.add_argument("--key", default=key, help="API key [the first of API_KEYS]")
-    return parser
-
-
-def run_up(_: argparse.Namespace) -> int:
-    return run_stack()
-
-
-def run_demo(_: argparse.Namespace) -> int:
-    """`make demo`: convert the sample on a stack that lives as long."""
-    return demo()
-
-
-def run_convert(args: argparse.Namespace) -> int:
-    options = {"pages": args.pages, "dpi": args.dpi or "", "prompt": args.prompt, "password": args.password}
-    folder = None if args.output == "-" else Path(args.output or ".")
-    with Client(args.server, args.key) as client:
-        converter = Converter(client, console, output, folder=folder, format=args.format, options=options)
-        return converter.run(args.sources)
-
-
-def run_status(args: argparse.Namespace) -> int:
-    """0 while the job is not over, too."""
-    with Client(args.server, args.key) as client:
-        job = client.status(args.job)
-    pages = job["pages"]
-    read = pages["ok"] + pages["blank"] + pages["fallback"]
-    output.print(f"{job['name']}: {job['state']}, {read} of {pages['total']} pages read", markup=False)
-    for name in ("missing_pages", "fallback_pages"):
-        if job[name]:
-            numbers = ", ".join(map(str, job[name]))
-            output.print(f"{name.replace('_', ' ')}: {numbers}", markup=False)
-    if job["error"]:
-        output.print(job["error"]["detail"], markup=False)
-    return OF_STATE.get(job["state"], COMPLETE)
-
-
-def run_cancel(args: argparse.Namespace) -> int:
-    with Client(args.server, args.key) as client:
-        job = client.cancel(args.job, purge=args.purge)
-    output.print(f"{args.job}: {job['state'] if job else 'deleted'}", markup=False)
-    return COMPLETE
-
-
-def run_retry(args: argparse.Namespace) -> int:
-    options = {name: value for name in ("dpi", "prompt") if (value := getattr(args, name)) is not None}
-    with Client(args.server, args.key) as client:
-        job = client.retry(args.job, args.pages, **options)
-        converter = Converter(client, console, output, folder=None, format="md", options={})
-        return converter.follow([job])
-
-
-def run_keys_create(args: argparse.Namespace) -> int:
-    key, text = create_key(args.name, get_blobs())
-    output.out(text)
-    console.print(f"This is key {key.id}, for {key.name}. It is shown only now; BLOB_URL keeps its hash.", markup=False)
-    return COMPLETE
-
-
-def run_keys_list(_: argparse.Namespace) -> int:
-    for key in read_keys(get_blobs()):
-        made = datetime.fromtimestamp(key.created_at, UTC).date()
-        state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
-        output.out(f"{key.id}  {made}  {state}  {key.name}")
-    return COMPLETE
-
-
-def run_keys_revoke(args: argparse.Namespace) -> int:
-    key = revoke_key(args.id, get_blobs())
-    if key is None:
-        console.print(f"There is no key {args.id}; `pagefan keys list` shows them.", style="red", markup=False)
-        return USAGE
-    output.out(f"Key {key.id}, for {key.name}, is revoked; servers notice within {FRESH_S:g} s.")
-    return COMPLETE
+    revoke.set_defaults(run=commands.run_keys_revoke)
 
 
 if __name__ == "__main__":

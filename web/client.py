@@ -3,71 +3,59 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self, Unpack
 
 import httpx
 
-ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
+from web.answers import (
+    ENDED,
+    ClientError,
+    Event,
+    Format,
+    JobFailed,
+    Json,
+    Options,
+    ReadOptions,
+    Refused,
+    Result,
+    RetryOptions,
+    ServerAway,
+    TextFormat,
+    is_url,
+)
+from web.connection import Connection, patiently, whole_file
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Event",
+    "Format",
+    "JobFailed",
+    "Json",
+    "Options",
+    "Refused",
+    "Result",
+    "ServerAway",
+]
+
 LONG_POLL_S = 20.0
 
-Format = Literal["md", "json", "txt", "html"]
-Json = dict[str, Any]
-
-
-class ClientError(Exception):
-    """The server did not do what was asked; the message says why and what to do."""
-
-
-class ServerAway(ClientError):
-    """The server cannot be reached, or cannot work now."""
-
-
-class Refused(ClientError):
-    """The server refuses the request. `problem` is its RFC 9457 body, `status` the HTTP code."""
-
-    def __init__(self, status: int, problem: Json) -> None:
-        words = [problem.get("detail") or problem.get("title") or f"HTTP {status}", problem.get("advice")]
-        super().__init__(" ".join(word for word in words if word))
-        self.status = status
-        self.problem = problem
-
-
-class JobFailed(ClientError):
-    """The job ended without text; `job` is its last record."""
-
-    def __init__(self, job: Json) -> None:
-        error = job.get("error") or {}
-        super().__init__(error.get("detail") or f"The job ended as {job['state']}; no page could be read.")
-        self.job = job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What became of a document. `missing_pages` are the numbers of pages without text, counted from 1."""
-
-    job: Json
-    text: str
-    format: Format
-
-    @property
-    def is_complete(self) -> bool:
-        return bool(self.job["state"] == "succeeded")
-
-    @property
-    def missing_pages(self) -> list[int]:
-        return list(self.job["missing_pages"])
+OnChange = Callable[[Json], None]
 
 
 class Client:
-    """A connection to one Pagefan server; safe to share between threads, closed by `close` or `with`."""
+    """A connection to one Pagefan server; safe to share between threads, closed by `close` or `with`.
+
+    Every call raises ServerAway when the server cannot be reached and Refused when it does not do what was asked; both
+    are ClientError, and the message says what to do.
+    """
 
     def __init__(self, base_url: str = "http://127.0.0.1:8000", api_key: str = "", *, timeout_s: float = 60.0) -> None:
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-        self._http = httpx.Client(base_url=f"{base_url.rstrip('/')}/api/v1", headers=headers, timeout=timeout_s)
+        self._server = Connection(base_url, api_key, timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -78,51 +66,86 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        self._server.close()
 
-    def submit(self, path: str | Path, *, idempotency_key: str = "", **options: Any) -> Json:
+    # send
+
+    def submit(self, path: str | Path, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
         """Upload a file and return its job. `options` are those of POST /jobs, such as `pages="1-3"`.
 
-        With a key, sending the same file again within a day gives the same job. Raises OSError for a file that cannot
-        be read, Refused for one the server does not take, ServerAway.
+        With a key, sending the same file again within a day gives the same job, and `replayed` in it is true. Raises
+        OSError for a file that cannot be read.
         """
         path = Path(path)
-        with path.open("rb") as file:
-            answer = self._call(
-                "POST",
-                "/jobs",
-                files={"file": (path.name, file)},
-                data=options,
-                headers={"Idempotency-Key": idempotency_key} if idempotency_key else {},
-            )
-        return dict(answer.json()["jobs"][0])
-
-    def submit_url(self, url: str, *, idempotency_key: str = "", **options: Any) -> Json:
-        """Have the server fetch a document, and return its job. `options` are those of POST /jobs.
-
-        Raises Refused for an address the server does not fetch from, ServerAway.
-        """
+        name = path.name.encode(errors="replace").decode()  # a name need not be text
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        answer = self._call("POST", "/jobs", json={"url": url, **options}, headers=headers)
-        return dict(answer.json()["jobs"][0])
+        with path.open("rb") as file:
+            answer = self._server.call("POST", "/jobs", files={"file": (name, file)}, data=options, headers=headers)
+        return submitted_job(answer)
+
+    def submit_url(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
+        """Have the server fetch a document, and return its job. `options` are those of POST /jobs."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer = self._server.call("POST", "/jobs", json={"url": url, **options}, headers=headers)
+        return submitted_job(answer)
+
+    def send(self, source: str | Path, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
+        """Send a file or a URL, whichever `source` is, and return its job. Raises OSError."""
+        if is_url(source):
+            return self.submit_url(str(source), idempotency_key=idempotency_key, **options)
+        return self.submit(source, idempotency_key=idempotency_key, **options)
+
+    def convert(
+        self,
+        source: str | Path,
+        *,
+        format: Format = "md",
+        on_progress: OnChange | None = None,
+        **options: Unpack[Options],
+    ) -> Result:
+        """Send a file or a URL, wait for it, and fetch what was read.
+
+        Raises OSError, and JobFailed when no page could be read.
+        """
+        job = self.send(source, **options)
+        return self.fetch(self.wait(job["id"], on_change=on_progress), format)
+
+    def ask(
+        self, source: str | Path, question: str, *, on_progress: OnChange | None = None, **options: Unpack[ReadOptions]
+    ) -> Result:
+        """Ask about each page of a file or a URL. The answers are the `text` of the result's `pages`.
+
+        Raises OSError, and JobFailed when there is no answer.
+        """
+        asked: Options = {**options, "task": "ask", "question": question}
+        return self.convert(source, format="json", on_progress=on_progress, **asked)
+
+    # follow
 
     def status(self, job_id: str, *, wait_s: float = 0.0) -> Json:
-        """The job as it is now, or once its state has changed if that is within `wait_s`."""
-        return dict(self._call("GET", f"/jobs/{job_id}", params={"wait": wait_s}).json())
+        """The job as it is now, or once its state has changed if that is within `wait_s`, at most 60."""
+        return dict(self._server.call("GET", f"/jobs/{job_id}", params={"wait": wait_s}).json())
 
     job = status
 
     def jobs(self, *, limit: int = 50, cursor: str = "") -> Json:
         """The newest jobs first: {jobs, next}; `next` is the cursor to go on with."""
-        return dict(self._call("GET", "/jobs", params={"limit": limit, "cursor": cursor}).json())
+        return dict(self._server.call("GET", "/jobs", params={"limit": limit, "cursor": cursor}).json())
+
+    def iter_jobs(self, *, at_once: int = 50) -> Iterator[Json]:
+        """All jobs, the newest first, fetched `at_once` at a time, at most 200."""
+        cursor: str | None = ""
+        while cursor is not None:
+            part = self.jobs(limit=at_once, cursor=cursor)
+            yield from part["jobs"]
+            cursor = part["next"]
+
+    def batch(self, batch_id: str) -> Json:
+        """The jobs that were sent together, and how far they are as a whole."""
+        return dict(self._server.call("GET", f"/batches/{batch_id}").json())
 
     def wait(
-        self,
-        job_id: str,
-        *,
-        on_change: Callable[[Json], None] | None = None,
-        timeout_s: float = float("inf"),
-        poll_s: float = 0.5,
+        self, job_id: str, *, on_change: OnChange | None = None, timeout_s: float = float("inf"), poll_s: float = 0.5
     ) -> Json:
         """The job when it has ended. `on_change` gets the job whenever one of its pages has moved on.
 
@@ -131,7 +154,7 @@ class Client:
         deadline, seen = time.monotonic() + timeout_s, -1
         while True:
             long_poll_s = 0.0 if on_change else max(0.0, min(LONG_POLL_S, deadline - time.monotonic()))
-            job = self._patiently(lambda: self.status(job_id, wait_s=long_poll_s))  # noqa: B023
+            job = patiently(lambda: self.status(job_id, wait_s=long_poll_s))  # noqa: B023
             if on_change and job["seq"] != seen:
                 on_change(job)
             seen = job["seq"]
@@ -141,77 +164,76 @@ class Client:
                 raise TimeoutError(f"job {job_id} has not ended after {timeout_s:g} s")
             time.sleep(poll_s if on_change else 0.05)
 
+    def events(
+        self, job_id: str, *, since: str = "", with_text: bool = True, with_partial: bool = False
+    ) -> Iterator[Event]:
+        """What happens to the job, from its start, or after the event with the id `since`, to its end.
+
+        Pages come as `text` in page order, each as soon as all before it have ended. A break in the line loses and
+        repeats nothing; the last event, `end`, may not come where the line breaks right before it. Raises ServerAway
+        when the server is away for more than a minute.
+        """
+        params = {"text": int(with_text), "partial": int(with_partial)}
+        return self._server.events(f"/jobs/{job_id}/events", params, since)
+
     def pages(self, job_id: str, *, since: int = 0) -> Json:
         """The page ledger: {state, seq, pages}; with `since`, only the pages that changed after that `seq`."""
-        return dict(self._call("GET", f"/jobs/{job_id}/pages", params={"since": since}).json())
+        return dict(self._server.call("GET", f"/jobs/{job_id}/pages", params={"since": since}).json())
 
     def page(self, job_id: str, page_number: int) -> Json:
         """One page with its text and lines; `page_number` counts from 1."""
-        return dict(self._call("GET", f"/jobs/{job_id}/pages/{page_number}").json())
+        return dict(self._server.call("GET", f"/jobs/{job_id}/pages/{page_number}").json())
 
-    def result(self, job_id: str, format: Format = "md", *, partial: bool = False) -> str:
+    def image(self, job_id: str, page_number: int) -> bytes:
+        """The page as the engine saw it, a PNG; Refused with 404 where it is not kept."""
+        return self._server.call("GET", f"/jobs/{job_id}/pages/{page_number}/image").content
+
+    # results
+
+    def result(self, job_id: str, format: TextFormat = "md", *, partial: bool = False) -> str:
         """The text of all pages in page order; with `partial`, what there is of an unfinished job."""
-        params = {"format": format, "partial": int(partial)}
-        return self._call("GET", f"/jobs/{job_id}/result", params=params, headers={"Accept": "*/*"}).text
+        return self.content(job_id, format, partial=partial).decode()
 
-    def convert(
-        self,
-        path: str | Path,
-        *,
-        format: Format = "md",
-        on_progress: Callable[[Json], None] | None = None,
-        **options: Any,
-    ) -> Result:
-        """Send a file or a URL, wait for it, and fetch its text. Raises JobFailed when no page could be read."""
-        job = self.submit_url(str(path), **options) if is_url(path) else self.submit(path, **options)
-        job = self.wait(job["id"], on_change=on_progress)
-        return self.fetch(job, format)
+    def content(self, job_id: str, format: Format, *, partial: bool = False) -> bytes:
+        """A result file. Waits while the server makes a searchable PDF."""
+        with self._open_result(job_id, format, partial) as answer:
+            return answer.read()
+
+    def download(self, job_id: str, format: Format, path: str | Path, *, partial: bool = False) -> Path:
+        """Stream a result to a file, which appears only once it is whole. Raises OSError."""
+        with self._open_result(job_id, format, partial) as answer, whole_file(Path(path)) as file:
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+        return Path(path)
 
     def fetch(self, job: Json, format: Format = "md") -> Result:
-        """The text of a job that has ended. Raises JobFailed when there is none."""
-        if job["error"] or job["state"] == "failed":
-            raise JobFailed(job)
-        text = self.result(job["id"], format, partial=job["state"] == "cancelled")
-        return Result(job=job, text=text, format=format)
+        """What was read in a job that has ended. Raises JobFailed when there is nothing."""
+        check_readable(job)
+        content = self.content(job["id"], format, partial=job["state"] == "cancelled")
+        return Result(job=job, content=content, format=format)
+
+    # change
 
     def cancel(self, job_id: str, *, purge: bool = False) -> Json | None:
         """Stop a job; `purge` also deletes it and everything it made. Returns the job, None when it was deleted."""
-        answer = self._call("DELETE", f"/jobs/{job_id}", params={"purge": int(purge)})
+        answer = self._server.call("DELETE", f"/jobs/{job_id}", params={"purge": int(purge)})
         return None if answer.status_code == 204 else dict(answer.json())
 
-    def retry(self, job_id: str, pages: str = "failed", **options: Any) -> Json:
+    def retry(self, job_id: str, pages: str = "failed", **options: Unpack[RetryOptions]) -> Json:
         """Read pages again, "failed" or "3,9", with other `prompt`, `dpi`, `max_new_tokens` or `temperature`."""
-        return dict(self._call("POST", f"/jobs/{job_id}/retry", json={"pages": pages, **options}).json())
+        return dict(self._server.call("POST", f"/jobs/{job_id}/retry", json={"pages": pages, **options}).json())
 
-    def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **arguments)
-        except httpx.TransportError as exc:
-            raise ServerAway(f"{self._http.base_url.host} cannot be reached: {exc}") from exc
-        if answer.is_error:
-            raise error_of(answer)
-        return answer
-
-    def _patiently(self, call: Callable[[], Json], patience_s: float = 60.0) -> Json:
-        """Try again while the server is away, for a restart of it is no reason to give a job up."""
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                return call()
-            except ServerAway:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
+    def _open_result(self, job_id: str, format: Format, partial: bool) -> AbstractContextManager[httpx.Response]:
+        params = {"format": format, "partial": int(partial)}
+        return self._server.open_when_made(f"/jobs/{job_id}/result", params=params, headers={"Accept": "*/*"})
 
 
-def is_url(source: str | Path) -> bool:
-    return isinstance(source, str) and source.startswith(("http://", "https://"))
+def submitted_job(answer: httpx.Response) -> Json:
+    job: Json = answer.json()["jobs"][0]
+    return job | {"replayed": "Idempotency-Replayed" in answer.headers}
 
 
-def error_of(answer: httpx.Response) -> ClientError:
-    try:
-        problem: Mapping[str, Any] = answer.json()
-    except ValueError:
-        problem = {}
-    refused = Refused(answer.status_code, dict(problem))
-    return ServerAway(str(refused)) if answer.status_code in (502, 503, 504) else refused
+def check_readable(job: Json) -> None:
+    """Raise JobFailed for a job that has ended without any text."""
+    if job["error"] or job["state"] == "failed":
+        raise JobFailed(job)

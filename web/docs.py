@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -17,6 +19,12 @@ DESCRIPTION = (
     "Send documents, follow their pages, and fetch the text. Every error is `application/problem+json` "
     "(RFC 9457) with a stable `type` and an `advice` that says what to do. Page numbers count from 1."
 )
+OF_EVERY_CALL = {
+    "401": "A key is needed",
+    "403": "Another site sent this, or under a name that is not the server's",
+    "429": "The key has used up what it may",
+}
+RESULT_SCHEMA = Path(__file__).parent / "static" / "result.schema.json"
 API_KEY = {"type": "http", "scheme": "bearer", "description": "Needed where the server has API_KEYS set."}
 
 bp = APIBlueprint("docs", __name__, enable_openapi=False)
@@ -35,7 +43,7 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
             if status in ("204", "304"):
                 answer.pop("content", None)
         if path.startswith("/api/"):
-            for status, words in (("401", "A key is needed"), ("429", "The key has used up what it may")):
+            for status, words in OF_EVERY_CALL.items():
                 operation["responses"].setdefault(status, {"description": words, "content": PROBLEM_CONTENT})
         if "requestBody" in operation:
             operation["requestBody"]["required"] = True
@@ -44,9 +52,18 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     components = spec.setdefault("components", {})
     components.setdefault("schemas", {}).pop("ValidationError", None)
     components["schemas"]["HTTPError"] = PROBLEM_SCHEMA
+    components["schemas"]["DocumentResult"] = result_schema()
     components["securitySchemes"] = {"apiKey": API_KEY}
     spec["security"] = [{}, {"apiKey": []}]
     return spec
+
+
+def result_schema() -> dict[str, Any]:
+    """What `format=json` gives, as a part of our description."""
+    text = RESULT_SCHEMA.read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text.replace('"#/$defs/', '"#/components/schemas/DocumentResult/$defs/'))
+    del schema["$schema"]
+    return schema
 
 
 def operations(spec: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -24,6 +24,7 @@ from tasks.services import get_ledger
 from web.changes import Topic, get_changes
 from web.inputs import EventsQuery
 from web.jobs import find_job
+from web.partials import Feed
 from web.problems import Problem
 from web.records import job_out, page_out, page_text_out
 from web.schemas import Answers
@@ -35,8 +36,16 @@ MOST_CHANGES, MOST_TEXTS = 500, 32  # in one piece; it is in memory as a whole
 
 Batch = tuple[str, "Cursor", bool]  # events, where they lead, whether the job has no more at present
 
+EVENT = {  # OpenAPI before 3.2 describes a stream by one of its events
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "description": "`job`, `page`, `text`, `partial` or `end`."},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 ANSWERS: Answers = {
-    200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"description": "Server-sent events", "content": {"text/event-stream": {"schema": EVENT}}},
     204: {"description": "The job has ended and the listener has seen everything"},
     404: {"description": "Unknown job"},
     503: {"description": "Job store away, or too many listeners"},
@@ -70,6 +79,10 @@ def listen(job_id: str, query_data: EventsQuery) -> Response:
     `job` events bring the job, `page` events a page whose state has changed, `text` events a page with its text: the
     first pages first, each as soon as all before it have ended, and again when a repair changes it. `end` is the last
     one. After a break, send the last event's id as `Last-Event-ID` (browsers do) or as `since`.
+
+    `partial` events, `{page_number, text}`, bring what an engine has read so far of pages that are being read: the
+    first such pages, the last 20,000 characters of each, at most twice a second. They have no id and are not repeated;
+    a page's `text` stands in their place once it has ended.
     """
     job = find_job(job_id)
     cursor = Cursor.parse(request.headers.get("Last-Event-ID") or query_data.since)
@@ -80,7 +93,8 @@ def listen(job_id: str, query_data: EventsQuery) -> Response:
     if topic is None:
         raise Problem("too-many-listeners", headers={"Retry-After": "10"})
     response = Response(
-        stream_with_context(stream(job, topic, cursor, with_text=query_data.text)), mimetype="text/event-stream"
+        stream_with_context(stream(job, topic, cursor, with_text=query_data.text, with_partial=query_data.partial)),
+        mimetype="text/event-stream",
     )
     response.call_on_close(seats.close)
     response.headers["Cache-Control"] = "no-cache"
@@ -92,10 +106,11 @@ def has_seen_all(job: Job, cursor: Cursor, with_text: bool) -> bool:
     return cursor.seq >= job.seq and (not with_text or cursor.num_texts >= job.num_selected)
 
 
-def stream(job: Job, topic: Topic, cursor: Cursor, *, with_text: bool) -> Iterator[str]:
+def stream(job: Job, topic: Topic, cursor: Cursor, *, with_text: bool, with_partial: bool) -> Iterator[str]:
     """Events until the job has ended, with a comment now and then so that no proxy thinks the connection dead."""
     yield "retry: 2000\n\n"
     spoke_at, caught_up = time.monotonic(), False
+    feed = Feed(topic)
     while True:
         while not caught_up or job.seq > cursor.seq:
             key = (cursor, with_text, job.seq)
@@ -105,10 +120,13 @@ def stream(job: Job, topic: Topic, cursor: Cursor, *, with_text: bool) -> Iterat
         if job.has_ended:
             yield encode("end", cursor, {"state": job.state})
             return
+        if with_partial and (text := feed.look(job)):
+            spoke_at = time.monotonic()
+            yield text
         if time.monotonic() - spoke_at >= HEARTBEAT_S:
             spoke_at = time.monotonic()
             yield ": still here\n\n"
-        topic.wait(cursor.seq, HEARTBEAT_S)
+        (feed if with_partial else topic).wait(cursor.seq, HEARTBEAT_S)
         time.sleep(PAUSE_S * (1 + topic.listeners / 100))
         try:
             job = topic.latest(partial(find_job, job.id)) or job

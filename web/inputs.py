@@ -162,6 +162,7 @@ class WaitQuery(BaseModel):
 class EventsQuery(Input):
     since: str = Field("", max_length=40, description="Id of the last event seen; empty is the start.")
     text: bool = Field(True, description="Whether `text` events are wanted.")
+    partial: bool = Field(True, description="Whether `partial` events are wanted.")
 
 
 class ListQuery(Input):

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
-from web.client import Client, ClientError, Json
+from web.answers import ClientError, Json
+from web.client import Client
 from web.redis_server import NoRedis
 from web.stack import Stack, StackError, StackStopped
 

@@ -9,12 +9,18 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tasks.metrics import LedgerCollector
 from tasks.services import get_ledger
+from web.schemas import Answers
+
+ANSWERS: Answers = {
+    200: {"description": "The metrics", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    503: {"description": "Redis is away"},
+}
 
 bp = APIBlueprint("metrics", __name__)
 
 
 @bp.get("/metrics")
-@bp.doc(responses={503: "Redis is away"})
+@bp.doc(responses=ANSWERS)
 def metrics() -> Response:
     """Metrics in Prometheus' text format"""
     registry = CollectorRegistry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, TypeVar
 
 from apiflask import APIBlueprint
@@ -16,12 +17,14 @@ from tasks.services import get_ledger
 from tasks.settings import get_settings
 from web.batches import find_batch
 from web.csrf import check_csrf
-from web.inputs import Input, JobForm, RetryFields
+from web.inputs import Input, JobForm, RetryFields, UrlFields
 from web.jobs import find_job, read_cursor, retry_pages
+from web.partials import text_so_far
 from web.problems import Problem
 from web.records import find_page, job_out, job_summary, page_out, page_text_out
 from web.schemas import JobSummary, PageOut
-from web.uploads import refuse_when_full, submit_files
+from web.uploads import refuse_when_full, submit_files, submit_link
+from workers.addresses import MAX_URL
 from workers.documents import FORMATS
 from workers.selection import Selection
 
@@ -45,16 +48,23 @@ def show_upload() -> str:
         formats=list(FORMATS),
         suffixes=suffixes,
         max_upload_mb=get_settings().max_upload_mb,
+        max_url=MAX_URL,
     )
 
 
 @bp.post("/jobs")
 def create_jobs() -> Response:
-    """The upload form without JavaScript."""
+    """The upload form without JavaScript: files, a URL, or both."""
     refuse_when_full()
     check_csrf()
-    fields = validate(JobForm, form_values() | {"file": request.files.getlist("file")})
-    batch_id, job_ids = submit_files(fields.file, fields)
+    batch_id = secrets.token_hex(8)
+    values = form_values() | {"batch_id": batch_id}
+    url, files = values.pop("url", "").strip(), [file for file in request.files.getlist("file") if file.filename]
+    if not url and not files:
+        raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
+    link = validate(UrlFields, values | {"url": url}) if url else None
+    form = validate(JobForm, values | {"file": files}) if files else None
+    job_ids = (submit_files(form.file, form)[1] if form else []) + (submit_link(link)[1] if link else [])
     if len(job_ids) == 1:
         return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
     return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
@@ -97,6 +107,7 @@ def show_job(job_id: str) -> str:
         job=job_out(job),
         cells=pages,
         texts=read_texts(job, pages),
+        reading=first_reading(job, pages),
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
@@ -106,6 +117,13 @@ def show_job(job_id: str) -> str:
 
 def needs_a_look(page: PageOut) -> bool:
     return page.state in ("failed", "fallback") or bool(page.notice)
+
+
+def first_reading(job: Job, pages: list[Page]) -> dict[str, Any] | None:
+    """The first page that is being read, if the engine has told some of its text."""
+    page = next((page for page in pages if page.state == "generating"), None)
+    text = text_so_far(job, page) if page else ""
+    return {"page_number": page.page_number, "text": text} if page and text else None
 
 
 def read_texts(job: Job, pages: list[Page]) -> list[Any]:

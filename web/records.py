@@ -12,6 +12,7 @@ from tasks.records import Job, Page
 from tasks.results import load_pages, read_content
 from tasks.services import get_ledger
 from web.inputs import PRIORITIES, JobFields
+from web.partials import text_so_far
 from web.problems import Problem
 from web.reasons import explain
 from web.schemas import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
@@ -107,11 +108,13 @@ def queue_position(job: Job) -> int | None:
 
 
 def eta_s(job: Job) -> float | None:
-    """Seconds left at the average pace since the start; None in a repair, whose start is not on record."""
-    if job.has_ended or not job.num_ended or job.started_at is None or job.run != 1:
+    """Seconds left at the average pace of the job's last run; None before its first page has ended."""
+    if job.has_ended or not job.run:
         return None
-    pace = job.num_ended / max(time.time() - job.started_at, 0.001)  # pages a second
-    return round((job.num_selected - job.num_ended) / pace, 1)
+    num_ended, opened_at = get_ledger().run_pace(job.id, job.run)
+    if num_ended <= 0:
+        return None
+    return round((job.num_selected - job.num_ended) * max(0.0, time.time() - opened_at) / num_ended, 1)
 
 
 def timings_of(job: Job) -> Timings:
@@ -174,6 +177,7 @@ def page_out(job: Job, page: Page) -> PageOut:
 
 
 def page_text_out(job: Job, page: Page) -> PageTextOut:
-    """The page with its text; empty while it has none."""
-    content = read_content(page)
+    """The page with its text: what has been read so far, if it is being read, else what it had or has."""
+    so_far = text_so_far(job, page)
+    content: dict[str, Any] = {"text": so_far} if so_far else read_content(page)
     return PageTextOut(**page_values(job, page), text=content.get("text", ""), lines=content.get("lines", []))

@@ -34,12 +34,12 @@ IMAGE_ANSWERS: Answers = {
     503: {"description": "Job store away"},
 }
 FILES = ("pdf", "zip")
-TEXTS: dict[str, dict[str, Any]] = {
-    mimetype: {"schema": {"type": "string"} | ({"format": "binary"} if name in FILES else {})}
-    for name, mimetype in FORMATS.items()
+SCHEMAS: dict[str, dict[str, Any]] = {"json": {"$ref": "#/components/schemas/DocumentResult"}} | {
+    name: {"type": "string", "format": "binary"} for name in FILES
 }
+CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in FORMATS.items()}
 RESULT_ANSWERS: Answers = {
-    200: {"description": "All pages, in page order", "content": TEXTS},
+    200: {"description": "All pages, in page order", "content": CONTENT},
     404: {"description": "Unknown job"},
     406: {"description": "No such format"},
     409: {"description": "Not finished, ended without a result, or a PDF that is being made"},

@@ -156,7 +156,7 @@ class LineOut(BaseModel):
 class PageTextOut(PageOut):
     """One page with what was read on it."""
 
-    text: str
+    text: str = Field(description="While the page is `generating`, what has been read so far, where the engine tells.")
     lines: list[LineOut]
 
 

@@ -113,6 +113,7 @@ def recognise(file: FileStorage) -> str:
 
 def clean_name(name: str | None) -> str:
     """The last part of the client's file name, for display only; it never becomes a path."""
-    last = PurePosixPath((name or "").replace("\\", "/")).name
+    plain = (name or "").replace("%22", '"')  # so forms write a quotation mark in a name (HTML standard, 4.10.21.8)
+    last = PurePosixPath(plain.replace("\\", "/")).name
     printable = "".join(character for character in last if character.isprintable())
     return printable[-MAX_NAME:] or "document"

@@ -68,9 +68,7 @@ def write_markdown(pages: Iterable[PageResult], out: IO[str]) -> None:
                 fallback.append(page.index)
             elif page.state not in ("ok", "blank"):
                 missing.append(page.index)
-            body.write(f'<a id="page-{page.page_number}"></a>\n\n')
-            if text := _markdown(page):
-                body.write(f"{text}\n\n")
+            body.write(page_markdown(page))
         out.write(_notice(missing, fallback))
         body.seek(0)
         shutil.copyfileobj(body, out)
@@ -79,8 +77,19 @@ def write_markdown(pages: Iterable[PageResult], out: IO[str]) -> None:
 def write_text(pages: Iterable[PageResult], out: IO[str]) -> None:
     """Plain text with a form feed after each page, as pdftotext writes it."""
     for page in in_order(pages):
-        text = page.text.strip() if page.state in ("ok", "blank", "fallback") else missing_text(page)
-        out.write(f"{text}\n\f" if text else "\f")
+        out.write(page_text(page))
+
+
+def page_markdown(page: PageResult) -> str:
+    """The page's part of the Markdown."""
+    text = _markdown(page)
+    return f'<a id="page-{page.page_number}"></a>\n\n' + (f"{text}\n\n" if text else "")
+
+
+def page_text(page: PageResult) -> str:
+    """The page's part of the plain text."""
+    text = page.text.strip() if page.state in ("ok", "blank", "fallback") else missing_text(page)
+    return f"{text}\n\f" if text else "\f"
 
 
 def write_json(job: Mapping[str, Any], pages: Iterable[PageResult], out: IO[str]) -> None:

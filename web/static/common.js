@@ -2,6 +2,8 @@
 
 export const ENDED = new Set(["succeeded", "partial", "failed", "cancelled"]);
 
+export const PAGE_ENDED = new Set(["ok", "blank", "fallback", "failed", "cancelled"]);
+
 export const STATE_WORDS = {
   queued: "waiting", splitting: "opening", running: "reading", assembling: "putting together",
   succeeded: "complete", partial: "partly read", failed: "failed", cancelled: "cancelled",

@@ -14,6 +14,10 @@ const hasEnded = ENDED.has(root.dataset.state);
 let shown = STEP;
 let spoken = 0;
 let refreshing = false;
+const live = document.getElementById("live");
+const liveText = document.getElementById("live-text");
+const reading = new Map(); // what has been read so far, by page number
+if (Number(liveText?.dataset.number)) reading.set(Number(liveText.dataset.number), liveText.textContent);
 
 localTimes();
 refreshTexts();
@@ -27,6 +31,11 @@ function follow() {
   source.addEventListener("page", (event) => changed.push(JSON.parse(event.data)));
   source.addEventListener("job", (event) => {
     if (show(JSON.parse(event.data), changed.splice(0))) renew(source);
+  });
+  source.addEventListener("partial", (event) => {
+    const page = JSON.parse(event.data);
+    reading.set(page.page_number, page.text);
+    showReading();
   });
   source.addEventListener("end", () => renew(source));
   source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) poll(); });
@@ -66,7 +75,7 @@ function show(job, changed) {
   document.getElementById("pace").textContent = pace(job);
   document.getElementById("so-far").hidden = !(job.pages.ok || job.pages.fallback);
   speak(job);
-  if (changed.length) { countCells(); refreshTexts(); }
+  if (changed.length) { countCells(); refreshTexts(); showReading(); }
   return false;
 }
 
@@ -76,6 +85,7 @@ function updateCell(page) {
   cell.dataset.state = page.state;
   cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}`);
   cell.title = page.fault?.detail || page.notice;
+  if (page.state !== "generating") reading.delete(page.page_number);
   if (FAULTY.has(page.state) || page.notice) addFault(page);
 }
 
@@ -88,6 +98,24 @@ function addFault(page) {
     element("a", { href: `${html}/pages/${page.page_number}` }, `Page ${page.page_number}`),
     element("span", { class: "badge", "data-page-state": page.state }, PAGE_WORDS[page.state]),
     element("span", {}, page.fault?.detail || page.notice)));
+}
+
+/** The page that is shown stays until it has ended; then the first one that has some text takes its place. */
+function showReading() {
+  const before = Number(liveText.dataset.number);
+  const begun = [...reading.keys()].filter((number) => reading.get(number));
+  const number = reading.has(before) ? before : Math.min(...begun);
+  live.hidden = !reading.has(number);
+  if (live.hidden) return;
+  const follows = liveText.scrollHeight - liveText.scrollTop - liveText.clientHeight < 40;
+  if (number !== before) {
+    const link = live.querySelector("a");
+    link.href = `${html}/pages/${number}`;
+    link.textContent = `page ${number}`;
+    liveText.dataset.number = number;
+  }
+  liveText.textContent = reading.get(number);
+  if (follows || number !== before) liveText.scrollTop = liveText.scrollHeight;
 }
 
 function countCells() {

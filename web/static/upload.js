@@ -1,4 +1,5 @@
-// The upload form: drop, paste or choose files; each is sent on its own, so that one refusal does not stop the others.
+// The upload form: choose, drop, paste or photograph files, or give URLs. Each document is sent on its own, so that one
+// refusal does not stop the others.
 import { Refused, count, element, localTimes } from "./common.js";
 
 const form = document.getElementById("upload");
@@ -7,15 +8,25 @@ const drop = document.getElementById("drop");
 const list = document.getElementById("chosen");
 const status = document.getElementById("status");
 const send = document.getElementById("send");
+const camera = document.getElementById("camera");
+const url = document.getElementById("url");
+const addUrl = document.getElementById("add-url");
 const AT_ONCE = 3;
-let files = [];
+let chosen = []; // {file} or {url}, each with its row in the list
 
 form.classList.add("live");
 localTimes();
 render();
 
-input.addEventListener("change", () => add(input.files));
-document.addEventListener("paste", (event) => event.clipboardData?.files.length && add(event.clipboardData.files));
+for (const picker of [input, camera]) {
+  picker.addEventListener("change", () => { addFiles(picker.files); picker.value = ""; });
+}
+addUrl.hidden = false;
+addUrl.addEventListener("click", () => { takeUrl(); url.focus(); });
+document.addEventListener("paste", (event) => {
+  const isTyping = event.target.closest?.("input:not([type=file]), textarea");
+  if (!isTyping || !event.clipboardData.types.includes("text/plain")) addAll(event.clipboardData, "text/plain");
+});
 for (const type of ["dragenter", "dragover"]) {
   document.addEventListener(type, (event) => { event.preventDefault(); drop.classList.add("over"); });
 }
@@ -25,7 +36,7 @@ for (const type of ["dragleave", "drop"]) {
     if (type === "drop" || event.relatedTarget === null) drop.classList.remove("over");
   });
 }
-document.addEventListener("drop", (event) => add(event.dataTransfer.files));
+document.addEventListener("drop", (event) => addAll(event.dataTransfer, "text/uri-list"));
 
 document.getElementById("task").addEventListener("change", showQuestion);
 showQuestion();
@@ -36,22 +47,41 @@ function showQuestion() {
   document.getElementById("question").required = asks;
 }
 
-function add(more) {
-  for (const file of more) {
-    const known = files.some((entry) => entry.file.name === file.name && entry.file.size === file.size);
-    if (!known) files.push({ file, row: row(file) });
-  }
-  input.value = "";
-  render();
+/** The files of a paste or a drop, or the URLs in its text. */
+function addAll(data, type) {
+  if (data.files.length) addFiles(data.files);
+  else for (const word of data.getData(type).split(/\s+/)) if (/^https?:\/\/\S+$/i.test(word)) addLink(word);
 }
 
-function row(file) {
-  const remove = element("button", { type: "button", class: "plain", "aria-label": `Remove ${file.name}` }, "Remove");
-  const node = element("li", {}, element("span", { class: "name" }, file.name), element("span", { class: "muted" }, size(file.size)), remove);
-  remove.addEventListener("click", () => { files = files.filter((entry) => entry.row !== node); render(); });
+function addFiles(files) {
   const limit = Number(form.dataset.maxMb);
-  if (file.size > limit * 1024 * 1024) say(node, `Larger than ${limit} MB, the most this server takes.`);
-  return node;
+  for (const file of files) {
+    if (chosen.some((entry) => entry.file?.name === file.name && entry.file.size === file.size)) continue;
+    const row = add({ file }, file.name, size(file.size));
+    if (file.size > limit * 1024 * 1024) say(row, `Larger than ${limit} MB, the most this server takes.`);
+  }
+}
+
+function addLink(address) {
+  if (!chosen.some((entry) => entry.url === address)) add({ url: address }, address, "URL");
+}
+
+function add(entry, name, about) {
+  const remove = element("button", { type: "button", class: "plain", "aria-label": `Remove ${name}` }, "Remove");
+  const row = element("li", {}, element("span", { class: "name" }, name), element("span", { class: "muted" }, about), remove);
+  remove.addEventListener("click", () => { chosen = chosen.filter((other) => other.row !== row); render(); input.focus(); });
+  chosen.push({ ...entry, name, row, remove });
+  status.textContent = "";
+  render();
+  return row;
+}
+
+/** Put what stands in the URL field into the list; false where it is no URL. */
+function takeUrl() {
+  if (!url.reportValidity()) return false;
+  if (url.value.trim()) addLink(url.value.trim());
+  url.value = "";
+  return true;
 }
 
 function size(bytes) {
@@ -59,10 +89,9 @@ function size(bytes) {
 }
 
 function render() {
-  list.replaceChildren(...files.map((entry) => entry.row));
-  list.hidden = !files.length;
-  input.required = !files.length;
-  send.textContent = files.length > 1 ? `Read ${files.length} documents` : "Read";
+  list.replaceChildren(...chosen.map((entry) => entry.row));
+  list.hidden = !chosen.length;
+  send.textContent = chosen.length > 1 ? `Read ${chosen.length} documents` : "Read";
 }
 
 function say(node, text, ...more) {
@@ -71,17 +100,21 @@ function say(node, text, ...more) {
 }
 
 form.addEventListener("submit", async (event) => {
-  if (!files.length) return;
   event.preventDefault();
+  if (!takeUrl()) return;
+  if (!chosen.length) {
+    status.textContent = "Choose a file or give an address first.";
+    return;
+  }
   send.disabled = true;
   const batch = crypto.getRandomValues(new Uint32Array(3)).join("-");
-  const waiting = [...files];
+  const waiting = [...chosen];
   const jobs = [];
-  status.textContent = `Sending ${count(files.length, "file")}`;
+  status.textContent = `Sending ${count(chosen.length, "document")}`;
   const worker = async () => {
     for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
       const job = await sendOne(entry, batch).catch((error) => explain(entry, error));
-      if (job) { jobs.push(job); files = files.filter((other) => other !== entry); }
+      if (job) { jobs.push(job); chosen = chosen.filter((other) => other !== entry); }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -90,28 +123,34 @@ form.addEventListener("submit", async (event) => {
 });
 
 function finish(jobs, batch) {
-  const refused = files.length;
+  const refused = chosen.length;
   render();
   if (!refused && jobs.length === 1) return location.assign(jobs[0].links.html);
   if (!refused && jobs.length) return location.assign(`${form.dataset.list}?batch=${batch}`);
-  status.textContent = `${count(refused, "file")} not taken; see above.`;
+  status.textContent = `${count(refused, "document")} not taken; see above.`;
   if (jobs.length) status.append(" ", element("a", { href: `${form.dataset.list}?batch=${batch}` }, `See the ${count(jobs.length, "job")} that ${jobs.length === 1 ? "was" : "were"}.`));
   return undefined;
 }
 
 function explain(entry, error) {
   const problem = error instanceof Refused ? error.problem : {};
+  entry.row.querySelector("progress")?.replaceWith(entry.remove);
   say(entry.row, [error.message, problem.advice].filter(Boolean).join(" "));
 }
 
-/** Send one file with the form's options; resolves to its job. */
-function sendOne(entry, batch) {
+/** The form's options with one document: multipart for a file, JSON for a URL. */
+function bodyOf(entry, batch) {
   const body = new FormData(form);
-  body.delete("file");
-  body.delete("csrf_token");
-  body.append("file", entry.file, entry.file.name);
+  for (const name of ["file", "csrf_token", "url"]) body.delete(name);
   body.append("batch_id", batch);
-  const bar = element("progress", { max: 1, value: 0, "aria-label": `Sending ${entry.file.name}` });
+  if (entry.url) return JSON.stringify({ ...Object.fromEntries(body), url: entry.url });
+  body.append("file", entry.file, entry.file.name);
+  return body;
+}
+
+/** Send one document; resolves to its job. */
+function sendOne(entry, batch) {
+  const bar = element("progress", { max: 1, value: 0, "aria-label": `Sending ${entry.name}` });
   entry.row.querySelector("button, progress").replaceWith(bar);
   entry.row.querySelector(".what")?.remove();
   return new Promise((done, fail) => {
@@ -125,6 +164,7 @@ function sendOne(entry, batch) {
       if (request.status === 202) done(answer.jobs[0]);
       else fail(new Refused(request.status, answer, 5));
     };
-    request.send(body);
+    if (entry.url) request.setRequestHeader("Content-Type", "application/json");
+    request.send(bodyOf(entry, batch));
   });
 }

@@ -6,7 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -167,6 +167,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what `load` took."""
+        ...
+
+
+@runtime_checkable
+class StagingEngine(Protocol):
+    """The part of an engine that can bring the next batch to its device while it generates."""
+
+    def stage(self, batch: Sequence[Prepared]) -> None:
+        """Called from another thread than `generate`, which may then get these very pages, in this order, or not."""
         ...
 
 

@@ -11,6 +11,7 @@ Directives in the prompt make chosen pages fail; N is a page number, 1-based:
     !oom N          the batch with this page raises OutOfMemory, unless the page is alone in it
     !kill N         the process kills itself with SIGKILL
     !hang N         the batch never returns and ignores cancellation and deadline
+    !freeze N       as hang, and no other thread of the process can run either
     !loop N         the page's text repeats itself, unless the temperature is above 0
     !loopalways N   the page's text repeats itself at any temperature
     !slow N S       the page takes S seconds more
@@ -20,6 +21,7 @@ Several directives are separated by white space.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import os
@@ -103,6 +105,8 @@ def _act_on_batch(batch: Sequence[Prepared]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         while "hang" in directives:
             time.sleep(60.0)
+        while "freeze" in directives:
+            ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
         if "transient" in directives:
             raise TransientEngineError(f"told to fail at page {number}")
         if "oom" in directives and len(batch) > 1:

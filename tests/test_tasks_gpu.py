@@ -1,0 +1,94 @@
+"""The owner of an engine: what it brings to the device ahead of time, and which pages it puts together."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from services import wait_until
+from web_service import WebService, web_service
+
+from tasks.blobs import page_key
+from tasks.gpu import Batcher
+from tasks.messages import PageTask
+from tasks.outcomes import IMAGE
+from tasks.services import get_blobs, get_ledger
+from tasks.settings import get_settings
+from workers.engines import Control, EngineOptions, Generation, Prepared
+from workers.engines.echo import EchoEngine
+
+
+class StagedEcho(EchoEngine):
+    """Remembers which batches were brought ahead and which were generated, as page numbers."""
+
+    max_batch = 4
+
+    def __init__(self) -> None:
+        super().__init__(EngineOptions(echo_seconds=0.4))
+        self.staged: list[list[Prepared]] = []
+        self.batches: list[list[Prepared]] = []
+
+    def stage(self, batch: Sequence[Prepared]) -> None:
+        self.staged.append(list(batch))
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        self.batches.append(list(batch))
+        return super().generate(batch, control)
+
+    def was_staged(self, batch: list[Prepared]) -> bool:
+        return any([*map(id, batch)] == [*map(id, staged)] for staged in self.staged)
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path, monkeypatch, gpu_batch_pages=4) as service:
+        yield service
+
+
+def make_ready(web: WebService, job_id: str, num_pages: int, *, bucket: str = "") -> None:
+    out = io.BytesIO()
+    Image.new("L", (64, 64), "white").save(out, "PNG")
+    for index in range(num_pages):
+        page = PageTask(job_id=job_id, run=1, position=index, index=index)
+        get_blobs().write(page_key(job_id, index, IMAGE), out.getvalue())
+        web.ledger.move(page, "ready", bucket=bucket)
+        web.ledger.offer(page)
+
+
+def run(engine: EchoEngine, pages: Sequence[PageTask]) -> None:
+    """Generate until these pages have ended; raises AssertionError when that takes over 20 s."""
+    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings())
+    batcher.start()
+    try:
+        batcher.kick.set()
+        wait_until(lambda: all(get_ledger().look(page) is None for page in pages), 20, "every page to end")
+    finally:
+        batcher.close(5)
+
+
+def test_next_batch_is_on_the_device_before_the_last_one_ends(web: WebService) -> None:
+    job_id = web.open(16)
+    make_ready(web, job_id, 16)
+    engine = StagedEcho()
+    run(engine, [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(16)])
+    assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
+    assert [engine.was_staged(batch) for batch in engine.batches] == [False, True, True, True]
+
+
+def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> None:
+    long_one, other, short = (web.open(4) for _ in range(3))
+    make_ready(web, long_one, 2, bucket="10/12")
+    make_ready(web, short, 4, bucket="5/8")
+    make_ready(web, other, 2, bucket="10/12")
+    engine = StagedEcho()
+    pages = [
+        PageTask(job_id=job_id, run=1, position=index, index=index)
+        for job_id, num_pages in ((long_one, 2), (other, 2), (short, 4))
+        for index in range(num_pages)
+    ]
+    run(engine, pages)
+    numbers = sorted([prepared.request.page_number for prepared in batch] for batch in engine.batches)
+    assert numbers == [[1, 2, 1, 2], [1, 2, 3, 4]]

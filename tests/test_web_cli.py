@@ -1,0 +1,295 @@
+"""The command line against a server on a real socket."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from services import wait_until
+from stand_in import Worker, reading, refusing
+from web_service import PDF, WebService, served, web_service
+
+from web import cli
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path, monkeypatch) as service:
+        yield service
+
+
+@pytest.fixture
+def url(web: WebService) -> Iterator[str]:
+    with served(web) as address:
+        yield address
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(PDF)
+    return path
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_convert_command_writes_beside_and_exits_0(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path / "out", "--server", url) == 0
+    written = tmp_path / "out" / "report.md"
+    assert "page 2" in written.read_text()
+    assert str(written) in capsys.readouterr().out
+
+
+def test_convert_command_prints_json_alone_to_standard_output(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web):
+        assert run("convert", document, "-o", "-", "--format", "json", "--server", url) == 0
+    assert json.loads(capsys.readouterr().out)["pages"][0]["page_number"] == 1
+
+
+def test_convert_command_takes_folders_and_keeps_equal_names_apart(web: WebService, url: str, tmp_path: Path) -> None:
+    for name in ("a/report.pdf", "b/deep/report.PDF", "b/notes.txt"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(PDF)
+    with reading(web):
+        assert run("convert", tmp_path / "in", "-o", tmp_path / "out", "--server", url) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report-2.md", "report.md"]
+
+
+def test_convert_command_exits_3_for_a_partial_document(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web, failed=(3,)):
+        assert run("convert", document, "-o", tmp_path, "--server", url) == 3
+    assert "page 3" in capsys.readouterr().err
+
+
+def test_convert_command_exits_4_for_a_broken_document(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with refusing(web):
+        assert run("convert", document, "--server", url) == 4
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_convert_command_exits_5_when_the_job_is_cancelled(web: WebService, url: str, document: Path) -> None:
+    with Worker(web, lambda job_id: web.client.delete(f"/api/v1/jobs/{job_id}")):
+        assert run("convert", document, "--server", url) == 5
+
+
+def test_commands_exit_6_when_the_server_is_away(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", document, "--server", "http://127.0.0.1:1") == 6
+    assert run("status", "x", "--server", "http://127.0.0.1:1") == 6
+    assert "pagefan up" in capsys.readouterr().err
+
+
+def test_wrong_usage_exits_2(url: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("convert")
+    assert caught.value.code == 2
+    assert run("status", "unknown", "--server", url) == 2
+
+
+def test_missing_file_exits_4_and_is_named(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "no-such.pdf", "--server", url) == 4
+    assert "no-such.pdf" in capsys.readouterr().err
+
+
+def test_status_cancel_and_retry_commands(web: WebService, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = web.open(2)
+    web.fail(job_id, 1)
+    assert run("status", job_id, "--server", url) == 0
+    assert "missing pages: 1" in capsys.readouterr().out
+    assert run("cancel", job_id, "--server", url) == 0
+    assert run("status", job_id, "--server", url) == 5
+
+    def repair() -> None:
+        web.read(job_id, 1, run=2)
+        web.finish(job_id)
+
+    timer = threading.Timer(0.5, repair)
+    timer.start()
+    assert run("retry", job_id, "--pages", "1", "--server", url) == 3
+    timer.join()
+
+
+def test_convert_leaves_a_url_to_the_server(web: WebService, url: str, tmp_path: Path) -> None:
+    source = "https://public.example/folder/annual%20report.pdf"
+    with reading(web):
+        assert run("convert", source, "--server", url, "-o", tmp_path, "--pages", "1-3") == 0
+    assert "page 2" in (tmp_path / "annual report.md").read_text()
+    [job] = web.ledger.jobs()
+    assert (job.source_url, job.options.pages) == (source, "1-3")
+
+
+def test_convert_of_a_private_url_says_what_to_do(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "http://192.168.0.1/a.pdf", "--server", url) == 4
+    assert "Send the file itself" in " ".join(capsys.readouterr().err.split())
+
+
+def test_pages_are_printed_while_later_ones_are_still_to_be_read(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    early = []
+
+    def work(job_id: str) -> None:
+        web.ledger.open_first_run(job_id, num_pages=3, selection="1-3", size=3)
+        web.read(job_id, 3)
+        web.read(job_id, 1)
+        early.append(wait_until(lambda: capsys.readouterr().out, 20))
+        web.read(job_id, 2)
+        web.finish(job_id)
+
+    with Worker(web, work):
+        assert run("convert", document, "-o", "-", "--server", url) == 0
+    assert early == ['<a id="page-1"></a>\n\npage 1\n\n']
+    assert early[0] + capsys.readouterr().out == web.get(f"/jobs/{web.ledger.jobs()[0].id}/result?format=md").text
+
+
+@pytest.mark.parametrize("format", ["md", "txt"])
+def test_printed_pages_are_the_result_but_for_its_note(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    with reading(web, 4, failed=(1, 4)):
+        assert run("convert", document, "-o", "-", "--format", format, "--server", url) == 3
+    whole = web.get(f"/jobs/{web.ledger.jobs()[0].id}/result?format={format}").text
+    assert capsys.readouterr().out == whole.removeprefix("> Missing pages: 1, 4.\n\n")
+
+
+def test_document_without_text_prints_nothing(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web, 2, failed=(1, 2)):
+        assert run("convert", document, "-o", "-", "--server", url) == 4
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("format", ["md", "json"])
+def test_documents_are_printed_one_after_another_in_the_order_given(
+    web: WebService, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    paths = [tmp_path / f"{number}.pdf" for number in range(6)]
+    for path in paths:
+        path.write_bytes(PDF)
+
+    def work(job_id: str) -> None:
+        job = web.ledger.job(job_id)
+        assert job is not None
+        web.ledger.open_first_run(job_id, num_pages=1, selection="1", size=1)
+        web.read(job_id, 1, f"text of {job.name}")
+        web.finish(job_id)
+
+    with Worker(web, work):
+        assert run("convert", *paths, "-o", "-", "--format", format, "--server", url) == 0
+    printed = re.findall(r"text of (\d)\.pdf", capsys.readouterr().out)
+    assert printed == list("012345")
+
+
+def test_reader_that_goes_away_ends_the_command_and_the_job(web: WebService, url: str, document: Path) -> None:
+    def work(job_id: str) -> None:
+        web.ledger.open_first_run(job_id, num_pages=2, selection="1-2", size=2)
+        web.read(job_id, 1)
+
+    command = [sys.executable, "-m", "web.cli", "convert", document, "-o", "-", "--server", url]
+    with Worker(web, work), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+    assert process.returncode == 141, errors
+    assert "Traceback" not in errors
+    assert [job.state for job in web.ledger.jobs()] == ["cancelled"]
+
+
+def test_options_reach_the_job(web: WebService, url: str, document: Path, tmp_path: Path) -> None:
+    options = ["--task", "describe", "--text-layer", "prefer", "--priority", "high", "--max-new-tokens", "77"]
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path, "--batch-id", "b1", *options, "--server", url) == 0
+    [job] = web.ledger.jobs()
+    asked = job.options
+    assert (asked.task, asked.text_layer, asked.priority, asked.max_new_tokens) == ("describe", "prefer", 4, 77)
+    assert job.batch_id == "b1"
+
+
+def test_convert_tells_machines_what_became_of_each_document(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web, failed=(2,)):
+        assert run("convert", document, tmp_path / "none.pdf", "--json", "-o", tmp_path, "--server", url) == 4
+    lines = {Path(line["source"]).name: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    found = lines["report.pdf"]
+    assert (found["state"], found["missing_pages"]) == ("partial", [2])
+    assert found["output"] == str(tmp_path / "report.md")
+    assert "No such file" in lines["none.pdf"]["error"]
+
+
+def test_source_is_not_overwritten_by_its_result(
+    web: WebService, url: str, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.results.open_pdf", lambda _: iter([b"searchable"]))
+    monkeypatch.chdir(tmp_path)
+    with reading(web):
+        assert run("convert", "report.pdf", "--format", "pdf", "--server", url) == 0
+    assert document.read_bytes() == PDF
+    assert (tmp_path / "report-2.pdf").read_bytes() == b"searchable"
+
+
+def test_ask_prints_the_answer_alone_and_page_by_page_where_there_are_several(
+    web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web, 1):
+        assert run("ask", document, "How much?", "--server", url) == 0
+    assert capsys.readouterr().out == "page 1\n"
+    with reading(web, 3, failed=(2,)):
+        assert run("ask", document, "How much?", "--server", url) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "Page 1: page 1\nPage 3: page 3\n"
+    assert "No answer for page 2" in shown.err
+    with reading(web, 1):
+        assert run("ask", document, "How much?", "--json", "--server", url) == 0
+    assert json.loads(capsys.readouterr().out) == [{"page_number": 1, "answer": "page 1"}]
+
+
+def test_jobs_are_listed(web: WebService, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [web.submit(name=f"{number}.pdf", batch_id="b1" if number else "") for number in range(3)]
+    assert run("jobs", "--limit", 2, "--server", url) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ids[:0:-1]
+    assert lines[0].endswith("2.pdf")
+    assert run("jobs", "--batch", "b1", "--json", "--server", url) == 0
+    assert [job["id"] for job in json.loads(capsys.readouterr().out)] == ids[1:]
+
+
+def test_status_waits_and_gives_json(web: WebService, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    job_id = web.open(1)
+
+    def end() -> None:
+        web.read(job_id, 1)
+        web.finish(job_id)
+
+    timer = threading.Timer(0.3, end)
+    timer.start()
+    assert run("status", job_id, "--wait", "--json", "--server", url) == 0
+    timer.join()
+    assert json.loads(capsys.readouterr().out)["state"] == "succeeded"
+
+
+def test_server_and_key_come_from_the_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEFAN_URL", url)
+    monkeypatch.setenv("PAGEFAN_API_KEY", "k1")
+    args = cli.make_parser().parse_args(["jobs"])
+    assert (args.server, args.key) == (url, "k1")
+    assert run("jobs") == 0

@@ -1,0 +1,201 @@
+"""`pagefan watch` against a server on a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from services import wait_until
+from stand_in import reading, refusing
+from web_service import PDF, WebService, served, web_service
+
+from web import cli
+from web.client import Client
+from web.watch import Watcher
+
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    with web_service(redis_url, tmp_path / "server", monkeypatch) as service:
+        yield service
+
+
+@pytest.fixture
+def url(web: WebService) -> Iterator[str]:
+    with served(web) as address:
+        yield address
+
+
+@dataclass
+class Desk:
+    """A folder that is watched, and the folder of the results."""
+
+    url: str
+    inbox: Path
+    results: Path
+
+    def put(self, name: str, data: bytes = PDF) -> Path:
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def start(self, url: str = "", **options: Any) -> Watcher:
+        """A new watcher, as after a restart."""
+        client, console = Client(url or self.url), Console(stderr=True, soft_wrap=True)
+        return Watcher(client, console, self.inbox, self.results, "md", options, settle_s=0)
+
+    def made(self) -> list[str]:
+        return sorted(str(path.relative_to(self.results)) for path in self.results.rglob("*.*"))
+
+
+@pytest.fixture
+def desk(url: str, tmp_path: Path) -> Desk:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "results").mkdir()
+    return Desk(url, tmp_path / "inbox", tmp_path / "results")
+
+
+def step_until(watcher: Watcher, condition: Callable[[], Any]) -> None:
+    wait_until(lambda: watcher.step() or condition(), PATIENCE_S)
+
+
+def rest(watcher: Watcher) -> None:
+    """As many steps as a new file needs to be sent."""
+    for _ in range(4):
+        watcher.step()
+
+
+def test_files_that_are_there_and_that_come_are_converted_once(
+    web: WebService, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watcher = desk.start(pages="1-3")
+    desk.put("a.pdf")
+    with reading(web):
+        step_until(watcher, lambda: desk.made() == ["a.pdf.md"])
+        desk.put("deep/a.PDF", PDF + b"more")
+        step_until(watcher, lambda: desk.made() == ["a.pdf.md", "deep/a.PDF.md"])
+        rest(watcher)
+        rest(desk.start(pages="1-3"))
+    assert len(web.ledger.jobs()) == 2
+    assert "page 2" in (desk.results / "a.pdf.md").read_text()
+    assert capsys.readouterr().out.split() == [str(desk.results / name) for name in ("a.pdf.md", "deep/a.PDF.md")]
+
+
+def test_growing_file_is_left_until_it_rests(web: WebService, desk: Desk) -> None:
+    watcher, path = desk.start(), desk.put("a.pdf")
+    for _ in range(4):
+        watcher.step()
+        with path.open("ab") as file:
+            file.write(b"more")
+    assert not web.ledger.jobs()
+    rest(watcher)
+    assert [job.size for job in web.ledger.jobs()] == [path.stat().st_size]
+
+
+def test_changed_file_is_converted_again_also_when_it_changed_under_way(web: WebService, desk: Desk) -> None:
+    watcher, path = desk.start(), desk.put("a.pdf")
+    step_until(watcher, web.ledger.jobs)
+    path.write_bytes(PDF + b"changed meanwhile")
+    with reading(web):
+        step_until(watcher, lambda: len(web.ledger.jobs()) == 2 and not watcher.under_way)
+        path.write_bytes(PDF + b"changed later")
+        step_until(desk.start(), lambda: len(web.ledger.jobs()) == 3)
+
+
+def test_restart_fetches_what_was_under_way(web: WebService, desk: Desk) -> None:
+    desk.put("a.pdf")
+    first, second = desk.start(), desk.start()
+    step_until(first, lambda: first.under_way)
+    with reading(web):
+        step_until(second, desk.made)
+    assert len(web.ledger.jobs()) == 1
+
+
+def test_what_is_no_document_is_named_once_and_left(
+    web: WebService, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (".hidden.pdf", ".git/config.pdf", "~lock.pdf", "half.pdf.part", "notes.txt"):
+        desk.put(name)
+    watcher = desk.start()
+    rest(watcher)
+    assert not web.ledger.jobs()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert ".git: skipped, it is hidden" in lines
+    assert "notes.txt: skipped, its kind is not read here" in lines
+
+
+def test_results_within_the_folder_are_not_sources(web: WebService, desk: Desk) -> None:
+    desk.results = desk.inbox / "done"
+    desk.put("done/old.pdf")
+    watcher = desk.start()
+    rest(watcher)
+    assert not web.ledger.jobs()
+
+
+def test_failure_leaves_a_note_and_is_not_repeated_until_the_note_is_gone(web: WebService, desk: Desk) -> None:
+    desk.put("a.pdf")
+    desk.put("empty.pdf", b"")
+    with refusing(web):
+        step_until(desk.start(), lambda: len(desk.made()) == 2)
+        rest(desk.start())
+    assert desk.made() == ["a.pdf.error.txt", "empty.pdf.error.txt"]
+    [job] = web.ledger.jobs()
+    note = desk.results / "a.pdf.error.txt"
+    assert note.read_text() == f"The file is damaged.\nJob {job.id}\n"
+    note.unlink()
+    with reading(web):
+        step_until(desk.start(), lambda: "a.pdf.md" in desk.made())
+    assert "a.pdf.error.txt" not in desk.made()
+
+
+def test_watching_goes_on_when_the_server_is_back(
+    web: WebService, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.put("a.pdf")
+    watcher = desk.start("http://127.0.0.1:1")
+    rest(watcher)
+    assert capsys.readouterr().err.count("cannot be reached") == 1
+    watcher.client = Client(desk.url)
+    with reading(web):
+        step_until(watcher, lambda: desk.made() == ["a.pdf.md"])
+
+
+def test_full_queue_is_waited_for(web: WebService, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.put("a.pdf")
+    monkeypatch.setattr(type(web.ledger), "num_active", lambda _: 1_000_000)
+    watcher = desk.start()
+    rest(watcher)
+    assert desk.made() == []
+    monkeypatch.undo()
+    step_until(watcher, web.ledger.jobs)
+
+
+def test_command_watches_until_ctrl_c(web: WebService, desk: Desk) -> None:
+    desk.put("a.pdf")
+    command = [sys.executable, "-m", "web.cli", "watch", desk.inbox, "-o", desk.results, "--server", desk.url]
+    with reading(web), subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(desk.made, 60)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "Stopped" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("results", ["inbox", "inbox/../inbox"])
+def test_results_need_a_folder_of_their_own(desk: Desk, results: str) -> None:
+    output = desk.inbox.parent / results
+    assert cli.main(["watch", str(desk.inbox), "-o", str(output), "--server", desk.url]) == 2
+    assert cli.main(["watch", str(desk.inbox / "none"), "-o", str(output), "--server", desk.url]) == 2
