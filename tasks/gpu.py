@@ -24,19 +24,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
 
 import redis
-from PIL import Image
 
-from tasks.blobs import BlobMissing, Blobs, page_key
-from tasks.context import load_run
+from tasks.blobs import BlobMissing, Blobs
 from tasks.generation import Loaded, Runner
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
-from tasks.outcomes import IMAGE, PACKED, attempt_record, fail_page, save_generation
+from tasks.outcomes import attempt_record, fail_page, save_generation
+from tasks.read_ahead import Reader, place
 from tasks.records import Attempts, Claimed
 from tasks.serving import batch_seconds, most_pages, observe_requests, server_report
 from tasks.settings import Settings
@@ -46,8 +44,6 @@ from workers.engines import (
     EngineBroken,
     EngineError,
     Generation,
-    Prepared,
-    StagingEngine,
 )
 from workers.repetition import cut_loop
 
@@ -67,6 +63,7 @@ class Batcher:
         self.runner = Runner(engine, ledger, settings.vlm_retry_count)
         self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self.most = most_pages(engine, settings.gpu_batch_pages)
+        self.reader = Reader(engine, ledger, blobs, self.most)
         self.loaded = threading.Event()
         self.closing = threading.Event()
         self.closed = threading.Event()
@@ -77,7 +74,6 @@ class Batcher:
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.storing: set[tuple[str, int]] = set()
-        self.ahead: dict[PageTask, Prepared] = {}
         self.busy_s = 0.0
         self.reported = time.monotonic(), 0.0
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
@@ -173,7 +169,7 @@ class Batcher:
             self.hand_over(page, self.store, page, lambda: fail_page(page, "poison", attempts=attempts))
             return None
         try:
-            prepared = self.ahead.pop(page, None) or self.read(page)
+            prepared = self.reader.take(page)
         except (BlobMissing, UnknownJob) as exc:
             logger.warning("job %s page %d must be prepared again: %r", page.job_id, page.page_number, exc)
             self.ledger.move(page, "queued")
@@ -225,33 +221,10 @@ class Batcher:
     # the reader's thread
 
     def read_ahead(self) -> None:
-        staged: list[Prepared] = []
         while not self.closing.is_set():
             self.busy.wait()
-            try:
-                coming = self.ledger.peek(self.most)
-                for page in coming:
-                    if page not in self.ahead:
-                        self.ahead[page] = self.read(page)
-                for page in set(self.ahead) - set(coming):
-                    self.ahead.pop(page, None)
-                batch = [prepared for page in sorted(coming, key=place) if (prepared := self.ahead.get(page))]
-                is_new = list(map(id, batch)) != list(map(id, staged))
-                if len(batch) == self.most and is_new and isinstance(self.engine, StagingEngine):
-                    self.engine.stage(batch)
-                    staged = batch
-            except (BlobMissing, UnknownJob, EngineError, redis.RedisError, OSError) as exc:
-                logger.debug("not read ahead: %r", exc)
+            self.reader.look()
             self.closing.wait(0.1)
-
-    def read(self, page: PageTask) -> Prepared:
-        """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""
-        request = load_run(page.job_id, page.run).request(page.index)
-        try:
-            return self.engine.unpack(self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
-        except BlobMissing:
-            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
-            return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
 
     # the writer's thread
 
@@ -331,8 +304,3 @@ class Batcher:
             if self.ledger.look(page) is not None:
                 logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
                 count(self.ledger, "claims_lost")
-
-
-def place(page: PageTask) -> tuple[str, int]:
-    """Puts the pages of a batch in one order, so that the batch that was staged is the one that is generated."""
-    return page.job_id, page.index
