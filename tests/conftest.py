@@ -14,6 +14,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf whe
 import psutil
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from web_service import PDF, WebService, served, web_service
 
 from tasks.settings import Settings
 from web.stack import Stack
@@ -101,3 +102,24 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def stack(start_stack: StartStack) -> Stack:
     """Redis, web, one worker a queue and beat, shared by the tests; leave it as healthy as you found it."""
     return start_stack()
+
+
+@pytest.fixture
+def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
+    """The web application alone; a module that wants it with other settings has a fixture of this name itself."""
+    with web_service(redis_url, tmp_path, monkeypatch) as service:
+        yield service
+
+
+@pytest.fixture
+def url(web: WebService) -> Iterator[str]:
+    """Where the web application answers on a real socket."""
+    with served(web) as address:
+        yield address
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(PDF)
+    return path

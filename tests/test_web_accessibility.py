@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from services import wait_until
-from web_service import WebService, page, served, web_service
+from web_service import WebService, page
 
 from tasks.blobs import page_key
 from tasks.outcomes import save_text
@@ -23,18 +20,6 @@ GRAVE = ("serious", "critical")
 MARKDOWN = (
     "# Annual report\n\nA paragraph with a [link](https://example.com/).\n\n| Year | Sum |\n| --- | --- |\n| 1 | 2 |\n"
 )
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
-
-
-@pytest.fixture
-def url(web: WebService) -> Iterator[str]:
-    with served(web) as url:
-        yield url
 
 
 def ended_job(web: WebService) -> str:

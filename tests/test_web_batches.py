@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, check_problem
 
 from tasks.pipeline import purge_job
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
 
 
 def send(web: WebService, *names: str, batch_id: str = "") -> tuple[str, list[str]]:

@@ -7,34 +7,14 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from services import wait_until
 from stand_in import Worker, reading, refusing
-from web_service import PDF, WebService, served, web_service
+from web_service import PDF, WebService
 
 from web import cli
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
-
-
-@pytest.fixture
-def url(web: WebService) -> Iterator[str]:
-    with served(web) as address:
-        yield address
-
-
-@pytest.fixture
-def document(tmp_path: Path) -> Path:
-    path = tmp_path / "report.pdf"
-    path.write_bytes(PDF)
-    return path
 
 
 def run(*arguments: object) -> int:

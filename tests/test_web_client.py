@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from stand_in import finished_job, reading, refusing
-from web_service import PDF, WebService, served, web_service
+from web_service import PDF, WebService
 
 from tasks.records import Job
 from web.client import Client, JobFailed, Refused, ServerAway
@@ -20,28 +20,9 @@ from web.problems import Problem
 
 
 @pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
-
-
-@pytest.fixture
-def url(web: WebService) -> Iterator[str]:
-    with served(web) as address:
-        yield address
-
-
-@pytest.fixture
 def client(url: str) -> Iterator[Client]:
     with Client(url) as client:
         yield client
-
-
-@pytest.fixture
-def document(tmp_path: Path) -> Path:
-    path = tmp_path / "report.pdf"
-    path.write_bytes(PDF)
-    return path
 
 
 def test_convert_gives_the_text_in_page_order(web: WebService, client: Client, document: Path) -> None:

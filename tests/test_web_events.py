@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,6 @@ import httpx
 import pytest
 from services import wait_until
 from web_service import Event, WebService, page, read_events, served, web_service
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
 
 
 def listen(web: WebService, job_id: str, since: str = "", **query: Any) -> list[Event]:

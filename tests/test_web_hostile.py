@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from services import wait_until
-from web_service import WebService, page, served, web_service
+from web_service import WebService, page, served
 
 from tasks.outcomes import save_text
 
@@ -73,12 +72,6 @@ INSPECT = """() => {
   }
   return { bad, hit: window.hit ?? 0, violations: window.violations };
 }"""
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
 
 
 @pytest.fixture

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from web_service import PDF, WebService, web_service
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
+from web_service import PDF, WebService
 
 
 def send(web: WebService, key: str, data: bytes = PDF, **options: Any) -> Any:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 from services import wait_until
-from web_service import WebService, page, read_events, served, web_service
+from web_service import WebService, page, read_events, served
 
 from web import partials
 from web.changes import get_changes
 from web.partials import Feed
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
 
 
 def watched(web: WebService, job_id: str) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from web_service import WebService, page, web_service
+from web_service import WebService, page
 
 from tasks.outcomes import save_text
 from web.render import render_markdown, render_text
@@ -41,12 +39,6 @@ ACTIVE = re.compile(
     r"(href|src|background)=.?\s*(javascript|data|vbscript)",
     re.IGNORECASE,
 )
-
-
-@pytest.fixture
-def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    with web_service(redis_url, tmp_path, monkeypatch) as service:
-        yield service
 
 
 @pytest.mark.parametrize("text", HOSTILE)

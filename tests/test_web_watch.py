@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from services import wait_until
 from stand_in import reading, refusing
-from web_service import PDF, WebService, served, web_service
+from web_service import PDF, WebService, web_service
 
 from web import cli
 from web.client import Client
@@ -28,12 +28,6 @@ PATIENCE_S = 20
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
     with web_service(redis_url, tmp_path / "server", monkeypatch) as service:
         yield service
-
-
-@pytest.fixture
-def url(web: WebService) -> Iterator[str]:
-    with served(web) as address:
-        yield address
 
 
 @dataclass

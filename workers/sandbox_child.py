@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MIB = 1 << 20
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+NICENESS = 5
 
 
 class Outcome(NamedTuple):
@@ -53,8 +54,12 @@ def serve(pipe: Connection, memory_mb: int, warm_up: Callable[[], object] | None
 
 
 def enter_sandbox() -> None:
-    """Make this new process one that dies with its parent, hears no signal but death, and leaves no core."""
+    """Make this new process one that dies with its parent, hears no signal but death, and leaves no core.
+
+    It yields to an engine on the same cores: pages are rendered ahead, and the engine must not wait for them.
+    """
     die_with_parent()
+    os.nice(NICENESS)
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime, which pymupdf imports
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
