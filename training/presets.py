@@ -33,14 +33,8 @@ _CUTTINGS = (
 PRESETS = {
     "small": Preset(
         config=ReaderConfig(),
-        stages=(*_CUTTINGS, Stage(steps=700, height=512, pages=6, max_lines=20)),
-        decay=600,
-    ),
-    # The small run with more whole pages; it can go on from the small run's state.
-    "long": Preset(
-        config=ReaderConfig(),
-        stages=(*_CUTTINGS, Stage(steps=3200, height=512, pages=6, max_lines=20)),
-        decay=1500,
+        stages=(*_CUTTINGS, Stage(steps=2800, height=512, pages=6, max_lines=20)),
+        decay=1200,
     ),
     # A4 at 100 dpi: print of 10 to 14 points is as high as the small reader's text. Meant for one large GPU.
     "a4": Preset(
