@@ -2,8 +2,9 @@
 
     python -m benchmarks.service [--engine ocr] [--copies 4] [--rounds 3]
 
-The bare loop renders, prepares and generates one page after another in one process. The service does the same pages as
-one job, from the upload to the finished result. Both take turns, so that a busy machine hits both.
+The bare loop renders and prepares pages and generates them in batches as large as the engine uses well, in one process.
+The service does the same pages as one job, from the upload to the finished result. Both take turns, so that a busy
+machine hits both.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tasks.settings import load_settings
 from tests.services import Service
 from web.stack import Stack
 from workers.documents import DocumentLimits
-from workers.engines import Control, Engine, PageRequest, load_engine
+from workers.engines import Control, Engine, PageRequest, Prepared, load_engine
 from workers.pages import prepare_page
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
@@ -41,13 +42,18 @@ def repeat_document(copies: int) -> tuple[bytes, int]:
 
 def bare_loop(engine: Engine, name: str, path: Path, num_pages: int) -> float:
     """Pages/s of one process that does nothing else."""
-    settings = load_settings({})
+    settings = load_settings(os.environ)
     limits = DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
-    started = time.monotonic()
-    for index in range(num_pages):
+    options, most = settings.engine_options(), min(engine.max_batch, settings.gpu_batch_pages)
+
+    def prepare(index: int) -> Prepared:
         request = PageRequest(page_number=index + 1)
-        page = prepare_page(path, index, engine=name, options=settings.engine_options(), request=request, limits=limits)
-        engine.generate([engine.unpack(page.packed or page.png, request)], Control())
+        page = prepare_page(path, index, engine=name, options=options, request=request, limits=limits)
+        return engine.unpack(page.packed or page.png, request)
+
+    started = time.monotonic()
+    for first in range(0, num_pages, most):
+        engine.generate([prepare(index) for index in range(first, min(first + most, num_pages))], Control())
     return num_pages / (time.monotonic() - started)
 
 
@@ -74,7 +80,7 @@ def main() -> None:
         counts = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1}
         service = Service(exits.enter_context(Stack(dict(os.environ) | settings, Path(folder) / "data", counts=counts)))
         exits.callback(service.close)
-        engine = load_engine(args.engine, load_settings({}).engine_options())
+        engine = load_engine(args.engine, load_settings(os.environ).engine_options())
         engine.load()
         bare_loop(engine, args.engine, path, 2)
         through_service(service, *repeat_document(1))
