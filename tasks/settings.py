@@ -41,7 +41,7 @@ class Settings:
     vlm_resize_factor: int = setting(32, "px", "Both sides of a page image are multiples of this.")
     vlm_max_dimension: int = setting(1024, "px", "Longest side of a page image.")
     ocr_max_dimension: int = setting(1760, "px", "Longest side of a page image for the ocr engine; A4 at 150 dpi.")
-    ocr_threads: int = setting(0, "threads", "Threads of one ocr engine; 0 leaves it to ONNX Runtime.")
+    ocr_threads: int = setting(0, "threads", "Threads of one ocr engine; 0 is one a core.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
     echo_seconds: float = setting(0.0, "s", "Time the echo engine sleeps for a batch, as a GPU would work.")
     echo_jitter_s: float = setting(0.0, "s", "Largest random delay the echo engine adds to it.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -47,12 +48,19 @@ def test_deadline_of_one_row_stops_that_row_only() -> None:
     assert whole[1].text.startswith(answers[1].text.rstrip("\ufffd"))
 
 
+class CancelledAtFirstCheck(Control):
+    """Row 2 is cancelled while the batch runs."""
+
+    def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
+        self.cancelled.add(2)
+        return super().should_stop(row)
+
+
 def test_cancelled_row_stops_at_the_next_check_and_the_others_go_on() -> None:
     engine = loaded(QUICKEST)
     pages = prepare_pages(engine, max_new_tokens=40)
     whole = one_by_one(engine, pages)
-    control = Control(on_text=lambda *_: control.cancelled.add(2))
-    answers = engine.generate(pages, control)
+    answers = engine.generate(pages, CancelledAtFirstCheck())
     assert answers[:2] == whole[:2]
     assert answers[2].stop_reason == "cancelled"
     assert answers[2].tokens <= 2 * CHECK_EVERY
@@ -183,7 +191,7 @@ def test_greedy_row_is_not_disturbed_by_a_row_that_is_drawn() -> None:
 
 
 def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
-    rows = Rows([1] * 20_000, frozenset(), Control(), str)
+    rows = Rows([1] * 20_000, frozenset(), Control(), str, ThreadPoolExecutor(1))
     temperatures = torch.full((20_000,), 2.0)
     scores = torch.tensor([[1.0, 0.0, -1.0, 3.0]]).repeat(20_000, 1)
     batch = SimpleNamespace(is_sampling=True, temperatures=temperatures, ids=None)
@@ -195,7 +203,8 @@ def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
     assert set(only_best._choose(batch, scores).tolist()) == {3}  # type: ignore[arg-type]
 
 
-def test_partial_text_grows_and_comes_every_few_tokens() -> None:
+def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.engines.vlm_rows.TEXT_INTERVAL_S", 0.0)
     engine = loaded("vit_reader")
     seen: dict[int, list[str]] = {0: [], 1: [], 2: []}
     answers = engine.generate(

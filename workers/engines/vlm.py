@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import safetensors.torch
@@ -41,6 +42,7 @@ class VlmEngine:
         self._processor: PageProcessor | None = None
         self._loaded: LoadedModel | None = None
         self._staged: deque[Staged] = deque(maxlen=2)
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
 
     @property
     def processor(self) -> PageProcessor:
@@ -73,6 +75,7 @@ class VlmEngine:
     def close(self) -> None:
         self._loaded = None
         self._staged.clear()
+        self._decoder.shutdown()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
@@ -106,7 +109,7 @@ class VlmEngine:
                 logger.warning("%s does not compile, going on without CUDA graphs: %s", self.checkpoint.name, exc)
                 self._loaded = loaded = replace(loaded, has_static_cache=False)
                 rows = self._run(loaded, staged, control)
-        return [self._result(row) for row in rows.rows[: len(batch)]]
+        return [result_of(row, text) for row, text in zip(rows.rows[: len(batch)], rows.texts(), strict=False)]
 
     def _take_staged(self, batch: Sequence[Prepared]) -> Staged | None:
         found = next((staged for staged in list(self._staged) if staged.is_for(batch)), None)
@@ -140,7 +143,12 @@ class VlmEngine:
         spare = staged.num_rows - len(requests)
         limits = [min(request.max_new_tokens, self._room(loaded, staged)) for request in requests]
         rows = Rows(
-            [*limits, *[0] * spare], loaded.eos_ids, control, self.processor.decode, stops_loops=self.stops_loops
+            [*limits, *[0] * spare],
+            loaded.eos_ids,
+            control,
+            self.processor.decode,
+            self._decoder,
+            stops_loops=self.stops_loops,
         )
         temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
         loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
@@ -160,9 +168,8 @@ class VlmEngine:
             )
         return room
 
-    def _result(self, row: Row) -> Generation:
-        try:
-            text = self.processor.decode(row.ids).strip()
-        except EngineError as exc:
-            return Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(exc))
-        return Generation(text=text, stop_reason=row.stop or "error", tokens=len(row.ids))
+
+def result_of(row: Row, text: str | EngineError) -> Generation:
+    if isinstance(text, EngineError):
+        return Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(text))
+    return Generation(text=text.strip(), stop_reason=row.stop or "error", tokens=len(row.ids))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence, Set
+from concurrent.futures import Executor, Future
 
 from workers.engines import Control, EngineError, StopReason
 from workers.repetition import is_looping
+
+TEXT_INTERVAL_S = 0.25
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -18,6 +22,7 @@ class Row:
         self.limit = limit
         self.stop: StopReason | None = None if limit else "length"
         self.text = TextStream(decode)
+        self.whole: Future[str] | None = None  # all the text, once the page is over
 
     def add(self, tokens: Sequence[int], eos_ids: Set[int]) -> None:
         """Take over newly generated `tokens`, up to the first end token or the limit."""
@@ -59,7 +64,10 @@ class TextStream:
 
 
 class Rows:
-    """The pages of one batch and the checks that run on them every few tokens."""
+    """The pages of one batch and the checks that run on them every few tokens.
+
+    Tokens are made text by `pool`, one thread that is not the one which generates.
+    """
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class Rows:
         eos_ids: Set[int],
         control: Control,
         decode: Decode,
+        pool: Executor,
         *,
         stops_loops: bool = True,
     ) -> None:
@@ -75,6 +84,9 @@ class Rows:
         self.control = control
         self.is_filler = FillerTokens(decode)
         self.stops_loops = stops_loops
+        self._decode, self._pool = decode, pool
+        self._told_at = float("-inf")
+        self._telling: list[Future[None]] = []
 
     @property
     def running(self) -> list[int]:
@@ -94,14 +106,33 @@ class Rows:
             if row.stop is None and (reason := self._interrupt(index)):
                 row.stop = reason
                 stopped.append(index)
-            self._publish(index, row)
+            if row.stop:
+                row.whole = self._pool.submit(self._decode, row.ids)
+        self._publish()
         return stopped
 
-    def _publish(self, index: int, row: Row) -> None:
-        if self.control.on_text:
-            before = row.text.text
-            if (text := row.text.extend(row.ids)) != before:
-                self.control.on_text(index, text)
+    def texts(self) -> list[str | EngineError]:
+        """What each page says, or why it cannot be told; waits for what is still on its way."""
+        for telling in self._telling:
+            telling.result()
+        return [self._text(row) for row in self.rows]
+
+    def _text(self, row: Row) -> str | EngineError:
+        try:
+            return (row.whole or self._pool.submit(self._decode, row.ids)).result()
+        except EngineError as exc:
+            return exc
+
+    def _publish(self) -> None:
+        if self.control.on_text and time.monotonic() - self._told_at >= TEXT_INTERVAL_S:
+            self._told_at = time.monotonic()
+            self._telling += [self._pool.submit(self._tell, row, len(self.rows[row].ids)) for row in self.running]
+
+    def _tell(self, index: int, num_tokens: int) -> None:
+        row = self.rows[index]
+        before = row.text.text
+        if self.control.on_text and (text := row.text.extend(row.ids[:num_tokens])) != before:
+            self.control.on_text(index, text)
 
     def _interrupt(self, index: int) -> StopReason | None:
         if reason := self.control.should_stop(index):
