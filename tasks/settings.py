@@ -138,10 +138,21 @@ def get_settings() -> Settings:
 
 WORKER_QUEUES = "PAGEFAN_WORKER_QUEUES"
 
+# What glibc is told in an engine's process: keep the memory of one batch for the next. An engine on a CPU otherwise
+# spends a third of its time on having the same memory zeroed by the kernel (measured with the tiny reader).
+KEEP_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+}
+
 
 def mark_worker_queues(queues: Iterable[str]) -> None:
     """Tell the child processes of this worker which queues it serves; the environment is what they inherit."""
     os.environ[WORKER_QUEUES] = ",".join(sorted(queues))
+    if "gpu" in queues:
+        for name, value in KEEP_MEMORY.items():
+            os.environ.setdefault(name, value)
 
 
 def worker_queues() -> frozenset[str]:
