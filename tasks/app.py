@@ -59,6 +59,7 @@ def configure(app: Celery) -> None:
         worker_pool_start_method="spawn",  # a forked child could not use CUDA
         worker_proc_alive_timeout=600,  # a child that loads a model is not dead
         worker_cancel_long_running_tasks_on_connection_loss=False,  # True loses tasks when Redis restarts
+        worker_consumer="tasks.consumer:Consumer",
         worker_send_task_events=True,
         worker_hijack_root_logger=False,
         result_expires=86_400,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import json
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from typing import IO, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
 
@@ -90,9 +92,12 @@ class Blobs:
             raise BlobMissing(key) from exc
 
     def delete(self, key: str) -> None:
-        """Remove a blob, or a folder of them; nothing happens when there is none."""
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm(self.path(key), recursive=True)
+        """Remove a blob, or a folder of them, even while others write there; nothing happens when there is none."""
+        for attempt in Retrying(
+            retry=retry_if_exception(is_not_empty), stop=stop_after_attempt(5), wait=wait_fixed(0.1), reraise=True
+        ):
+            with attempt, contextlib.suppress(FileNotFoundError):
+                self.fs.rm(self.path(key), recursive=True)
 
     def names(self, key: str) -> list[str]:
         """The names directly under a folder, sorted; empty when there is none."""
@@ -149,3 +154,8 @@ def job_key(job_id: str, name: str = "") -> str:
 def page_key(job_id: str, index: int, suffix: str) -> str:
     """Files of a page are named by its 1-based number, so that a folder sorts and reads by eye."""
     return job_key(job_id, f"pages/{index + 1:06d}.{suffix}")
+
+
+def is_not_empty(exc: BaseException) -> bool:
+    """Whether a folder got a new file while it was being removed."""
+    return isinstance(exc, OSError) and exc.errno == errno.ENOTEMPTY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from pathlib import Path
 
@@ -68,3 +69,20 @@ def test_page_files_sort_by_page_number() -> None:
     keys = [page_key("j", index, "png") for index in (0, 9, 99, 9_999)]
     assert keys == sorted(keys)
     assert keys[0] == "jobs/j/pages/000001.png"
+
+
+def test_folder_that_gets_a_file_while_it_is_removed_goes_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = Blobs(f"file://{tmp_path}")
+    blobs.write("jobs/a/page", b"x")
+    remove, failures = blobs.fs.rm, iter([OSError(errno.ENOTEMPTY, "Directory not empty")])
+
+    def rm(path: str, *, recursive: bool) -> None:
+        for failure in failures:
+            raise failure
+        remove(path, recursive=recursive)
+
+    monkeypatch.setattr(blobs.fs, "rm", rm)
+    blobs.delete("jobs/a")
+    assert not (tmp_path / "jobs" / "a").exists()
