@@ -18,6 +18,7 @@ from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPI
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 
+from tests.settings_table import replace_between
 from workers.engines.vlm_checkpoint import OWN_PROMPTS, refusal
 from workers.engines.vlm_processor import IMAGE_ONLY, PROCESSOR_CLASSES
 
@@ -144,9 +145,7 @@ def write_note() -> Iterator[str]:
 
 def main() -> None:
     PAGE.write_text("\n".join(write_table()) + "\n")
-    before, begin, rest = README.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    README.write_text("\n".join([before + begin, *write_note(), end + after]))
+    README.write_text(replace_between(README.read_text(), MARKS, write_note()))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def limited(pages: Sequence[Prepared], new_tokens: int) -> list[Prepared]:
     return [replace(page, request=replace(page.request, max_new_tokens=new_tokens)) for page in pages]
 
 
-def bytoy_engine(engine: RandomEngine, pages: Sequence[Prepared], batch: int) -> None:
+def by_engine(engine: RandomEngine, pages: Sequence[Prepared], batch: int) -> None:
     for start in range(0, len(pages), batch):
         engine.generate(pages[start : start + batch], Control())
 
@@ -83,7 +83,7 @@ def compare_loops(size: str, num_pages: int, new_tokens: int, repeats: int) -> l
     totals = best_of(
         repeats,
         lambda: cpu_seconds(lambda: by_library(engine, pages, new_tokens)),
-        *(lambda batch=batch: cpu_seconds(lambda: bytoy_engine(engine, pages, batch)) for batch in BATCHES),
+        *(lambda batch=batch: cpu_seconds(lambda: by_engine(engine, pages, batch)) for batch in BATCHES),
     )
     speeds = [f"{num_pages * new_tokens / seconds:.0f}" for seconds in totals]
     rows: list[list[object]] = [["generate(), page by page", speeds[0], "", "", ""]]
@@ -122,10 +122,10 @@ def compare_preparing(
 
     def before() -> float:
         pages = [engine.prepare_page(seed, new_tokens) for seed in seeds]
-        return cpu_seconds(lambda: bytoy_engine(engine, pages, batch))
+        return cpu_seconds(lambda: by_engine(engine, pages, batch))
 
     def inside() -> float:
-        return cpu_seconds(lambda: bytoy_engine(engine, [engine.prepare_page(s, new_tokens) for s in seeds], batch))
+        return cpu_seconds(lambda: by_engine(engine, [engine.prepare_page(s, new_tokens) for s in seeds], batch))
 
     def beside() -> float:
         packed: list[Future[bytes]] = [pool.submit(prepare_and_pack, size, seed, new_tokens) for seed in seeds]

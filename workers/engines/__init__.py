@@ -126,7 +126,7 @@ class Control:
 
     deadline: float = float("inf")  # time.monotonic() at which every row stops with "timeout"
     cancelled: set[int] = field(default_factory=set)  # rows given up by the caller, added from another thread
-    on_text: Callable[[int, str], None] | None = None  # (row, all text so far), never to be called per token
+    on_text: Callable[[int, str], None] | None = None  # (row, all text so far), from any thread, never per token
 
     def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
         if row in self.cancelled:
