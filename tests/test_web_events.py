@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,6 +14,8 @@ import httpx
 import pytest
 from services import wait_until
 from web_service import Event, WebService, page, read_events, served, web_service
+
+from web.redis_server import free_port
 
 
 def listen(web: WebService, job_id: str, since: str = "", **query: Any) -> list[Event]:
@@ -159,3 +164,52 @@ def test_wait_costs_no_listener_more_than_its_time(web: WebService) -> None:
         thread.join()
     assert time.monotonic() - started < 4
     assert page(job_id, 1).index == 0
+
+
+def test_line_is_kept_alive_while_nothing_happens(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.events.HEARTBEAT_S", 0.1)
+    job_id = web.open(2)
+    with served(web) as url, httpx.stream("GET", f"{url}/api/v1/jobs/{job_id}/events", timeout=10) as answer:
+        beats = (line for line in answer.iter_lines() if line.startswith(":"))
+        assert next(beats) == next(beats) == ": still here"
+        web.client.delete(f"/api/v1/jobs/{job_id}")
+
+
+NGINX = """
+daemon off; pid nginx.pid; error_log stderr;
+events {{}}
+http {{
+  access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u;
+  scgi_temp_path s;
+  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {url}; proxy_set_header Host $http_host; }} }}
+}}
+"""
+
+
+def test_events_pass_a_proxy_that_buffers_as_they_come(web: WebService, url: str, tmp_path: Path) -> None:
+    """nginx as it comes from its packagers holds answers back, unless it is told not to by the answer."""
+    nginx = shutil.which("nginx")
+    if nginx is None:
+        pytest.skip("nginx is not on the PATH")
+    port = free_port("127.0.0.1")
+    (tmp_path / "nginx.conf").write_text(NGINX.format(port=port, url=url))
+    job_id = web.open(3)
+    web.read(job_id, 1)
+    with subprocess.Popen([nginx, "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr"]) as proxy:
+        try:
+            wait_until(lambda: is_listening(port), 10, "nginx")
+            address = f"http://127.0.0.1:{port}/api/v1/jobs/{job_id}/events"
+            with httpx.stream("GET", address, timeout=10) as answer:
+                events = read_events(answer.iter_lines())
+                assert texts([next(e for e in events if e["event"] == "text")]) == [(1, "page 1")]
+                web.read(job_id, 2)
+                assert texts([next(e for e in events if e["event"] == "text")]) == [(2, "page 2")]
+                web.client.delete(f"/api/v1/jobs/{job_id}")
+                assert [e["event"] for e in events][-1] == "end"
+        finally:
+            proxy.terminate()
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
