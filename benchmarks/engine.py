@@ -23,6 +23,7 @@ import torch
 from benchmarks.random_models import RandomEngine, prepare_and_pack, toy_engine
 from benchmarks.report import publish, table
 from benchmarks.stalls import measure_stalls
+from tasks.settings import KEEP_MEMORY
 from workers.engines import Control, PageRequest, Prepared
 
 TOYS = ("toy-qwen2.5-vl", "toy-idefics3")
@@ -72,9 +73,15 @@ def bare_loop(model: Any, input_ids: torch.Tensor, generation_config: Any, **inp
     return input_ids
 
 
-def step_ms(run: Callable[[int], object], new_tokens: int) -> float:
-    """CPU milliseconds of one decode step: a long run less a run of one token."""
-    return (cpu_seconds(lambda: run(new_tokens)) - cpu_seconds(lambda: run(1))) / (new_tokens - 1) * 1000
+def step_ms(engine: RandomEngine, run: Callable[[], object]) -> float:
+    """CPU milliseconds of a decode step in `run`: from the model's second call, the first being the prompt's."""
+    calls: list[float] = []
+    hook = engine.model.register_forward_pre_hook(lambda *_: calls.append(time.thread_time()))
+    try:
+        run()
+        return (time.thread_time() - calls[1]) / (len(calls) - 1) * 1000
+    finally:
+        hook.remove()
 
 
 def compare_loops(size: str, num_pages: int, new_tokens: int, repeats: int) -> list[str]:
@@ -103,13 +110,13 @@ def compare_steps(engine: RandomEngine, pages: list[Prepared], new_tokens: int, 
     """Milliseconds of a decode step of this engine, and of the bare loop."""
     inputs = engine._upload(pages).ready_inputs()
 
-    def ours(tokens: int) -> object:
-        return engine.generate(limited(pages, tokens), Control())
+    def ours() -> object:
+        return engine.generate(pages, Control())
 
-    def bare(tokens: int) -> object:
-        return engine.model.generate(**inputs, custom_generate=bare_loop, max_new_tokens=tokens)
+    def bare() -> object:
+        return engine.model.generate(**inputs, custom_generate=bare_loop, max_new_tokens=new_tokens)
 
-    return best_of(repeats, lambda: step_ms(ours, new_tokens), lambda: step_ms(bare, new_tokens))
+    return best_of(repeats, lambda: step_ms(engine, ours), lambda: step_ms(engine, bare))
 
 
 def compare_preparing(
@@ -170,4 +177,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    if not KEEP_MEMORY.items() <= os.environ.items():  # as in an engine's process; it must be there from the start
+        os.execve(sys.executable, [*sys.orig_argv], os.environ | KEEP_MEMORY)
     main()
