@@ -21,9 +21,8 @@ from typing import Any
 import torch
 
 from benchmarks.random_models import RandomEngine, prepare_and_pack, toy_engine
-from benchmarks.report import publish, table
+from benchmarks.report import be_engine_process, publish, table
 from benchmarks.stalls import measure_stalls
-from tasks.settings import KEEP_MEMORY
 from workers.engines import Control, PageRequest, Prepared
 
 TOYS = ("toy-qwen2.5-vl", "toy-idefics3")
@@ -177,6 +176,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    if not KEEP_MEMORY.items() <= os.environ.items():  # as in an engine's process; it must be there from the start
-        os.execve(sys.executable, [*sys.orig_argv], os.environ | KEEP_MEMORY)
+    be_engine_process()
     main()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pymupdf
 
-from benchmarks.report import publish, table
+from benchmarks.report import be_engine_process, publish, table
 from tasks.settings import load_settings
 from tests.services import Service
 from web.stack import Stack
@@ -98,4 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    be_engine_process()
     main()

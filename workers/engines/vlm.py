@@ -84,6 +84,7 @@ class VlmEngine:
 
         The `generate` of the same Prepared objects finds it there. At most two batches wait; older ones are dropped.
         """
+        torch.set_num_threads(1)  # of this thread: two OpenMP teams on the same cores slow each other at every step
         with device_errors(self.checkpoint.name):
             self._staged.append(self._upload(batch))
 
