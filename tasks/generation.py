@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -40,6 +42,27 @@ class Loaded:
     prepared: Prepared
 
 
+class Ends:
+    """Pages of a batch that need no more work; each is passed to `on_end` once, from whatever thread says it first."""
+
+    def __init__(self, on_end: Callable[[PageTask, Generation], None]) -> None:
+        self.outcomes: dict[PageTask, Generation] = {}
+        self._on_end = on_end
+        self._lock = threading.Lock()
+
+    def add(self, page: PageTask, generation: Generation) -> None:
+        with self._lock:
+            if page in self.outcomes:
+                return
+            self.outcomes[page] = generation
+        self._on_end(page, generation)
+
+    def add_row(self, pages: Sequence[PageTask], row: int, generation: Generation) -> None:
+        """A row of a try has ended; in another way than these, what becomes of its page is seen at the end."""
+        if generation.stop_reason in ("stop", "cancelled"):
+            self.add(pages[row], generation)
+
+
 class Runner:
     """Used by the owner's thread; `running` tells the others which pages the engine works on now, and how to stop them.
 
@@ -50,11 +73,16 @@ class Runner:
     def __init__(self, engine: Engine, ledger: Ledger, retry_count: int) -> None:
         self.engine, self.ledger, self.retry_count = engine, ledger, retry_count
         self.running: tuple[list[PageTask], Control] | None = None
+        self.ends = Ends(lambda *_: None)
         self.tries: dict[PageTask, list[dict[str, Any]]] = {}
         self.partials = PartialTexts(ledger)
 
-    def generate(self, batch: list[Loaded], deadline: float) -> list[Generation]:
-        """One Generation a page. Errors are isolated by halving the batch; looping pages are tried again, hotter."""
+    def generate(self, batch: list[Loaded], deadline: float, ends: Ends) -> None:
+        """Add each page to `ends` as soon as it is sure what it came to.
+
+        Errors are isolated by halving the batch; looping pages are tried again, hotter.
+        """
+        self.ends = ends
         generations = self.generate_isolated(batch, deadline)
         for number in range(1, max(2, self.retry_count)):
             looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
@@ -65,7 +93,8 @@ class Runner:
             for row, generation in zip(looping, again, strict=True):
                 if generation.stop_reason in ("stop", "repetition", "cancelled"):
                     generations[row] = generation
-        return generations
+        for loaded, generation in zip(batch, generations, strict=True):
+            ends.add(loaded.page, generation)
 
     def generate_isolated(self, batch: list[Loaded], deadline: float) -> list[Generation]:
         try:
@@ -104,16 +133,21 @@ class Runner:
         raise AssertionError("tenacity returns or raises")
 
     def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
-        pages = [loaded.page for loaded in batch]
-        control = Control(deadline=deadline, on_text=self.partials.begin(pages))
+        left = [loaded for loaded in batch if loaded.page not in self.ends.outcomes]
+        pages = [loaded.page for loaded in left]
+        on_text, on_done = self.partials.begin(pages), partial(self.ends.add_row, pages)
+        control = Control(deadline=deadline, on_text=on_text, on_done=on_done)
         self.running = pages, control
-        return self.engine.generate([loaded.prepared for loaded in batch], control)
+        generations = self.engine.generate([loaded.prepared for loaded in left], control) if left else []
+        outcomes = dict(zip(pages, generations, strict=True)) | self.ends.outcomes
+        return [outcomes[loaded.page] for loaded in batch]
 
     def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
         """Remember for the pages' records a try that came to nothing."""
-        count(self.ledger, "retries", len(batch), reason=reason[:40])
-        for loaded in batch:
-            self.tries.setdefault(loaded.page, []).append(attempt_record(self.engine.name, 0.0, reason))
+        pages = [loaded.page for loaded in batch if loaded.page not in self.ends.outcomes]
+        count(self.ledger, "retries", len(pages), reason=reason[:40])
+        for page in pages:
+            self.tries.setdefault(page, []).append(attempt_record(self.engine.name, 0.0, reason))
 
 
 def hotter(loaded: Loaded, temperature: float) -> Loaded:

@@ -24,12 +24,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import redis
 
 from tasks.blobs import BlobMissing, Blobs
-from tasks.generation import Loaded, Runner
+from tasks.generation import Ends, Loaded, Runner
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
@@ -188,24 +189,26 @@ class Batcher:
         self.busy.set()
         deadline = started + batch_seconds(self.engine, len(batch), self.settings.vlm_concurrent_timeout)
         faulthandler.dump_traceback_later(deadline + OVERTIME_S - started, exit=True, file=STDERR)
+        ends = Ends(partial(self.end_page, started, len(batch)))
         try:
-            generations = self.runner.generate(batch, deadline)
+            self.runner.generate(batch, deadline, ends)
         except EngineBroken:
             logger.exception("the engine is broken; its process is replaced")
-            self.ledger.release(self.token, pages, blameless=False)
+            self.ledger.release(self.token, [page for page in pages if page not in ends.outcomes], blameless=False)
             self.writer.shutdown(wait=True)
             os._exit(1)
         finally:
             faulthandler.cancel_dump_traceback_later()
             self.runner.running = None
             self.busy.clear()
-        elapsed = time.monotonic() - started
-        self.busy_s += elapsed
-        seconds = elapsed / len(batch)
+        self.busy_s += time.monotonic() - started
         self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
-        for loaded, generation in zip(batch, generations, strict=True):
-            tries = self.runner.tries.pop(loaded.page, [])
-            self.hand_over(loaded.page, self.store_generation, loaded.page, generation, seconds, tries)
+
+    def end_page(self, started: float, num_pages: int, page: PageTask, generation: Generation) -> None:
+        """Have the outcome stored of a page whose batch of `num_pages` was started at this time; from any thread."""
+        seconds = (time.monotonic() - started) / num_pages
+        tries = self.runner.tries.pop(page, [])
+        self.hand_over(page, self.store_generation, page, generation, seconds, tries)
 
     def hand_over(self, page: PageTask, work: Callable[..., None], *arguments: Any) -> None:
         """Have the writer store what became of a claimed page."""

@@ -113,6 +113,13 @@ def test_partial_texts_grow_towards_the_whole() -> None:
     assert [len(text) for text in told] == sorted(len(text) for text in told)
 
 
+def test_quick_page_is_told_before_the_slow_one_ends() -> None:
+    told: list[tuple[int, Generation]] = []
+    control = Control(on_done=lambda row, generation: told.append((row, generation)))
+    generations = run(page(1, "!slow 1 0.2"), page(2, "!slow 1 0.2"), control=control)
+    assert told == [(1, generations[1]), (0, generations[0])]
+
+
 def test_raise_fails_its_page_alone() -> None:
     one, two, three = run(*(page(number, "!raise 2") for number in (1, 2, 3)))
     assert (one.stop_reason, two.stop_reason, three.stop_reason) == ("stop", "error", "stop")

@@ -167,6 +167,13 @@ def test_partial_text_grows_in_reading_order(engine: OcrEngine, monkeypatch: pyt
     assert [len(text) for text in told] == sorted(len(text) for text in told)
 
 
+def test_every_page_is_told_once(engine: OcrEngine) -> None:
+    told: list[Generation] = []
+    batch = [prepare(engine, draw_columns(LEFT)), prepare(engine, draw_columns(RIGHT))]
+    control = Control(cancelled={0}, on_done=lambda _, generation: told.append(generation))
+    assert engine.generate(batch, control) == told
+
+
 def test_scan_that_lies_on_its_side_equals_its_ground_truth(engine: OcrEngine, corpus: Path) -> None:
     folder = corpus / "dev"
     (truth,) = json.loads((folder / "phototest-rotated-R.png.gt.json").read_text())

@@ -185,6 +185,21 @@ def test_cancelled_page_aborts_its_request_and_no_other(start_engine: StartEngin
     assert len(server.attempts["page 1"]) == 1
 
 
+def test_page_is_told_while_another_waits_for_its_answer(start_engine: StartEngine) -> None:
+    told: dict[int, Generation] = {}
+    with serve({"page 1": ["never"]}) as server:
+
+        def note(row: int, generation: Generation) -> None:
+            told[row] = generation
+            if set(told) == {1, 2}:
+                control.cancelled.add(0)
+
+        control = Control(on_done=note)
+        generations = run(start_engine(server.base_url, parallel_requests=3), 3, control)
+    assert outcomes(generations) == ["cancelled", "stop", "stop"]
+    assert generations == [told[row] for row in range(3)]
+
+
 def test_hundred_pages_with_faults_of_every_kind_are_all_accounted_for(start_engine: StartEngine) -> None:
     kinds: dict[int, tuple[list[str], str]] = {
         5: (["slow"], "stop"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ from tiny_engines import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LogitsProcessorList, TopKLogitsWarper
 
-from workers.engines import Control, EngineOptions
+from workers.engines import Control, EngineOptions, Generation
 from workers.engines.vlm import VlmEngine
 from workers.engines.vlm_batch import DeviceBatch
 from workers.engines.vlm_decode import CHECK_EVERY, DecodeLoop
@@ -216,6 +217,16 @@ def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.Monke
         assert all(after.startswith(before) for before, after in pairwise(texts))
         if texts:
             assert answer.text.startswith(texts[-1].strip()[:10])
+
+
+def test_short_page_is_told_while_a_long_one_runs() -> None:
+    engine = loaded("vit_reader")
+    told: list[tuple[int, Generation]] = []
+    pages = limited(prepare_pages(engine), 200, 3, 200)
+    control = Control(on_done=lambda row, generation: told.append((row, generation)))
+    answers = engine.generate(pages, control)
+    assert told[0] == (1, answers[1])
+    assert [generation for _, generation in sorted(told, key=itemgetter(0))] == answers
 
 
 def test_text_stream_keeps_characters_whole() -> None:

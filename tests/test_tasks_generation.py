@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from operator import itemgetter
 
 import pytest
 from PIL import Image
 
-from tasks.generation import Loaded, Runner
+from tasks.generation import Ends, Loaded, Runner
 from tasks.ledger import Ledger, connect
 from tasks.messages import PageTask
 from workers.engines import (
     Control,
     EngineBroken,
+    EngineError,
     EngineOptions,
     Generation,
+    OutOfMemory,
     PageRequest,
     Prepared,
     TransientEngineError,
@@ -60,8 +63,13 @@ def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
 
 
 def run(engine: EchoEngine, ledger: Ledger, num_pages: int, prompt: str = "") -> tuple[list[Generation], Runner]:
+    """What every page came to, in page order; that each is told once is seen here for all tests."""
     runner = Runner(engine, ledger, retry_count=3)
-    return runner.generate(batch(num_pages, prompt), time.monotonic() + 60), runner
+    told: list[tuple[int, Generation]] = []
+    ends = Ends(lambda page, generation: told.append((page.index, generation)))
+    runner.generate(batch(num_pages, prompt), time.monotonic() + 60, ends)
+    assert sorted(index for index, _ in told) == list(range(num_pages))
+    return [generation for _, generation in sorted(told, key=itemgetter(0))], runner
 
 
 def test_transient_error_is_tried_again_and_noted(ledger: Ledger) -> None:
@@ -112,3 +120,54 @@ def test_broken_engine_is_not_tried_again(ledger: Ledger) -> None:
     with pytest.raises(EngineBroken):
         run(engine, ledger, 4)
     assert len(engine.batches) == 1
+
+
+class Stepwise(EchoEngine):
+    """Ends its rows one by one; raises after the first `good` rows of its first batch."""
+
+    def __init__(self, good: int, error: Exception) -> None:
+        super().__init__(EngineOptions())
+        self.good, self.error = good, error
+        self.batches: list[list[int]] = []
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        self.batches.append([page.request.page_number for page in batch])
+        generations = [Generation(text=f"page {page.request.page_number}") for page in batch]
+        for row, generation in enumerate(generations):
+            if len(self.batches) == 1 and row == self.good:
+                raise self.error
+            control.done(row, generation)
+        return generations
+
+
+def test_page_is_told_when_it_ends_not_when_its_batch_does(ledger: Ledger) -> None:
+    order: list[str] = []
+
+    class Watched(Stepwise):
+        def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+            generations = super().generate(batch, control)
+            order.append("batch")
+            return generations
+
+    ends = Ends(lambda page, _: order.append(f"page {page.page_number}"))
+    Runner(Watched(99, EngineError()), ledger, retry_count=3).generate(batch(3), time.monotonic() + 60, ends)
+    assert order == ["page 1", "page 2", "page 3", "batch"]
+
+
+@pytest.mark.parametrize("error", [TransientEngineError("away"), OutOfMemory(), ValueError("bad")])
+def test_page_that_has_ended_is_not_read_again_when_its_batch_fails(ledger: Ledger, error: Exception) -> None:
+    engine = Stepwise(2, error)
+    generations, runner = run(engine, ledger, 4)
+    assert [generation.text for generation in generations] == [f"page {number}" for number in (1, 2, 3, 4)]
+    assert engine.batches == [[1, 2, 3, 4], [3, 4]]
+    assert {page.page_number for page in runner.tries} == {3, 4}
+
+
+def test_outcome_of_an_abandoned_try_comes_too_late() -> None:
+    told: list[str] = []
+    ends = Ends(lambda _, generation: told.append(generation.text))
+    page = batch(1)[0].page
+    ends.add(page, Generation(text="first"))
+    ends.add_row([page], 0, Generation(text="second"))
+    ends.add(page, Generation(text="third"))
+    assert told == ["first"]

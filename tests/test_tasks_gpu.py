@@ -92,3 +92,23 @@ def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> N
     run(engine, pages)
     numbers = sorted([prepared.request.page_number for prepared in batch] for batch in engine.batches)
     assert numbers == [[1, 2, 1, 2], [1, 2, 3, 4]]
+
+
+def test_page_is_stored_while_another_of_its_batch_runs(web: WebService) -> None:
+    class Patient(StagedEcho):
+        """Ends its last row when the outcomes of the others are stored."""
+
+        def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+            generations = [Generation(text=f"page {prepared.request.page_number}") for prepared in batch]
+            for row, generation in enumerate(generations[:-1]):
+                control.done(row, generation)
+            wait_until(lambda: num_ok() == 3, 10, "the first three pages to be stored")
+            return generations
+
+    def num_ok() -> int:
+        return sum(page.state == "ok" for page in web.ledger.pages(job_id))
+
+    job_id = web.open(4)
+    make_ready(web, job_id, 4)
+    run(Patient(), [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(4)])
+    assert num_ok() == 4

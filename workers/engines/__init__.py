@@ -127,11 +127,18 @@ class Control:
     deadline: float = float("inf")  # time.monotonic() at which every row stops with "timeout"
     cancelled: set[int] = field(default_factory=set)  # rows given up by the caller, added from another thread
     on_text: Callable[[int, str], None] | None = None  # (row, all text so far), from any thread, never per token
+    on_done: Callable[[int, Generation], None] | None = None  # see `done`
 
     def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
         if row in self.cancelled:
             return "cancelled"
         return "timeout" if time.monotonic() > self.deadline else None
+
+    def done(self, row: int, generation: Generation) -> Generation:
+        """Tell the caller what a row came to while others still run, once a row, from any thread; gives it back."""
+        if self.on_done:
+            self.on_done(row, generation)
+        return generation
 
 
 class Engine(Protocol):

@@ -146,7 +146,8 @@ class _Batch:
         while True:
             elapsed = time.monotonic() - self._started
             for number, row in enumerate(self._rows):
-                row.result = row.result or self._end_row(number, row, elapsed)
+                if row.result is None and (result := self._end_row(number, row, elapsed)):
+                    row.result = self._control.done(number, result)
             waiting = [row.ends_s - elapsed for row in self._rows if row.result is None]
             if not waiting:
                 return [row.result for row in self._rows if row.result is not None]

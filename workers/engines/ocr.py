@@ -118,7 +118,9 @@ class OcrEngine:
         for page in pages:
             if isinstance(page, _Page):
                 page.begin(self._pool)
-        return [self._finish(page) if isinstance(page, _Page) else page for page in pages]
+        return [
+            control.done(row, self._finish(page) if isinstance(page, _Page) else page) for row, page in enumerate(pages)
+        ]
 
     def close(self) -> None:
         self._pool.shutdown()

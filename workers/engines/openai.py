@@ -120,19 +120,22 @@ class OpenAIEngine:
     async def _run(self, client: Client, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         """All pages of a batch; the control is asked for each every 0.1 s."""
         calls = [Call(prepared) for prepared in batch]
-        pages = [asyncio.create_task(self._page(client, call, control)) for call in calls]
+        rows = {asyncio.create_task(self._page(client, call, control)): row for row, call in enumerate(calls)}
         stopped: dict[int, StopReason] = {}
-        running = set(pages)
+        outcomes: dict[int, Generation] = {}
+        running = set(rows)
         while running:
-            _, running = await asyncio.wait(running, timeout=POLL_S)
-            for row, page in enumerate(pages):
-                if page in running and row not in stopped and (reason := control.should_stop(row)):
+            ended, running = await asyncio.wait(running, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+            for page in ended:
+                row = rows[page]
+                early = end_early(calls[row], stopped.get(row, "cancelled")) if page.cancelled() else None
+                outcomes[row] = control.done(row, early or page.result())
+            for page in running:
+                row = rows[page]
+                if row not in stopped and (reason := control.should_stop(row)):
                     stopped[row] = reason
                     page.cancel()
-        return [
-            end_early(calls[row], stopped.get(row, "cancelled")) if page.cancelled() else page.result()
-            for row, page in enumerate(pages)
-        ]
+        return [outcomes[row] for row in range(len(calls))]
 
     async def _page(self, client: Client, call: Call, control: Control) -> Generation:
         """One page in its slot, from image to text, whatever happens."""

@@ -19,7 +19,7 @@ from workers.engines.vlm_collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm_decode import DecodeLoop
 from workers.engines.vlm_model import LoadedModel, device_errors, load_model, pixel_dtype
 from workers.engines.vlm_processor import PageProcessor
-from workers.engines.vlm_rows import Row, Rows
+from workers.engines.vlm_rows import Rows
 from workers.engines.vlm_stage import PartControl, Staged, group_by_decoder_prompt
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class VlmEngine:
                 logger.warning("%s does not compile, going on without CUDA graphs: %s", self.checkpoint.name, exc)
                 self._loaded = loaded = replace(loaded, has_static_cache=False)
                 rows = self._run(loaded, staged, control)
-        return [result_of(row, text) for row, text in zip(rows.rows[: len(batch)], rows.texts(), strict=False)]
+        return rows.generations(len(batch))
 
     def _take_staged(self, batch: Sequence[Prepared]) -> Staged | None:
         found = next((staged for staged in list(self._staged) if staged.is_for(batch)), None)
@@ -168,9 +168,3 @@ class VlmEngine:
                 f"{loaded.context_tokens}; lower VLM_MAX_DIMENSION"
             )
         return room
-
-
-def result_of(row: Row, text: str | EngineError) -> Generation:
-    if isinstance(text, EngineError):
-        return Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(text))
-    return Generation(text=text.strip(), stop_reason=row.stop or "error", tokens=len(row.ids))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor, Future
 
-from workers.engines import Control, EngineError, StopReason
+from workers.engines import Control, EngineError, Generation, StopReason
 from workers.repetition import is_looping
 
 TEXT_INTERVAL_S = 0.25
@@ -22,7 +22,7 @@ class Row:
         self.limit = limit
         self.stop: StopReason | None = None if limit else "length"
         self.text = TextStream(decode)
-        self.whole: Future[str] | None = None  # all the text, once the page is over
+        self.outcome: Future[Generation] | None = None  # once the page is over
 
     def add(self, tokens: Sequence[int], eos_ids: Set[int]) -> None:
         """Take over newly generated `tokens`, up to the first end token or the limit."""
@@ -107,21 +107,26 @@ class Rows:
                 row.stop = reason
                 stopped.append(index)
             if row.stop:
-                row.whole = self._pool.submit(self._decode, row.ids)
+                row.outcome = self._pool.submit(self._conclude, index)
         self._publish()
         return stopped
 
-    def texts(self) -> list[str | EngineError]:
-        """What each page says, or why it cannot be told; waits for what is still on its way."""
+    def generations(self, num_pages: int) -> list[Generation]:
+        """What the first `num_pages` rows came to; waits for what is still on its way."""
         for telling in self._telling:
             telling.result()
-        return [self._text(row) for row in self.rows]
+        outcomes = [row.outcome or self._pool.submit(self._conclude, i) for i, row in enumerate(self.rows[:num_pages])]
+        return [outcome.result() for outcome in outcomes]
 
-    def _text(self, row: Row) -> str | EngineError:
+    def _conclude(self, index: int) -> Generation:
+        row = self.rows[index]
         try:
-            return (row.whole or self._pool.submit(self._decode, row.ids)).result()
+            generation = Generation(
+                text=self._decode(row.ids).strip(), stop_reason=row.stop or "error", tokens=len(row.ids)
+            )
         except EngineError as exc:
-            return exc
+            generation = Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(exc))
+        return self.control.done(index, generation)
 
     def _publish(self) -> None:
         if self.control.on_text and time.monotonic() - self._told_at >= TEXT_INTERVAL_S:

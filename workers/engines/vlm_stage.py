@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from workers.engines import Control, Prepared
+from workers.engines import Control, Generation, Prepared
 from workers.engines.vlm_collate import EXACT, Tensors
 from workers.engines.vlm_model import LoadedModel
 
@@ -73,10 +73,16 @@ class PartControl(Control):
 
     def __init__(self, whole: Control, rows: Sequence[int]) -> None:
         on_text = whole.on_text
-        forward = None if on_text is None else lambda row, text: on_text(rows[row], text)
-        super().__init__(deadline=whole.deadline, cancelled=whole.cancelled, on_text=forward)
+        super().__init__(
+            deadline=whole.deadline,
+            cancelled=whole.cancelled,
+            on_text=None if on_text is None else lambda row, text: on_text(rows[row], text),
+        )
         self._whole = whole
         self._rows = rows
 
     def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
         return self._whole.should_stop(self._rows[row])
+
+    def done(self, row: int, generation: Generation) -> Generation:
+        return self._whole.done(self._rows[row], generation)
