@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from tasks.messages import PageTask
 from tasks.metrics import count
 from tasks.outcomes import attempt_record
 from tasks.partials import PartialTexts
+from tasks.records import Attempts
 from workers.engines import (
     Control,
     Engine,
@@ -42,63 +43,74 @@ class Loaded:
     prepared: Prepared
 
 
-class Ends:
-    """Pages of a batch that need no more work; each is passed to `on_end` once, from whatever thread says it first."""
-
-    def __init__(self, on_end: Callable[[PageTask, Generation], None]) -> None:
-        self.outcomes: dict[PageTask, Generation] = {}
-        self._on_end = on_end
-        self._lock = threading.Lock()
-
-    def add(self, page: PageTask, generation: Generation) -> None:
-        with self._lock:
-            if page in self.outcomes:
-                return
-            self.outcomes[page] = generation
-        self._on_end(page, generation)
-
-    def add_row(self, pages: Sequence[PageTask], row: int, generation: Generation) -> None:
-        """A row of a try has ended; in another way than these, what becomes of its page is seen at the end."""
-        if generation.stop_reason in ("stop", "cancelled"):
-            self.add(pages[row], generation)
-
-
 class Runner:
-    """Used by the owner's thread; `running` tells the others which pages the engine works on now, and how to stop them.
+    """One batch on its way through the engine; `stop` may be called from any thread.
 
-    `tries` collects what came to nothing for each page, until its outcome is stored; `partials` has what the engine
-    has said so far.
+    `on_end` is called once for each page, from any thread, as soon as it is sure what the page came to, with what came
+    to nothing before.
     """
 
-    def __init__(self, engine: Engine, ledger: Ledger, retry_count: int) -> None:
-        self.engine, self.ledger, self.retry_count = engine, ledger, retry_count
-        self.running: tuple[list[PageTask], Control] | None = None
-        self.ends = Ends(lambda *_: None)
-        self.tries: dict[PageTask, list[dict[str, Any]]] = {}
-        self.partials = PartialTexts(ledger)
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        batch: Sequence[Loaded],
+        *,
+        deadline: float,
+        retry_count: int,
+        partials: PartialTexts,
+        on_end: Callable[[PageTask, Generation, Attempts], None],
+    ) -> None:
+        self.engine, self.ledger, self.batch = engine, ledger, list(batch)
+        self.deadline, self.retry_count = deadline, retry_count
+        self.outcomes: dict[PageTask, Generation] = {}
+        self._partials, self._on_end = partials, on_end
+        self._tries: dict[PageTask, list[dict[str, Any]]] = {}
+        self._running: tuple[list[PageTask], Control] = [], Control()
+        self._lock = threading.Lock()
 
-    def generate(self, batch: list[Loaded], deadline: float, ends: Ends) -> None:
-        """Add each page to `ends` as soon as it is sure what it came to.
+    @property
+    def pages(self) -> list[PageTask]:
+        """Those that have not ended."""
+        return [loaded.page for loaded in self.batch if loaded.page not in self.outcomes]
 
-        Errors are isolated by halving the batch; looping pages are tried again, hotter.
-        """
-        self.ends = ends
-        generations = self.generate_isolated(batch, deadline)
+    def stop(self, pages: Set[PageTask]) -> list[PageTask]:
+        """Stop the rows of these pages, all at once; returns those that were not stopped before."""
+        rows, control = self._running
+        stopped = [row for row, page in enumerate(rows) if page in pages and row not in control.cancelled]
+        control.cancelled.update(stopped)
+        return [rows[row] for row in stopped]
+
+    def run(self) -> None:
+        """Errors are isolated by halving the batch; looping pages are tried again, hotter. Raises EngineBroken."""
+        generations = self.generate_isolated(self.batch)
         for number in range(1, max(2, self.retry_count)):
             looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
             if not looping:
                 break
-            self.note_try([batch[row] for row in looping], "repetition")
-            again = self.generate_isolated([hotter(batch[row], number * HOTTER) for row in looping], deadline)
+            self.note_try([self.batch[row] for row in looping], "repetition")
+            again = self.generate_isolated([hotter(self.batch[row], number * HOTTER) for row in looping])
             for row, generation in zip(looping, again, strict=True):
                 if generation.stop_reason in ("stop", "repetition", "cancelled"):
                     generations[row] = generation
-        for loaded, generation in zip(batch, generations, strict=True):
-            ends.add(loaded.page, generation)
+        for loaded, generation in zip(self.batch, generations, strict=True):
+            self.end(loaded.page, generation)
 
-    def generate_isolated(self, batch: list[Loaded], deadline: float) -> list[Generation]:
+    def end(self, page: PageTask, generation: Generation) -> None:
+        with self._lock:
+            if page in self.outcomes:
+                return
+            self.outcomes[page] = generation
+        self._on_end(page, generation, self._tries.get(page, []))
+
+    def end_row(self, pages: Sequence[PageTask], row: int, generation: Generation) -> None:
+        """A row of a try at `pages` has ended; in other ways than these, there may be another try."""
+        if generation.stop_reason in ("stop", "cancelled"):
+            self.end(pages[row], generation)
+
+    def generate_isolated(self, batch: Sequence[Loaded]) -> list[Generation]:
         try:
-            return self.generate_patiently(batch, deadline)
+            return self.generate_patiently(batch)
         except EngineBroken:
             raise
         except Exception as exc:
@@ -107,12 +119,12 @@ class Runner:
                 self.note_try(batch, type(exc).__name__)
                 middle = len(batch) // 2
                 halves = batch[:middle], batch[middle:]
-                return [generation for half in halves for generation in self.generate_isolated(half, deadline)]
+                return [generation for half in halves for generation in self.generate_isolated(half)]
             logger.warning("job %s page %d failed", batch[0].page.job_id, batch[0].page.page_number, exc_info=True)
             reason = str(exc) if isinstance(exc, EngineError) else f"{type(exc).__name__}: {exc}"
             return [Generation(text="", stop_reason="error", error=reason)]
 
-    def generate_patiently(self, batch: list[Loaded], deadline: float) -> list[Generation]:
+    def generate_patiently(self, batch: Sequence[Loaded]) -> list[Generation]:
         """Try again what is transient, with back-off; a batch that is too large is not tried again, it is halved."""
         for attempt in Retrying(
             retry=retry_if_exception_type(TransientEngineError),
@@ -122,7 +134,7 @@ class Runner:
         ):
             with attempt:
                 try:
-                    return self.generate_once(batch, deadline)
+                    return self.generate_once(batch)
                 except OutOfMemory as exc:
                     if len(batch) > 1:
                         raise EngineError("the batch is too large for the engine's memory") from exc
@@ -132,22 +144,22 @@ class Runner:
                     raise
         raise AssertionError("tenacity returns or raises")
 
-    def generate_once(self, batch: Sequence[Loaded], deadline: float) -> list[Generation]:
-        left = [loaded for loaded in batch if loaded.page not in self.ends.outcomes]
+    def generate_once(self, batch: Sequence[Loaded]) -> list[Generation]:
+        left = [loaded for loaded in batch if loaded.page not in self.outcomes]
         pages = [loaded.page for loaded in left]
-        on_text, on_done = self.partials.begin(pages), partial(self.ends.add_row, pages)
-        control = Control(deadline=deadline, on_text=on_text, on_done=on_done)
-        self.running = pages, control
+        on_text, on_done = self._partials.begin(pages), partial(self.end_row, pages)
+        control = Control(deadline=self.deadline, on_text=on_text, on_done=on_done)
+        self._running = pages, control
         generations = self.engine.generate([loaded.prepared for loaded in left], control) if left else []
-        outcomes = dict(zip(pages, generations, strict=True)) | self.ends.outcomes
+        outcomes = dict(zip(pages, generations, strict=True)) | self.outcomes
         return [outcomes[loaded.page] for loaded in batch]
 
     def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
         """Remember for the pages' records a try that came to nothing."""
-        pages = [loaded.page for loaded in batch if loaded.page not in self.ends.outcomes]
+        pages = [loaded.page for loaded in batch if loaded.page not in self.outcomes]
         count(self.ledger, "retries", len(pages), reason=reason[:40])
         for page in pages:
-            self.tries.setdefault(page, []).append(attempt_record(self.engine.name, 0.0, reason))
+            self._tries.setdefault(page, []).append(attempt_record(self.engine.name, 0.0, reason))
 
 
 def hotter(loaded: Loaded, temperature: float) -> Loaded:

@@ -8,6 +8,8 @@ Four threads of the GPU worker's child process share the work, so that the engin
 - the keeper renews claims and passes on cancellations and partial texts.
 
 A batch that outlives its deadline by far ends its process, even where it holds Python's lock and no thread could run.
+An engine that is the client of a model server has a slot for each request that the server takes at once: a thread that
+generates one page and is then given the next, so that no page waits for the slowest of a batch.
 
 The Celery tasks, in the main thread, only wait for their page to end. A page is claimed in Redis before it is
 generated, so that no two processes work on it; a claim that is not renewed lapses, and another process takes the page.
@@ -15,7 +17,7 @@ generated, so that no two processes work on it; a claim that is not renewed laps
 
 from __future__ import annotations
 
-import faulthandler
+import contextlib
 import logging
 import os
 import socket
@@ -28,55 +30,59 @@ from functools import partial
 from typing import Any
 
 import redis
+from kombu.exceptions import OperationalError
 
 from tasks.blobs import BlobMissing, Blobs
-from tasks.generation import Ends, Loaded, Runner
+from tasks.generation import Loaded, Runner
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
 from tasks.outcomes import attempt_record, fail_page, save_generation
+from tasks.partials import PartialTexts
 from tasks.read_ahead import Reader, place
 from tasks.records import Attempts, Claimed
-from tasks.serving import batch_seconds, most_pages, observe_requests, server_report
+from tasks.running import Running
+from tasks.serving import ServedEngine, most_pages, observe_requests, server_report
 from tasks.settings import Settings
-from workers.engines import (
-    Control,
-    Engine,
-    EngineBroken,
-    EngineError,
-    Generation,
-)
+from workers.engines import Engine, EngineError, Generation
 from workers.repetition import cut_loop
 
 logger = logging.getLogger(__name__)
 
 CLAIM_S = 5.0  # a claim lapses after this long without renewal
+OVERDUE_S = 0.5  # an ended page waits this long for its task
 RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
-STDERR = 2  # the descriptor: sys.stderr is Celery's, which has none
-OVERTIME_S = 10.0  # time past its deadline after which a batch's process ends
 
 
 class Batcher:
     """Owns an engine; see the module. `start` returns when the model is loaded."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        blobs: Blobs,
+        settings: Settings,
+        return_early: Callable[[PageTask], None],
+    ) -> None:
+        self.return_early = return_early
         self.engine, self.ledger, self.blobs, self.settings = engine, ledger, blobs, settings
-        self.runner = Runner(engine, ledger, settings.vlm_retry_count)
+        self.partials = PartialTexts(ledger)
         self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self.most = most_pages(engine, settings.gpu_batch_pages)
+        self.slots = ThreadPoolExecutor(self.most, "slot") if isinstance(engine, ServedEngine) else None
+        self.running = Running()
         self.reader = Reader(engine, ledger, blobs, self.most)
         self.loaded = threading.Event()
         self.closing = threading.Event()
         self.closed = threading.Event()
         self.kick = threading.Event()
-        self.busy = threading.Event()
         self.page_ended = threading.Condition()
         self.lock = threading.Lock()
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.storing: set[tuple[str, int]] = set()
-        self.busy_s = 0.0
-        self.reported = time.monotonic(), 0.0
+        self.uncollected: dict[PageTask, float] = {}  # ended pages whose task has not come, and when they ended
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.threads = [
             threading.Thread(target=target, name=target.__name__, daemon=True)
@@ -92,7 +98,7 @@ class Batcher:
         """Let the running batch end within `grace_s`, store it, and give everything else back without blame."""
         self.closing.set()
         self.kick.set()
-        self.busy.set()
+        self.running.is_busy.set()
         self.threads[0].join(grace_s)
         self.writer.shutdown(wait=not self.threads[0].is_alive())
         with self.lock:
@@ -118,6 +124,10 @@ class Batcher:
         finally:
             self.wanted.pop(key, None)
 
+    def collect(self, page: PageTask) -> None:
+        """The page has ended, and its task returns now."""
+        self.uncollected.pop(page, None)
+
     # the owner's thread
 
     def own(self) -> None:
@@ -139,6 +149,8 @@ class Batcher:
                 logger.warning("Redis is away, the engine waits: %s", exc)
                 self.let_claims_lapse()
                 self.closing.wait(1)
+        if self.slots:
+            self.slots.shutdown()
 
     def rest(self) -> None:
         """Sleep until a page task arrives; while one waits for a page of another process, look again soon."""
@@ -146,6 +158,9 @@ class Batcher:
         self.kick.wait(0.05 if self.wanted else None)
 
     def claim_batch(self) -> list[Loaded]:
+        if self.slots:
+            num_free = self.most - len(self.running)
+            return self.claim(num_free) if num_free else []
         batch = self.claim(self.most)
         suspect = len(batch) == 1 and batch[0].starts > 0
         if batch and not suspect and len(batch) < self.most:
@@ -183,49 +198,71 @@ class Batcher:
         return Loaded(page, claim.starts, claim.bucket, prepared)
 
     def run_batch(self, batch: list[Loaded]) -> None:
+        """Generate the batch; where there are slots, see that its pages are, and do not wait for them."""
+        self.write_later(observe, self.ledger, "batch_pages", len(batch))
+        if self.slots is None:
+            self.run(self.begin(batch))
+            return
+        for loaded in batch:
+            self.slots.submit(self.run, self.begin([loaded]))
+
+    def begin(self, batch: list[Loaded]) -> Runner:
         started = time.monotonic()
-        pages = [loaded.page for loaded in batch]
-        self.ledger.start(pages)
-        self.busy.set()
-        deadline = started + batch_seconds(self.engine, len(batch), self.settings.vlm_concurrent_timeout)
-        faulthandler.dump_traceback_later(deadline + OVERTIME_S - started, exit=True, file=STDERR)
-        ends = Ends(partial(self.end_page, started, len(batch)))
+        self.ledger.start([loaded.page for loaded in batch])
+        runner = Runner(
+            self.engine,
+            self.ledger,
+            batch,
+            deadline=started + self.settings.vlm_concurrent_timeout,
+            retry_count=self.settings.vlm_retry_count,
+            partials=self.partials,
+            on_end=partial(self.end_page, started, len(batch)),
+        )
+        self.running.add(runner)
+        return runner
+
+    def run(self, runner: Runner) -> None:
         try:
-            self.runner.generate(batch, deadline, ends)
-        except EngineBroken:
+            runner.run()
+        except redis.RedisError as exc:
+            logger.warning("Redis is away, a batch is given up: %s", exc)
+        except Exception:
             logger.exception("the engine is broken; its process is replaced")
-            self.ledger.release(self.token, [page for page in pages if page not in ends.outcomes], blameless=False)
+            self.ledger.release(self.token, runner.pages, blameless=False)
             self.writer.shutdown(wait=True)
             os._exit(1)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-            self.runner.running = None
-            self.busy.clear()
-        self.busy_s += time.monotonic() - started
-        self.writer.submit(observe, self.ledger, "batch_pages", len(batch))
+        self.running.remove(runner)
+        for page in runner.pages:
+            self.drop(page)
+        self.kick.set()
 
-    def end_page(self, started: float, num_pages: int, page: PageTask, generation: Generation) -> None:
+    def end_page(self, started: float, num_pages: int, page: PageTask, generation: Generation, tries: Attempts) -> None:
         """Have the outcome stored of a page whose batch of `num_pages` was started at this time; from any thread."""
         seconds = (time.monotonic() - started) / num_pages
-        tries = self.runner.tries.pop(page, [])
         self.hand_over(page, self.store_generation, page, generation, seconds, tries)
 
     def hand_over(self, page: PageTask, work: Callable[..., None], *arguments: Any) -> None:
         """Have the writer store what became of a claimed page."""
         with self.lock:
             self.storing.add((page.job_id, page.index))
-        self.writer.submit(work, *arguments)
+        self.write_later(work, *arguments)
+
+    def write_later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Have the writer do this; after `close`, which gave back what was not stored, nothing."""
+        with contextlib.suppress(RuntimeError):
+            self.writer.submit(work, *arguments)
 
     def let_claims_lapse(self) -> None:
-        """Renew no claim whose page is not on its way to the store: nobody works on it any more."""
+        """Renew no claim of a page that is neither generated nor on its way to the store."""
         with self.lock:
-            self.held = {key: page for key, page in self.held.items() if key in self.storing}
+            running = self.running.pages()
+            self.held = {key: page for key, page in self.held.items() if key in self.storing or page in running}
 
     # the reader's thread
 
     def read_ahead(self) -> None:
         while not self.closing.is_set():
-            self.busy.wait()
+            self.running.is_busy.wait()
             self.reader.look()
             self.closing.wait(0.1)
 
@@ -252,6 +289,7 @@ class Batcher:
     def store(self, page: PageTask, save: Callable[[], None]) -> None:
         try:
             save()
+            self.uncollected[page] = time.monotonic()
         except OSError as exc:
             logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
             fail_page(
@@ -270,40 +308,41 @@ class Batcher:
             self.storing.discard((page.job_id, page.index))
         with self.page_ended:
             self.page_ended.notify_all()
-        self.runner.partials.end(page)
+        self.partials.end(page)
+
+    def return_overdue(self) -> None:
+        """See to ended pages whose tasks stand behind one that waits."""
+        overdue = [page for page, ended in self.uncollected.copy().items() if time.monotonic() - ended > OVERDUE_S]
+        for page in overdue:
+            self.collect(page)
+            try:
+                self.return_early(page)
+            except (redis.RedisError, OperationalError) as exc:
+                logger.warning("job %s page %d waits for its task: %s", page.job_id, page.page_number, exc)
 
     # the keeper's thread
 
     def keep(self) -> None:
         while not self.closed.wait(RENEW_S):
+            self.write_later(self.return_overdue)
             with self.lock:
                 held = list(self.held.values())
             try:
                 if held:
                     self.stop_rows({held[place] for place in self.ledger.renew(self.token, held, ttl_s=CLAIM_S)})
-                self.runner.partials.flush()
+                self.partials.flush()
                 if self.loaded.is_set():
                     server = server_report(self.engine)
                     self.ledger.report_alive(
-                        "gpu", self.token, engine=self.engine.name, busy=self.busy_ratio(), **server
+                        "gpu", self.token, engine=self.engine.name, busy=self.running.busy_ratio(), **server
                     )
                     observe_requests(self.engine, self.ledger)
             except redis.RedisError as exc:
                 logger.warning("claims could not be renewed: %s", exc)
 
-    def busy_ratio(self) -> float:
-        """Share of the time since the last report that the engine generated."""
-        now, busy_s = time.monotonic(), self.busy_s
-        before, busy_before = self.reported
-        self.reported = now, busy_s
-        return round(min(1.0, (busy_s - busy_before) / max(now - before, 1e-6)), 3)
-
     def stop_rows(self, pages: set[PageTask]) -> None:
         """Stop the rows of these pages, all at once; a page whose job goes on was taken by another process."""
-        rows, control = self.runner.running or ((), Control())
-        stopped = [row for row, page in enumerate(rows) if page in pages and row not in control.cancelled]
-        control.cancelled.update(stopped)
-        for page in (rows[row] for row in stopped):
+        for page in self.running.stop(pages):
             if self.ledger.look(page) is not None:
                 logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
                 count(self.ledger, "claims_lost")

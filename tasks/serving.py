@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Protocol, runtime_checkable
 
 from tasks.ledger import Ledger
@@ -12,7 +11,7 @@ from workers.engines import Engine
 
 @runtime_checkable
 class ServedEngine(Protocol):
-    """The part of such an engine that others have not; all of it may be read in any thread."""
+    """The part of such an engine that others have not; `generate` and all of this may be used in any thread."""
 
     name: str
     parallel: int  # most requests at once
@@ -33,14 +32,8 @@ class ServedEngine(Protocol):
 
 
 def most_pages(engine: Engine, gpu_batch_pages: int) -> int:
-    """Most pages in one generation; GPU_BATCH_PAGES is about the memory of a GPU here, not on a server."""
-    return max(1, engine.max_batch if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
-
-
-def batch_seconds(engine: Engine, num_pages: int, page_timeout_s: float) -> float:
-    """Time a batch may take: a page's time for each round of requests, one round where all pages run side by side."""
-    rounds = math.ceil(num_pages / engine.parallel) if isinstance(engine, ServedEngine) else 1
-    return page_timeout_s * rounds
+    """Most pages that are generated at once; GPU_BATCH_PAGES is about the memory of a GPU here, not on a server."""
+    return max(1, engine.parallel if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
 
 
 def server_report(engine: Engine) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from celery.signals import (
@@ -32,7 +33,8 @@ COLD_STOP_S = 3.0
 @cache
 def get_batcher() -> Batcher:
     """The owner of the engine in this process; the first call loads the model."""
-    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings())
+    pipeline = import_module("tasks.pipeline")  # which imports this module
+    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pipeline.return_early)
     batcher.start()
     return batcher
 

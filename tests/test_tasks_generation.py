@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Callable, Sequence
 
 import pytest
 from PIL import Image
 
-from tasks.generation import Ends, Loaded, Runner
+from tasks.generation import Loaded, Runner
 from tasks.ledger import Ledger, connect
 from tasks.messages import PageTask
+from tasks.partials import PartialTexts
+from tasks.records import Attempts
 from workers.engines import (
     Control,
     EngineBroken,
@@ -62,22 +63,39 @@ def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
     ]
 
 
-def run(engine: EchoEngine, ledger: Ledger, num_pages: int, prompt: str = "") -> tuple[list[Generation], Runner]:
-    """What every page came to, in page order; that each is told once is seen here for all tests."""
-    runner = Runner(engine, ledger, retry_count=3)
-    told: list[tuple[int, Generation]] = []
-    ends = Ends(lambda page, generation: told.append((page.index, generation)))
-    runner.generate(batch(num_pages, prompt), time.monotonic() + 60, ends)
-    assert sorted(index for index, _ in told) == list(range(num_pages))
-    return [generation for _, generation in sorted(told, key=itemgetter(0))], runner
+class Told:
+    """What a runner tells at the end of each page, which it may do once."""
+
+    def __init__(self) -> None:
+        self.generations: dict[int, Generation] = {}
+        self.tries: dict[int, Attempts] = {}
+
+    def __call__(self, page: PageTask, generation: Generation, tries: Attempts) -> None:
+        assert page.page_number not in self.generations
+        self.generations[page.page_number] = generation
+        self.tries[page.page_number] = tries
+
+
+def make_runner(engine: EchoEngine, ledger: Ledger, pages: list[Loaded], told: Callable[..., None]) -> Runner:
+    deadline = time.monotonic() + 60
+    return Runner(
+        engine, ledger, pages, deadline=deadline, retry_count=3, partials=PartialTexts(ledger), on_end=told
+    )  # fmt: skip
+
+
+def run(engine: EchoEngine, ledger: Ledger, num_pages: int, prompt: str = "") -> tuple[list[Generation], Told]:
+    """What every page came to, in page order."""
+    told = Told()
+    make_runner(engine, ledger, batch(num_pages, prompt), told).run()
+    return [told.generations[number] for number in range(1, num_pages + 1)], told
 
 
 def test_transient_error_is_tried_again_and_noted(ledger: Ledger) -> None:
     engine = Flaky(num_failures=2)
-    generations, runner = run(engine, ledger, 3)
+    generations, told = run(engine, ledger, 3)
     assert [generation.stop_reason for generation in generations] == ["stop"] * 3
     assert engine.batches == [[1, 2, 3]] * 3
-    assert {len(tries) for tries in runner.tries.values()} == {2}
+    assert {len(tries) for tries in told.tries.values()} == {2}
 
 
 def test_transient_error_that_stays_fails_the_pages_in_the_end(ledger: Ledger) -> None:
@@ -102,10 +120,10 @@ def test_batch_too_large_for_memory_is_halved_at_once(ledger: Ledger) -> None:
 
 def test_looping_page_alone_is_tried_hotter(ledger: Ledger) -> None:
     engine = Flaky()
-    generations, runner = run(engine, ledger, 3, "!loop 2")
+    generations, told = run(engine, ledger, 3, "!loop 2")
     assert [generation.stop_reason for generation in generations] == ["stop"] * 3
     assert engine.batches == [[1, 2, 3], [2]]
-    assert [page.page_number for page in runner.tries] == [2]
+    assert [number for number, tries in told.tries.items() if tries] == [2]
 
 
 def test_page_that_loops_whatever_is_done_is_tried_as_often_as_others(ledger: Ledger) -> None:
@@ -149,25 +167,25 @@ def test_page_is_told_when_it_ends_not_when_its_batch_does(ledger: Ledger) -> No
             order.append("batch")
             return generations
 
-    ends = Ends(lambda page, _: order.append(f"page {page.page_number}"))
-    Runner(Watched(99, EngineError()), ledger, retry_count=3).generate(batch(3), time.monotonic() + 60, ends)
+    make_runner(
+        Watched(99, EngineError()), ledger, batch(3), lambda page, *_: order.append(f"page {page.page_number}")
+    ).run()
     assert order == ["page 1", "page 2", "page 3", "batch"]
 
 
 @pytest.mark.parametrize("error", [TransientEngineError("away"), OutOfMemory(), ValueError("bad")])
 def test_page_that_has_ended_is_not_read_again_when_its_batch_fails(ledger: Ledger, error: Exception) -> None:
     engine = Stepwise(2, error)
-    generations, runner = run(engine, ledger, 4)
+    generations, told = run(engine, ledger, 4)
     assert [generation.text for generation in generations] == [f"page {number}" for number in (1, 2, 3, 4)]
     assert engine.batches == [[1, 2, 3, 4], [3, 4]]
-    assert {page.page_number for page in runner.tries} == {3, 4}
+    assert {number for number, tries in told.tries.items() if tries} == {3, 4}
 
 
-def test_outcome_of_an_abandoned_try_comes_too_late() -> None:
-    told: list[str] = []
-    ends = Ends(lambda _, generation: told.append(generation.text))
-    page = batch(1)[0].page
-    ends.add(page, Generation(text="first"))
-    ends.add_row([page], 0, Generation(text="second"))
-    ends.add(page, Generation(text="third"))
-    assert told == ["first"]
+def test_outcome_of_an_abandoned_try_comes_too_late(ledger: Ledger) -> None:
+    told = Told()
+    pages = batch(1)
+    runner = make_runner(EchoEngine(EngineOptions()), ledger, pages, told)
+    runner.run()
+    runner.end_row([pages[0].page], 0, Generation(text="late"))
+    assert told.generations[1].text.startswith("page 1")

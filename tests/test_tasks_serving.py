@@ -14,20 +14,14 @@ from services import Service, make_pdf, wait_until
 
 from tasks.ledger import Ledger, connect
 from tasks.metrics import KEY
-from tasks.serving import batch_seconds, most_pages, observe_requests, server_report
+from tasks.serving import most_pages, observe_requests, server_report
 from workers.engines import Control, EngineOptions, PageRequest, load_engine
 from workers.engines.openai import OpenAIEngine
 from workers.prompts import TRANSCRIBE
 
 
-def test_batch_of_a_client_has_a_pages_time_for_each_round() -> None:
-    client = load_engine("openai", EngineOptions(parallel_requests=4))
-    assert [batch_seconds(client, num_pages, 300.0) for num_pages in (1, 4, 5, 16)] == [300, 300, 600, 1200]
-    assert batch_seconds(load_engine("echo", EngineOptions()), 16, 300.0) == 300
-
-
 def test_memory_of_a_gpu_does_not_bound_a_client() -> None:
-    assert most_pages(load_engine("openai", EngineOptions(parallel_requests=16)), 8) == 64
+    assert most_pages(load_engine("openai", EngineOptions(parallel_requests=16)), 8) == 16
     assert most_pages(load_engine("openai", EngineOptions()), 8) == 1
     assert most_pages(load_engine("echo", EngineOptions()), 8) == 8
 
@@ -86,6 +80,19 @@ def test_failed_page_falls_back_to_its_text_layer(service: Service, server: Faul
     states = {page["state"]: page["text"] for page in service.result(job_id)["pages"]}
     assert set(states) == {"ok", "fallback"}
     assert "Page 5" in states["fallback"]
+
+
+@pytest.mark.e2e
+def test_page_without_answer_keeps_nobody_waiting(service: Service, server: FaultServer) -> None:
+    server.plan = {TRANSCRIBE: ["ok"] * len(server.attempts[TRANSCRIBE]) + ["never"]}
+    stuck = service.submit(make_pdf(12, first=60))
+    wait_until(lambda: service.job(stuck)["pages"]["ok"] == 11, 15, "the other pages of the document")
+    assert service.wait(service.submit(make_pdf(3, first=80)))["state"] == "succeeded"
+    assert service.job(stuck)["state"] == "running"
+    service.http.delete(f"/jobs/{stuck}")
+    assert service.wait(stuck)["state"] == "cancelled"
+    wait_until(lambda: server.in_flight == 0, 10, "the server to see the disconnect")
+    server.plan = {}
 
 
 @pytest.mark.e2e

@@ -50,7 +50,7 @@ class OpenAIEngine:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
         self.parallel = max(1, options.parallel_requests)
-        self.max_batch = 4 * self.parallel if self.parallel > 1 else 1  # more pages than slots keep the slots full
+        self.max_batch = self.parallel
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None
         self._options = options
