@@ -82,7 +82,9 @@ class Batcher:
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.storing: set[tuple[str, int]] = set()
-        self.uncollected: dict[PageTask, float] = {}  # ended pages whose task has not come, and when they ended
+        self.uncollected: dict[
+            tuple[str, int], tuple[PageTask, float]
+        ] = {}  # whose tasks have not come; when they ended
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.threads = [
             threading.Thread(target=target, name=target.__name__, daemon=True)
@@ -126,7 +128,7 @@ class Batcher:
 
     def collect(self, page: PageTask) -> None:
         """The page has ended, and its task returns now."""
-        self.uncollected.pop(page, None)
+        self.uncollected.pop((page.job_id, page.index), None)
 
     # the owner's thread
 
@@ -289,7 +291,7 @@ class Batcher:
     def store(self, page: PageTask, save: Callable[[], None]) -> None:
         try:
             save()
-            self.uncollected[page] = time.monotonic()
+            self.uncollected[page.job_id, page.index] = page, time.monotonic()
         except OSError as exc:
             logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
             fail_page(
@@ -312,12 +314,14 @@ class Batcher:
 
     def return_overdue(self) -> None:
         """See to ended pages whose tasks stand behind one that waits."""
-        overdue = [page for page, ended in self.uncollected.copy().items() if time.monotonic() - ended > OVERDUE_S]
-        for page in overdue:
+        now = time.monotonic()
+        for page, ended in list(self.uncollected.values()):
+            if now - ended < OVERDUE_S:
+                continue
             self.collect(page)
             try:
                 self.return_early(page)
-            except (redis.RedisError, OperationalError) as exc:
+            except (redis.RedisError, OperationalError, UnknownJob) as exc:
                 logger.warning("job %s page %d waits for its task: %s", page.job_id, page.page_number, exc)
 
     # the keeper's thread

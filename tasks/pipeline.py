@@ -214,14 +214,15 @@ def return_early(page: PageTask) -> None:
 
     That the task does it again changes nothing: the chord knows which tasks have returned.
     """
-    feed_pages(page.job_id, page.run, finished=page.position)
+    position = load_run(page.job_id, page.run).selection.position_of(page.index)  # a claim does not know it
+    feed_pages(page.job_id, page.run, finished=position)
     request = Context(
         id=page.task_id,
         group=group_id(page.job_id, page.run),
-        group_index=page.position,
+        group_index=position,
         chord=chord_body(page.job_id, page.run),
     )
-    app.backend.on_chord_part_return(request, SUCCESS, page.position)
+    app.backend.on_chord_part_return(request, SUCCESS, position)
 
 
 # prepare ------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def make_ready(web: WebService, job_id: str, num_pages: int, *, bucket: str = ""
 
 def run(engine: EchoEngine, pages: Sequence[PageTask]) -> None:
     """Generate until these pages have ended; raises AssertionError when that takes over 20 s."""
-    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), lambda page: None)
+    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), print)
     batcher.start()
     try:
         batcher.kick.set()

@@ -89,6 +89,8 @@ def test_page_without_answer_keeps_nobody_waiting(service: Service, server: Faul
     wait_until(lambda: service.job(stuck)["pages"]["ok"] == 11, 15, "the other pages of the document")
     assert service.wait(service.submit(make_pdf(3, first=80)))["state"] == "succeeded"
     assert service.job(stuck)["state"] == "running"
+    (key,) = service.ledger.redis.keys(f"*g-{stuck}.1.j")
+    wait_until(lambda: service.ledger.redis.zcard(key) == 11, 5, "the chord to know of 11 pages, each once")
     service.http.delete(f"/jobs/{stuck}")
     assert service.wait(stuck)["state"] == "cancelled"
     wait_until(lambda: server.in_flight == 0, 10, "the server to see the disconnect")

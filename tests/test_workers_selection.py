@@ -93,6 +93,9 @@ def test_selection_behaves_as_the_sorted_list_of_its_indexes(indexes: set[int]) 
     assert list(selection) == expected
     assert len(selection) == len(expected)
     assert [selection.nth(position) for position in range(len(expected))] == expected
+    assert [selection.position_of(index) for index in expected] == list(range(len(expected)))
+    with pytest.raises(ValueError, match="not in the selection"):
+        selection.position_of(10_000)
     assert [index for index in range(302) if index in selection] == expected
     assert -1 not in selection
     assert Selection.parse(str(selection)) == selection

@@ -73,6 +73,15 @@ class Selection:
             left -= stop - start
         raise IndexError(f"a selection of {len(self)} pages has no position {position}")
 
+    def position_of(self, index: int) -> int:
+        """The 0-based position of this page in the selection. Raises ValueError for one that is not in it."""
+        before = 0
+        for start, stop in self.ranges:
+            if start <= index < stop:
+                return before + index - start
+            before += stop - start
+        raise ValueError(f"page {index + 1} is not in the selection {self}")
+
 
 def parse_parts(text: str) -> list[tuple[int, int | None]]:
     """First and last page number of each part of `text`, as people write it; None is "to the last page".
