@@ -157,7 +157,8 @@ class Batcher:
     def rest(self) -> None:
         """Sleep until a page task arrives; while one waits for a page of another process, look again soon."""
         self.kick.clear()
-        self.kick.wait(0.05 if self.wanted else None)
+        if not self.closing.is_set():  # `close` may have kicked just before
+            self.kick.wait(0.05 if self.wanted else None)
 
     def claim_batch(self) -> list[Loaded]:
         if self.slots:

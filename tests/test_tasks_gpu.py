@@ -12,6 +12,7 @@ from services import wait_until
 from web_service import WebService, web_service
 
 from tasks.blobs import page_key
+from tasks.generation import Loaded
 from tasks.gpu import Batcher
 from tasks.messages import PageTask
 from tasks.outcomes import IMAGE
@@ -112,3 +113,18 @@ def test_page_is_stored_while_another_of_its_batch_runs(web: WebService) -> None
     make_ready(web, job_id, 4)
     run(Patient(), [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(4)])
     assert num_ok() == 4
+
+
+def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebService) -> None:  # noqa: ARG001
+    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print)
+
+    def stop_meanwhile() -> list[Loaded]:
+        batcher.closing.set()
+        batcher.kick.set()
+        return []
+
+    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]
+    batcher.start()
+    batcher.threads[0].join(5)
+    assert not batcher.threads[0].is_alive()
+    batcher.close(0)
