@@ -202,7 +202,6 @@ class Batcher:
 
     def run_batch(self, batch: list[Loaded]) -> None:
         """Generate the batch; where there are slots, see that its pages are, and do not wait for them."""
-        self.write_later(observe, self.ledger, "batch_pages", len(batch))
         if self.slots is None:
             self.run(self.begin(batch))
             return
@@ -212,6 +211,7 @@ class Batcher:
     def begin(self, batch: list[Loaded]) -> Runner:
         started = time.monotonic()
         self.ledger.start([loaded.page for loaded in batch])
+        self.write_later(observe, self.ledger, "batch_pages", len(batch))
         runner = Runner(
             self.engine,
             self.ledger,

@@ -14,7 +14,6 @@ class ServedEngine(Protocol):
     """The part of such an engine that others have not; `generate` and all of this may be used in any thread."""
 
     name: str
-    parallel: int  # most requests at once
 
     @property
     def trouble(self) -> str:
@@ -33,7 +32,7 @@ class ServedEngine(Protocol):
 
 def most_pages(engine: Engine, gpu_batch_pages: int) -> int:
     """Most pages that are generated at once; GPU_BATCH_PAGES is about the memory of a GPU here, not on a server."""
-    return max(1, engine.parallel if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
+    return max(1, engine.max_batch if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
 
 
 def server_report(engine: Engine) -> dict[str, Any]:

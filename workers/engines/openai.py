@@ -49,12 +49,11 @@ class OpenAIEngine:
     def __init__(self, options: EngineOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
-        self.parallel = max(1, options.parallel_requests)
-        self.max_batch = self.parallel
+        self.max_batch = max(1, options.parallel_requests)
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None
         self._options = options
-        self._slots = asyncio.Semaphore(self.parallel)
+        self._slots = asyncio.Semaphore(self.max_batch)
         self._num_active = 0
 
     @property
