@@ -19,9 +19,18 @@ from pathlib import Path
 
 from benchmarks.report import percentile, publish, table
 from tests.services import ENDED, Service, make_pdf, wait_until
+from web.redis_server import answers
 from web.stack import Stack
 
 PAGES = 400
+
+
+def restart_redis(service: Service) -> None:
+    service.stack.kill("redis")
+    service.stack.restart("redis")
+    wait_until(lambda: answers(service.stack.redis_url), 30, "Redis to answer")
+
+
 KILLS: dict[str, Callable[[Service], None]] = {
     "render process": lambda service: service.kill_child("cpu"),
     "CPU worker": lambda service: service.stack.kill("cpu"),
@@ -29,6 +38,7 @@ KILLS: dict[str, Callable[[Service], None]] = {
     "model process": lambda service: service.kill_child("gpu"),
     "GPU worker": lambda service: service.stack.kill("gpu"),
     "GPU host": lambda service: service.kill_host("gpu"),
+    "Redis": restart_redis,
 }
 
 

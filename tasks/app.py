@@ -17,6 +17,7 @@ from kombu import Exchange, Queue
 from tasks.logs import configure_logging
 from tasks.services import get_ledger
 from tasks.settings import get_settings, worker_queues
+from tasks.transport import use_for_redis_urls
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ app = Celery("pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.sea
 
 def configure(app: Celery) -> None:
     settings = get_settings()
+    use_for_redis_urls()
     app.conf.update(
         broker_url=settings.redis_url,
         result_backend=settings.redis_url,
@@ -59,7 +61,6 @@ def configure(app: Celery) -> None:
         worker_pool_start_method="spawn",  # a forked child could not use CUDA
         worker_proc_alive_timeout=600,  # a child that loads a model is not dead
         worker_cancel_long_running_tasks_on_connection_loss=False,  # True loses tasks when Redis restarts
-        worker_consumer="tasks.consumer:Consumer",
         worker_send_task_events=True,
         worker_hijack_root_logger=False,
         result_expires=86_400,

@@ -281,6 +281,7 @@ def test_redis_restart_loses_nothing_and_says_503_meanwhile(service: Service, ou
     service.stack.restart("redis")
     assert service.wait(job_id, 90)["state"] == "succeeded"
     service.check_complete(job_id, 80)
+    assert [name for name, child in service.stack.processes.items() if not child.is_running] == []
 
 
 def test_total_loss_of_redis_keeps_results_and_reports_the_rest(service: Service) -> None:
