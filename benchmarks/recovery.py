@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import random
 import tempfile
 import time
 from collections import defaultdict
@@ -46,8 +47,20 @@ def at_work(service: Service, job_id: str) -> list[int]:
     return [page.index for page in service.ledger.pages(job_id) if not page.has_ended]
 
 
+def is_whole(service: Service) -> bool:
+    """Whether both GPU workers generate pages, and both CPU workers have a render process."""
+    claims = service.ledger.redis.scan_iter("pf:claim:*", count=1000)
+    tokens = [token for claim in claims if (token := service.ledger.redis.get(claim))]
+    owners = {int(token.split(":")[1]) for token in tokens}
+    return all(any(child.pid in owners for child in service.children(name)) for name in ("gpu", "gpu2")) and all(
+        service.children(name) for name in ("cpu", "cpu2")
+    )
+
+
 def measure_kill(service: Service, job_id: str, kill: Callable[[Service], None]) -> float:
     """Seconds until all pages that were at work at the kill have ended."""
+    wait_until(lambda: is_whole(service), 60, "every worker at work")
+    time.sleep(random.random() / 2)
     pages = wait_until(lambda: at_work(service, job_id), 30, "pages at work")
     started = time.monotonic()
     kill(service)
@@ -56,7 +69,6 @@ def measure_kill(service: Service, job_id: str, kill: Callable[[Service], None])
     for name, child in service.stack.processes.items():
         if not child.is_running:
             service.stack.restart(name)
-    wait_until(lambda: len(service.ledger.workers("gpu")) >= 2, 30, "both GPU workers")
     return seconds
 
 
@@ -84,7 +96,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = {
         "ENGINE": "echo", "ECHO_SECONDS": "0.2", "GPU_BATCH_PAGES": "4", "RENDER_PROCESSES": "1", "WEB_PORT": "0",
-        "FLOWER_PORT": "0", "RECONCILE_S": "2", "KEEP_PAGE_IMAGES": "0",
+        "FLOWER_PORT": "0", "RECONCILE_S": "2", "KEEP_PAGE_IMAGES": "0", "PAGE_CACHE_MB": "0",
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as exits:
         counts = {"web": 1, "cpu": 2, "gpu": 2, "beat": 1}
@@ -101,12 +113,12 @@ def main() -> None:
 def kill_all(service: Service, num_kills: int) -> tuple[dict[str, list[float]], list[str]]:
     times: dict[str, list[float]] = defaultdict(list)
     jobs = [service.submit(make_pdf(PAGES))]
-    for number in range(num_kills):
+    kinds = [kind for _ in range(num_kills // len(KILLS)) for kind in random.sample(list(KILLS), len(KILLS))]
+    for kind in kinds:
         job = service.ledger.job(jobs[-1])
-        if job is None or job.state in ENDED or job.counts["queued"] < 80:
+        if job is None or job.state in ENDED or job.counts["queued"] < PAGES // 2:
             jobs.append(service.submit(make_pdf(PAGES)))
             wait_until(lambda: at_work(service, jobs[-1]), 30)
-        kind = list(KILLS)[number % len(KILLS)]
         times[kind].append(measure_kill(service, jobs[-1], KILLS[kind]))
     for job_id in jobs:
         service.wait(job_id, 300)
