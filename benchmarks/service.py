@@ -77,7 +77,8 @@ def main() -> None:
         path = Path(folder) / "document.pdf"
         path.write_bytes(data)
         settings = {"ENGINE": args.engine, "WEB_PORT": "0", "FLOWER_PORT": "0", "PAGE_CACHE_MB": "0"}
-        counts = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1}
+        num_workers = load_settings(os.environ).gpu_workers
+        counts = {"web": 1, "cpu": 1, "gpu": num_workers, "beat": 1}
         service = Service(exits.enter_context(Stack(dict(os.environ) | settings, Path(folder) / "data", counts=counts)))
         exits.callback(service.close)
         engine = load_engine(args.engine, load_settings(os.environ).engine_options())
@@ -93,8 +94,13 @@ def main() -> None:
     ]
     ratio = statistics.median(served) / statistics.median(bare)
     lines = table(["round", "bare loop, pages/s", "service, pages/s", "ratio"], rows)
-    lines += ["", f"{num_pages} pages a round, engine {args.engine}. Service / bare loop, medians: {ratio:.2f}."]
-    publish(f"service-{args.engine}", "What the service costs", lines)
+    workers = f"{num_workers} GPU worker{'s' if num_workers > 1 else ''}"
+    lines += [
+        "",
+        f"{num_pages} pages a round, engine {args.engine}, {workers}. Service / bare loop, medians: {ratio:.2f}.",
+    ]
+    name = f"service-{args.engine}" + (f"-{num_workers}-workers" if num_workers > 1 else "")
+    publish(name, "What the service costs", lines)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ from workers.repetition import cut_loop
 
 logger = logging.getLogger(__name__)
 
+LOOK_S, HELD_LOOK_S = 0.2, 1.0  # how often a task looks at a page that others may work on, and at one held here
 CLAIM_S = 5.0  # a claim lapses after this long without renewal
 OVERDUE_S = 0.5  # an ended page waits this long for its task
 RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
@@ -76,6 +77,7 @@ class Batcher:
         self.loaded = threading.Event()
         self.closing = threading.Event()
         self.closed = threading.Event()
+        self.begun = threading.Event()  # a batch was begun since the reader looked
         self.kick = threading.Event()
         self.page_ended = threading.Condition()
         self.lock = threading.Lock()
@@ -100,6 +102,7 @@ class Batcher:
         """Let the running batch end within `grace_s`, store it, and give everything else back without blame."""
         self.closing.set()
         self.kick.set()
+        self.begun.set()
         self.running.is_busy.set()
         self.threads[0].join(grace_s)
         self.writer.shutdown(wait=not self.threads[0].is_alive())
@@ -111,18 +114,19 @@ class Batcher:
 
     # the Celery task's thread
 
-    def wait_for(self, page: PageTask) -> None:
-        """Return when the page has ended, here or elsewhere, or has to be prepared again."""
+    def wait_for(self, page: PageTask) -> bool:
+        """Whether the page has ended, here or elsewhere; False where it has to be prepared again before it can."""
         key = (page.job_id, page.index)
         self.wanted[key] = page
-        self.kick.set()
         try:
+            self.ledger.offer(page)
             while (seen := self.ledger.look(page)) is not None:
                 if seen.state in ("queued", "preparing"):
-                    return
-                with self.page_ended:
-                    self.page_ended.wait(0.2)
+                    return False
                 self.kick.set()
+                with self.page_ended:
+                    self.page_ended.wait(HELD_LOOK_S if key in self.held else LOOK_S)
+            return True
         finally:
             self.wanted.pop(key, None)
 
@@ -222,6 +226,7 @@ class Batcher:
             on_end=partial(self.end_page, started, len(batch)),
         )
         self.running.add(runner)
+        self.begun.set()
         return runner
 
     def run(self, runner: Runner) -> None:
@@ -264,10 +269,12 @@ class Batcher:
     # the reader's thread
 
     def read_ahead(self) -> None:
+        """At the start of each batch, and then until the next one is complete."""
         while not self.closing.is_set():
             self.running.is_busy.wait()
-            self.reader.look()
-            self.closing.wait(0.1)
+            self.begun.clear()
+            is_complete = self.reader.look()
+            self.begun.wait(0.5 if is_complete else 0.1)
 
     # the writer's thread
 
@@ -309,8 +316,9 @@ class Batcher:
         with self.lock:
             self.held.pop((page.job_id, page.index), None)
             self.storing.discard((page.job_id, page.index))
-        with self.page_ended:
-            self.page_ended.notify_all()
+        if (page.job_id, page.index) in self.wanted:
+            with self.page_ended:
+                self.page_ended.notify_all()
         self.partials.end(page)
 
     def return_overdue(self) -> None:

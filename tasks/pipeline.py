@@ -336,12 +336,8 @@ def generate_page(message: list[Any]) -> int:
     """Wait until the page has its text, then make room for the next. Returns the page's position, always the same."""
     page = PageTask.from_json(message)
     try:
-        while (seen := get_ledger().look(page)) is not None:
-            if seen.state in ("queued", "preparing"):
-                wait_for_image(page)
-            else:
-                get_ledger().offer(page)
-                get_batcher().wait_for(page)
+        while not get_batcher().wait_for(page):
+            wait_for_image(page)
         get_batcher().collect(page)
         feed_pages(page.job_id, page.run, finished=page.position)
     except redis.RedisError as exc:

@@ -30,8 +30,11 @@ class Reader:
         """What the engine needs of the page. Raises BlobMissing, UnknownJob, EngineError, OSError or ValueError."""
         return self.ahead.pop(page, None) or self.read(page)
 
-    def look(self) -> None:
-        """Read the pages whose turn it is now, as far as they have not been; stage them where they fill a batch."""
+    def look(self) -> bool:
+        """Read the pages whose turn it is now, as far as they have not been; stage them where they fill a batch.
+
+        Whether they do.
+        """
         try:
             coming = self.ledger.peek(self.most)
             for page in coming:
@@ -40,8 +43,10 @@ class Reader:
             for page in set(self.ahead) - set(coming):
                 self.ahead.pop(page, None)
             self.stage([prepared for page in sorted(coming, key=place) if (prepared := self.ahead.get(page))])
+            return len(coming) == self.most
         except (BlobMissing, UnknownJob, EngineError, redis.RedisError, OSError, ValueError) as exc:
             logger.debug("not read ahead: %r", exc)
+            return False
 
     def stage(self, batch: list[Prepared]) -> None:
         is_new = list(map(id, batch)) != list(map(id, self.staged))

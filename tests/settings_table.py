@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 README_MARKS = ("<!-- settings begin -->", "<!-- settings end -->")
 COMPOSE_MARKS = ("  # settings begin", "  # settings end")
 SET_BY_COMPOSE = frozenset(
-    {"redis_url", "blob_url", "engine", "web_host", "web_port", "flower_port", "publish_address"}
+    {"redis_url", "blob_url", "engine", "gpu_workers", "web_host", "web_port", "flower_port", "publish_address"}
 )
 
 

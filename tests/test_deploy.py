@@ -198,7 +198,7 @@ def test_every_compose_variable_is_known_and_has_a_default(name: str) -> None:
 def test_compose_hands_every_setting_to_every_process() -> None:
     services = load_compose()["services"]
     for name in ("web", "cpu-worker", "gpu-worker", "beat", "flower"):
-        assert set(DEFAULTS) - {"WEB_PORT", "FLOWER_PORT"} <= set(services[name]["environment"])
+        assert set(DEFAULTS) - {"WEB_PORT", "FLOWER_PORT", "GPU_WORKERS"} <= set(services[name]["environment"])
 
 
 def test_procfile_defaults_are_the_settings_defaults() -> None:

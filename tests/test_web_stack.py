@@ -54,6 +54,19 @@ def test_procfile_names_every_process() -> None:
     assert set(read_procfile()) == {"web", "cpu", "gpu", "beat", "flower"}
 
 
+def test_gpu_workers_share_the_machine(start_stack: StartStack) -> None:
+    stack = start_stack(counts={"gpu": 3}, cuda_visible_devices="5,7", ocr_threads=9)
+    environs = [psutil.Process(stack.processes[name].pid).environ() for name in ("gpu", "gpu2", "gpu3")]
+    assert [environ["CUDA_VISIBLE_DEVICES"] for environ in environs] == ["5", "7", "5"]
+    assert {environ["OMP_NUM_THREADS"] for environ in environs} == {str(max(1, (os.cpu_count() or 1) // 3))}
+    assert {environ["OCR_THREADS"] for environ in environs} == {"9"}
+    assert psutil.Process(stack.processes["cpu"].pid).environ()["CUDA_VISIBLE_DEVICES"] == "5,7"
+
+
+def test_number_of_gpu_workers_is_a_setting(tmp_path: Path) -> None:
+    assert Stack(plain_env(gpu_workers=2), tmp_path).counts == {"web": 1, "cpu": 1, "gpu": 2, "beat": 1, "flower": 1}
+
+
 def test_own_redis_logs_every_write_and_evicts_nothing(tmp_path: Path) -> None:
     with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url, decode_responses=True) as client:
         config = client.config_get("*")

@@ -51,11 +51,17 @@ def read_procfile() -> dict[str, str]:
     return {kind.strip(): command.strip() for kind, _, command in pairs}
 
 
+def num_gpus() -> int:
+    """NVIDIA GPUs of this machine, as far as device files tell."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
 class Stack:
     """All of Pagefan on this machine, with its data, logs and Redis file in `data_dir`.
 
     `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts`
-    says how many of a kind to start, by default one of each in the Procfile. A second of a kind is `cpu2`.
+    says how many of a kind to start, by default GPU_WORKERS and one of each other kind in the Procfile. A second of a
+    kind is `cpu2`.
     """
 
     def __init__(self, environ: Mapping[str, str], data_dir: Path, *, counts: Mapping[str, int] | None = None) -> None:
@@ -64,7 +70,8 @@ class Stack:
         self.given_redis_url = environ.get("REDIS_URL", "")
         self.given_path = environ.get("PATH", os.defpath)
         self.commands = read_procfile()
-        self.counts = dict(counts) if counts is not None else dict.fromkeys(self.commands, 1)
+        one_each = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
+        self.counts = dict(one_each if counts is None else counts)
         self.env = self._child_env(environ)
         self.processes: dict[str, Child] = {}
         self.stopping = threading.Event()
@@ -175,6 +182,18 @@ class Stack:
         }
         return defaults | given | own
 
+    def _share(self, name: str) -> dict[str, str]:
+        """What one of several GPU workers gets of the machine: a GPU, in turn, and its part of the cores."""
+        workers = self.counts.get("gpu", 0)
+        if not name.startswith("gpu") or workers < 2:
+            return {}
+        threads = str(max(1, (os.cpu_count() or 1) // workers))
+        share = {key: self.env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
+        gpus = self.env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
+        if gpus[0] and self.settings.device in ("auto", "cuda"):
+            share["CUDA_VISIBLE_DEVICES"] = gpus[(int(name[3:] or 1) - 1) % len(gpus)]
+        return share
+
     def _choose_ports(self) -> None:
         wanted = {"WEB_PORT": (self.settings.web_host, self.settings.web_port)}
         if not self.settings.flower_port:
@@ -207,7 +226,8 @@ class Stack:
     def _add(self, name: str, command: list[str]) -> None:
         assert self._guard is not None
         log = self.data_dir / "logs" / f"{name}.log"
-        child = Child(name, command, self.env | {"PROCESS_NAME": name}, log, self._guard)
+        environ = self.env | self._share(name) | {"PROCESS_NAME": name}
+        child = Child(name, command, environ, log, self._guard)
         with self._changes:
             self.processes[name] = child
             child.start()
