@@ -2,8 +2,8 @@
 
     python -m benchmarks.recovery [--kills 210] [--cancels 40]
 
-One stack under steady load; every process kind is killed in turn with SIGKILL. Recovery is the time from the kill until
-every page that was at work has ended.
+One stack under steady load; every kind of process is killed with SIGKILL, each round of kinds in an order of its own,
+when all workers are at work. Recovery is the time from the kill until every page that was at work has ended.
 """
 
 from __future__ import annotations

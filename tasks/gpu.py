@@ -84,9 +84,8 @@ class Batcher:
         self.wanted: dict[tuple[str, int], PageTask] = {}
         self.held: dict[tuple[str, int], PageTask] = {}
         self.storing: set[tuple[str, int]] = set()
-        self.uncollected: dict[
-            tuple[str, int], tuple[PageTask, float]
-        ] = {}  # whose tasks have not come; when they ended
+        # Ended pages whose tasks have not come, and when they ended.
+        self.uncollected: dict[tuple[str, int], tuple[PageTask, float]] = {}
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.threads = [
             threading.Thread(target=target, name=target.__name__, daemon=True)

@@ -45,7 +45,7 @@ class Settings:
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
     echo_seconds: float = setting(0.0, "s", "Time the echo engine sleeps for a batch, as a GPU would work.")
     echo_jitter_s: float = setting(0.0, "s", "Largest random delay the echo engine adds to it.")
-    gpu_workers: int = setting(1, "workers", "GPU workers of the local stack, each with a model and a GPU of its own.")
+    gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")

@@ -70,8 +70,8 @@ class Stack:
         self.given_redis_url = environ.get("REDIS_URL", "")
         self.given_path = environ.get("PATH", os.defpath)
         self.commands = read_procfile()
-        one_each = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
-        self.counts = dict(one_each if counts is None else counts)
+        default = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
+        self.counts = dict(default if counts is None else counts)
         self.env = self._child_env(environ)
         self.processes: dict[str, Child] = {}
         self.stopping = threading.Event()
