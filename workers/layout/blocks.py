@@ -1,0 +1,84 @@
+"""The blocks of a page: what stands between lines of text and a document. All engines end in these.
+
+Boxes are x0, y0, x1, y1 in pixels of the page image, y downwards, as those of `workers.engines.Line`. Places of lines
+are 0-based indexes into the page's lines. What holds for every page (a property test): each line stands in exactly one
+block, once, and no character is lost or invented between lines and blocks, white space aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args
+
+Box = tuple[float, float, float, float]
+BlockKind = Literal[
+    "title",  # the document's
+    "heading",
+    "paragraph",
+    "list_item",
+    "table",
+    "figure",  # a picture, with the text inside it
+    "caption",  # of the figure or table before or after it
+    "formula",
+    "code",
+    "footnote",
+    "page_header",  # furniture: what stands on many pages and belongs to none
+    "page_footer",
+]
+KINDS: tuple[str, ...] = get_args(BlockKind)
+FURNITURE = frozenset({"page_header", "page_footer"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell of a table at its first row and column, 0-based; empty cells are left out."""
+
+    row: int
+    column: int
+    text: str
+    row_span: int = 1
+    column_span: int = 1
+    is_header: bool = False
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One block, in the reading order of its page.
+
+    `text` is that of its lines, a line each; for a list item without its `marker` ("-", "3.", "[x]"), for a table its
+    cells by rows. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
+    such; where it is empty the text is plain and is escaped wherever it is shown.
+    `level` counts from 1: of a heading, and the nesting of a list item. `figure` names the crop of a figure among the
+    job's files ("p012-1.png"), empty where there is none.
+    """
+
+    kind: BlockKind
+    text: str
+    box: Box | None = None
+    lines: tuple[int, ...] = ()
+    level: int = 0
+    marker: str = ""
+    cells: tuple[Cell, ...] = ()
+    markup: Literal["", "markdown", "latex"] = ""
+    figure: str = ""
+    confidence: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A record without what is empty; `from_json` is the inverse."""
+        record = asdict(self)
+        return {"kind": self.kind, "text": self.text} | {
+            key: value for key, value in record.items() if value not in (None, (), "", 0)
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        known = dict(value)
+        known["cells"] = tuple(map(Cell.from_json, known.get("cells", ())))
+        known["lines"] = tuple(known.get("lines", ()))
+        known["box"] = tuple(known["box"]) if known.get("box") else None
+        return cls(**known)
