@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.report import publish, table
 from tests.services import Service, make_pdf
-from web.stack import Stack
+from web.stack.stack import Stack
 
 LIMIT_S = 240.0  # beyond this a document counts as hanging, with every limit of the settings in force
 

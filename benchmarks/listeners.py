@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.report import percentile, publish, table
 from tests.services import ENDED, Service, make_pdf
-from web.stack import Stack
+from web.stack.stack import Stack
 
 ASK_EVERY_S = 0.05
 

@@ -20,7 +20,7 @@ import psutil
 
 from benchmarks.report import publish, table
 from tests.services import ENDED, Service, make_pdf, wait_until
-from web.stack import Stack
+from web.stack.stack import Stack
 
 
 def rss_mib(pid: int) -> float:

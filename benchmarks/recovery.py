@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmarks.report import percentile, publish, table
 from tests.services import ENDED, Service, make_pdf, wait_until
-from web.redis_server import answers
-from web.stack import Stack
+from web.stack.redis_server import answers
+from web.stack.stack import Stack
 
 PAGES = 400
 

@@ -22,10 +22,10 @@ import pymupdf
 from benchmarks.report import be_engine_process, publish, table
 from tasks.settings import load_settings
 from tests.services import Service
-from web.stack import Stack
-from workers.documents import DocumentLimits
+from web.stack.stack import Stack
+from workers.documents.open import DocumentLimits
+from workers.documents.pages import prepare_page
 from workers.engines import Control, Engine, PageRequest, Prepared, load_engine
-from workers.pages import prepare_page
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
 

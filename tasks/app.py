@@ -14,10 +14,10 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
+from tasks.broker import use_for_redis_urls
 from tasks.logs import configure_logging
 from tasks.services import get_ledger
 from tasks.settings import get_settings, worker_queues
-from tasks.transport import use_for_redis_urls
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,9 @@ FIRST, URGENT, NORMAL, LOW = 0, 3, 6, 9  # Redis takes the smallest number first
 PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 EVENTS_S = 0.25  # how late Flower may be
 
-app = Celery("pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.searchable", "tasks.webhooks"])
+app = Celery(
+    "pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.assemble.searchable", "tasks.assemble.webhooks"]
+)
 
 
 def configure(app: Celery) -> None:

@@ -13,12 +13,12 @@ import time
 from typing import Any
 
 from tasks.blobs import BlobMissing
-from tasks.context import load_run
 from tasks.messages import PageTask
+from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
 from tasks.settings import get_settings
+from workers.documents.pages import PreparedPage
 from workers.engines import Generation
-from workers.pages import PreparedPage
 
 logger = logging.getLogger(__name__)
 

@@ -27,28 +27,28 @@ from celery.app.task import Context
 from celery.exceptions import Reject
 from celery.states import SUCCESS
 
-from tasks import results
+from tasks.access.quotas import OverQuota, charge_pages
 from tasks.app import FIRST, LOW, NORMAL, URGENT, app
+from tasks.assemble import results
+from tasks.assemble.webhooks import notify
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.cache import cache_key, forget
-from tasks.context import document_limits, load_run, source_key
 from tasks.ledger import UnknownJob
+from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
-from tasks.outcomes import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
-from tasks.quotas import OverQuota, charge_pages
-from tasks.records import Page
+from tasks.page_end import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
+from tasks.prepare import end_without_engine
+from tasks.runs import document_limits, load_run, source_key
 from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
 from tasks.settings import get_settings
-from tasks.shortcuts import end_without_engine
-from tasks.sources import fetch_source
-from tasks.webhooks import notify
+from tasks.split import fetch_source
 from tasks.worker import get_batcher
-from workers.addresses import FetchError
-from workers.documents import DocumentError, inspect_document, read_text_layer
-from workers.pages import PreparedPage
-from workers.pages import prepare_page as render_and_prepare
-from workers.sandbox import SandboxDied, SandboxStopped, SandboxTimeout
-from workers.selection import Selection, select_pages
+from workers.documents.open import DocumentError, inspect_document, read_text_layer
+from workers.documents.pages import PreparedPage
+from workers.documents.pages import prepare_page as render_and_prepare
+from workers.documents.selection import Selection, select_pages
+from workers.net.addresses import FetchError
+from workers.sandbox.sandbox import SandboxDied, SandboxStopped, SandboxTimeout
 
 logger = logging.getLogger(__name__)
 

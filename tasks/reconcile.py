@@ -14,19 +14,19 @@ import time
 from collections.abc import Iterator
 
 from tasks.app import FIRST, PREFIX, app
+from tasks.assemble.results import iter_pages
 from tasks.blobs import BlobMissing, job_key
 from tasks.cache import trim
-from tasks.context import load_run
 from tasks.ledger import UnknownJob
+from tasks.ledger.records import Job
 from tasks.messages import PageTask
 from tasks.metrics import QUEUES, queue_keys
-from tasks.outcomes import fail_page
+from tasks.page_end import fail_page
 from tasks.pipeline import assemble_document, conclude, feed_pages, purge_job, send_pages, send_split
-from tasks.records import Job
-from tasks.results import iter_pages
+from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.selection import Selection
+from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
 

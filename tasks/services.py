@@ -9,9 +9,9 @@ from pathlib import Path
 from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
 from tasks.settings import get_settings, worker_queues
+from workers.documents.pages import warm_up
 from workers.engines import Engine, load_engine
-from workers.pages import warm_up
-from workers.sandbox import Sandbox
+from workers.sandbox.sandbox import Sandbox
 
 
 @cache

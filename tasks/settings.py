@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from workers.addresses import AddressRules
 from workers.engines import ENGINES, EngineOptions
+from workers.net.addresses import AddressRules
 
 
 class SettingsError(Exception):

@@ -21,7 +21,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from tasks.gpu import Batcher
+from tasks.generate.batcher import Batcher
 from tasks.services import get_blobs, get_ledger, get_sandbox, make_engine
 from tasks.settings import get_settings, mark_worker_queues, worker_queues
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from web_service import PDF, WebService, served, web_service
 
 from tasks.settings import Settings
-from web.stack import Stack
+from web.stack.stack import Stack
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

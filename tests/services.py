@@ -15,7 +15,7 @@ import psutil
 import pymupdf
 
 from tasks.ledger import Ledger, connect
-from web.stack import Stack
+from web.stack.stack import Stack
 
 
 @cache

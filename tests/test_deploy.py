@@ -21,7 +21,7 @@ from flower.options import default_options
 from settings_table import default_text
 
 from tasks.settings import Settings
-from web.stack import read_procfile
+from web.stack.stack import read_procfile
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS = {spec.name.upper(): default_text(spec) for spec in fields(Settings)}

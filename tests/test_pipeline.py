@@ -8,7 +8,7 @@ import pymupdf
 import pytest
 from services import Service, make_pdf
 
-from web.stack import Stack
+from web.stack.stack import Stack
 
 pytestmark = pytest.mark.e2e
 

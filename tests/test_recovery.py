@@ -15,7 +15,7 @@ from services import ENDED, Service, make_pdf, wait_until
 
 from tasks.messages import PageTask
 from tasks.metrics import queue_keys
-from web.stack import Stack
+from web.stack.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

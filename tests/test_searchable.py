@@ -11,7 +11,7 @@ import pymupdf
 import pytest
 from services import Service, make_pdf, wait_until
 
-from web.stack import Stack
+from web.stack.stack import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ from base64 import b64decode
 from services import Service, make_pdf, wait_until
 
 from tasks.app import EVENTS_S
-from web.stack import Stack
+from web.stack.stack import Stack
 
 PAGES = 40
 BUFFER_LIMIT = 24  # of celery.events.EventDispatcher

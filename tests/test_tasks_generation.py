@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image
 
-from tasks.generation import Loaded, Runner
+from tasks.generate.partials import PartialTexts
+from tasks.generate.runner import Loaded, Runner
 from tasks.ledger import Ledger, connect
+from tasks.ledger.records import Attempts
 from tasks.messages import PageTask
-from tasks.partials import PartialTexts
-from tasks.records import Attempts
 from workers.engines import (
     Control,
     EngineBroken,

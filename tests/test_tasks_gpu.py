@@ -12,10 +12,10 @@ from services import wait_until
 from web_service import WebService, web_service
 
 from tasks.blobs import page_key
-from tasks.generation import Loaded
-from tasks.gpu import Batcher
+from tasks.generate.batcher import Batcher
+from tasks.generate.runner import Loaded
 from tasks.messages import PageTask
-from tasks.outcomes import IMAGE
+from tasks.page_end import IMAGE
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.engines import Control, EngineOptions, Generation, Prepared

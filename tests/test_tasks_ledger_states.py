@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 
 from tasks.ledger import Ledger, LedgerError, connect
+from tasks.ledger.records import PAGE_STATES, Page
 from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, PageState, PageTask
-from tasks.records import PAGE_STATES, Page
 
 NUM_PAGES = 6
 JOB = "job"

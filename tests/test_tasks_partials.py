@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from services import wait_until
 
-from tasks import partials
+from tasks.generate import partials
+from tasks.generate.partials import PartialTexts, read_partials, text_key, watch
 from tasks.ledger import Ledger, connect
 from tasks.messages import JobOptions, PageTask
-from tasks.partials import PartialTexts, read_partials, text_key, watch
 
 JOB = "partialjob"
 

@@ -16,8 +16,8 @@ from tasks.settings import Settings, SettingsError, load_settings
 ROOT = Path(__file__).parents[1]
 MAY_READ_ENVIRONMENT = {
     "tasks/settings.py": "the one place where settings are read",
-    "web/cli.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
-    "web/local.py": "hands its environment, with addresses filled in, to the processes it starts",
+    "web/cli/parser.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
+    "web/cli/local.py": "hands its environment, with addresses filled in, to the processes it starts",
 }
 
 

@@ -12,14 +12,14 @@ import pytest
 from web_service import WebService, page, web_service
 
 from tasks import cache
-from tasks.context import load_run
+from tasks.ledger.records import Page
 from tasks.messages import JobOptions
-from tasks.outcomes import fail_page, save_generation
+from tasks.page_end import fail_page, save_generation
 from tasks.pipeline import cancel_job, keep_prepared
-from tasks.records import Page
+from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
+from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
-from workers.pages import PreparedPage
 
 LAYER = "The keeper writes down every ship that passes and nobody reads the book."
 TEXT = Generation(text="read by an engine", lines=(Line(text="read", box=(1.0, 2.0, 30.0, 4.0), confidence=0.9),))

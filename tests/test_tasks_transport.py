@@ -14,8 +14,8 @@ from kombu import Connection, Consumer, Exchange, Message, Queue
 from kombu.common import ignore_errors
 
 from tasks.app import app
-from tasks.transport import Transport
-from web.stack import Stack
+from tasks.broker import Transport
+from web.stack.stack import Stack
 
 
 @pytest.fixture

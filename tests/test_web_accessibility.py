@@ -10,7 +10,7 @@ from services import wait_until
 from web_service import WebService, page
 
 from tasks.blobs import page_key
-from tasks.outcomes import save_text
+from tasks.page_end import save_text
 from tasks.services import get_blobs
 
 pytestmark = pytest.mark.browser

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from services import make_pdf, wait_until
 
 from tasks.ledger import connect
-from web.stack import Stack
+from web.stack.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 

@@ -14,7 +14,7 @@ from services import wait_until
 from stand_in import Worker, reading, refusing
 from web_service import PDF, WebService
 
-from web import cli
+from web.cli import parser as cli
 
 
 def run(*arguments: object) -> int:
@@ -219,7 +219,7 @@ def test_convert_tells_machines_what_became_of_each_document(
 def test_source_is_not_overwritten_by_its_result(
     web: WebService, url: str, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.results.open_pdf", lambda _: iter([b"searchable"]))
+    monkeypatch.setattr("web.api.results.open_pdf", lambda _: iter([b"searchable"]))
     monkeypatch.chdir(tmp_path)
     with reading(web):
         assert run("convert", "report.pdf", "--format", "pdf", "--server", url) == 0

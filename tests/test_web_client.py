@@ -13,10 +13,10 @@ import pytest
 from stand_in import finished_job, reading, refusing
 from web_service import PDF, WebService
 
-from tasks.records import Job
-from web.client import Client, JobFailed, Refused, ServerAway
-from web.connection import whole_file
-from web.problems import Problem
+from pagefan.client import Client, JobFailed, Refused, ServerAway
+from pagefan.connection import whole_file
+from tasks.ledger.records import Job
+from web.api.problems import Problem
 
 
 @pytest.fixture
@@ -107,13 +107,13 @@ def test_events_survive_any_break_of_the_line(web: WebService, client: Client, m
         raise httpx.ReadError("cut")
 
     monkeypatch.setattr(httpx.Response, "iter_lines", broken)
-    monkeypatch.setattr("web.sse.RECONNECT_S", 0.0)
+    monkeypatch.setattr("pagefan.sse.RECONNECT_S", 0.0)
     assert [(event.id, event.name) for event in client.events(job_id) if event.name in ("page", "text")] == whole
 
 
 def test_events_give_up_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.connection.PATIENCE_S", 0.1)
-    monkeypatch.setattr("web.sse.RECONNECT_S", 0.05)
+    monkeypatch.setattr("pagefan.connection.PATIENCE_S", 0.1)
+    monkeypatch.setattr("pagefan.sse.RECONNECT_S", 0.05)
     with Client("http://127.0.0.1:1") as client, pytest.raises(ServerAway):
         list(client.events("x"))
 
@@ -149,7 +149,7 @@ def test_file_results_are_waited_for_and_written_whole(
             raise Problem("being-made", headers={"Retry-After": "0"})
         return iter([b"%PDF-", b"1.7"])
 
-    monkeypatch.setattr("web.results.open_pdf", open_pdf)
+    monkeypatch.setattr("web.api.results.open_pdf", open_pdf)
     path = client.download(job_id, "pdf", tmp_path / "a.pdf")
     assert path.read_bytes() == b"%PDF-1.7"
     assert len(asked) == 3

@@ -15,7 +15,7 @@ import pytest
 from services import wait_until
 from web_service import Event, WebService, page, read_events, served, web_service
 
-from web.redis_server import free_port
+from web.stack.redis_server import free_port
 
 
 def listen(web: WebService, job_id: str, since: str = "", **query: Any) -> list[Event]:
@@ -167,7 +167,7 @@ def test_wait_costs_no_listener_more_than_its_time(web: WebService) -> None:
 
 
 def test_line_is_kept_alive_while_nothing_happens(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.events.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("web.api.events.HEARTBEAT_S", 0.1)
     job_id = web.open(2)
     with served(web) as url, httpx.stream("GET", f"{url}/api/v1/jobs/{job_id}/events", timeout=10) as answer:
         beats = (line for line in answer.iter_lines() if line.startswith(":"))

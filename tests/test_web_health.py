@@ -10,7 +10,7 @@ import pytest
 import redis
 from web_service import PDF, WebService, check_problem, web_service
 
-from tasks.keys import create_key
+from tasks.access.keys import create_key
 from tasks.services import get_blobs
 from tasks.settings import get_settings
 

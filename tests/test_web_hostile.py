@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from services import wait_until
 from web_service import WebService, page, served
 
-from tasks.outcomes import save_text
+from tasks.page_end import save_text
 
 pytestmark = pytest.mark.browser
 

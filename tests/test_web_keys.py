@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from web_service import PDF, WebService, check_problem, web_service
 
-from tasks import keys, pipeline, quotas
-from tasks.keys import create_key, get_keyring, read_keys, revoke_key
-from tasks.quotas import OverQuota, charge_pages, pages_today
+from tasks import pipeline
+from tasks.access import keys, quotas
+from tasks.access.keys import create_key, get_keyring, read_keys, revoke_key
+from tasks.access.quotas import OverQuota, charge_pages, pages_today
 from tasks.services import get_blobs
 from tasks.settings import SettingsError
-from web import cli
-from workers.documents import DocumentInfo
+from web.cli import parser as cli
+from workers.documents.open import DocumentInfo
 
 MakeWeb = Callable[..., AbstractContextManager[WebService]]
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from conftest import is_alive, plain_env
 
-from web.redis_server import free_port
+from web.stack.redis_server import free_port
 
 COMMAND = [sys.executable, "-m", "web.cli"]
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from web_service import PDF, WebService, page, web_service
 
-from web.login import own_path
+from web.site.login import own_path
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> [a](javascript:alert(1)) \"'&"

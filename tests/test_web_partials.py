@@ -7,9 +7,9 @@ import pytest
 from services import wait_until
 from web_service import WebService, page, read_events, served
 
-from web import partials
-from web.changes import get_changes
-from web.partials import Feed
+from web.api import partials
+from web.api.changes import get_changes
+from web.api.partials import Feed
 
 
 def watched(web: WebService, job_id: str) -> bool:

@@ -7,8 +7,8 @@ import re
 import pytest
 from web_service import WebService, page
 
-from tasks.outcomes import save_text
-from web.render import render_markdown, render_text
+from tasks.page_end import save_text
+from web.api.render import render_markdown, render_text
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from web_service import WebService, check_problem, web_service
 
-from tasks import searchable
+from tasks.assemble import searchable
 from tasks.blobs import page_key
 from tasks.services import get_blobs
-from web import downloads
+from web.api import downloads
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ import pymupdf
 import pytest
 from twenty_documents import Document, make_documents
 
-from web.answers import ENDED
-from web.client import Client, JobFailed, Refused
-from web.problems import KINDS
-from web.stack import Stack
+from pagefan.answers import ENDED
+from pagefan.client import Client, JobFailed, Refused
+from web.api.problems import KINDS
+from web.stack.stack import Stack
 
 TIMEOUT_S = 120
 AT_ONCE = 4

@@ -19,9 +19,9 @@ import pytest
 from conftest import StartStack, is_alive, plain_env
 from redis import Redis
 
-from web.guard import watch
-from web.redis_server import NoRedis, answers, find_redis_server, free_port
-from web.stack import Stack, StackError, read_procfile
+from web.stack.guard import watch
+from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
+from web.stack.stack import Stack, StackError, read_procfile
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:
@@ -139,7 +139,7 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
     stack = Stack(plain_env(), tmp_path)
     with pytest.raises(StackError, match=r"web ended at its start(.|\n)*no such thing"), stack:
         pass
@@ -147,8 +147,8 @@ def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monke
 
 def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stubborn = "sh -c 'trap \"\" TERM; echo deaf; while :; do sleep 1; done'"
-    monkeypatch.setattr("web.stack.read_procfile", lambda: {"beat": stubborn})
-    monkeypatch.setattr("web.stack.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": stubborn})
+    monkeypatch.setattr("web.stack.stack.STOP_TIMEOUT_S", 0.3)
     with Stack(plain_env(), tmp_path) as stack:
         child = stack.processes["beat"]
         wait_until(lambda: "deaf" in child.log_tail())
@@ -159,7 +159,7 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
-        "from web.stack import Stack\n"
+        "from web.stack.stack import Stack\n"
         "stack = Stack({}, pathlib.Path(sys.argv[1]), counts={})\n"
         "stack.start()\n"
         "sys.stdout.write(f'{stack.processes[\"redis\"].pid}\\n'); sys.stdout.flush()\n"

@@ -17,9 +17,9 @@ from services import wait_until
 from stand_in import reading, refusing
 from web_service import PDF, WebService, web_service
 
-from web import cli
-from web.client import Client
-from web.watch import Watcher
+from pagefan.client import Client
+from web.cli import parser as cli
+from web.cli.watch import Watcher
 
 PATIENCE_S = 20
 

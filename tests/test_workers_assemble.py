@@ -14,7 +14,7 @@ import pytest
 
 from workers.assemble import PageResult, write_json, write_markdown, write_text
 
-SCHEMA = Path(__file__).parents[1] / "web" / "static" / "result.schema.json"
+SCHEMA = Path(__file__).parents[1] / "web" / "site" / "static" / "result.schema.json"
 JOB = {"id": "j1", "state": "partial", "name": "a.pdf"}
 
 Writer = Callable[[Iterable[PageResult], IO[str]], None]

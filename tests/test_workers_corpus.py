@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from workers.documents import DocumentError, DocumentLimits, PageImage, inspect_document, render_page
+from workers.documents.open import DocumentError, DocumentLimits, PageImage, inspect_document, render_page
 from workers.engines import ImageSpec
-from workers.sandbox import Sandbox, SandboxTimeout
+from workers.sandbox.sandbox import Sandbox, SandboxTimeout
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 MEMORY_MB = 1536

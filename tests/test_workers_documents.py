@@ -11,7 +11,8 @@ import pymupdf
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from workers.documents import (
+from workers.documents.images import fit
+from workers.documents.open import (
     FORMATS,
     DocumentError,
     DocumentLimits,
@@ -21,7 +22,6 @@ from workers.documents import (
     sniff,
 )
 from workers.engines import ImageSpec
-from workers.images import fit
 
 LIMITS = DocumentLimits(max_pages=50, max_page_pixels=4_000_000)
 SPEC = ImageSpec(factor=32, max_side=512)
@@ -325,7 +325,7 @@ def test_large_jpeg_is_not_decoded_in_full(tmp_path: Path, monkeypatch: pytest.M
         seen.append(image.size)
         return fit(image, spec)
 
-    monkeypatch.setattr("workers.image_reader.fit", see_size)
+    monkeypatch.setattr("workers.documents.image.fit", see_size)
     render(path, spec=ImageSpec(factor=32, max_side=256))
     assert seen == [(1000, 900)]
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.addresses import AddressRules, FetchError, is_public, parse_url
-from workers.fetch import MAX_REDIRECTS, fetch, post
+from workers.net.addresses import AddressRules, FetchError, is_public, parse_url
+from workers.net.fetch import MAX_REDIRECTS, fetch, post
 
 PDF = b"%PDF-1.7\n" + bytes(1000)
 NAMES = {  # what the tests' own DNS says

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from workers.documents.images import fit, is_blank, is_grey, normalise, smart_resize
 from workers.engines import ImageSpec
-from workers.images import fit, is_blank, is_grey, normalise, smart_resize
 
 A4_MM = 297
 SPEC = ImageSpec(factor=32, max_side=1024)

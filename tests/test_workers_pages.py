@@ -13,7 +13,8 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from workers.documents import DocumentError, DocumentLimits, render_page
+from workers.documents.open import DocumentError, DocumentLimits, render_page
+from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
 from workers.engines import (
     ENGINES,
     Control,
@@ -24,8 +25,7 @@ from workers.engines import (
     PageRequest,
     Prepared,
 )
-from workers.pages import PreparedPage, get_engine, prepare_page, warm_up
-from workers.sandbox import Sandbox
+from workers.sandbox.sandbox import Sandbox
 
 LIMITS = DocumentLimits()
 SPEC = ImageSpec(factor=32, max_side=256)

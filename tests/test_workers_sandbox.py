@@ -19,9 +19,9 @@ from typing import Any
 import psutil
 import pytest
 
-from workers import sandbox as module
-from workers.documents import DocumentError
-from workers.sandbox import Sandbox, SandboxDied, SandboxStopped, SandboxTimeout
+from workers.documents.open import DocumentError
+from workers.sandbox import sandbox as module
+from workers.sandbox.sandbox import Sandbox, SandboxDied, SandboxStopped, SandboxTimeout
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
@@ -267,7 +267,7 @@ def test_close_ends_the_call_under_way_and_refuses_later_ones(tmp_path: Path) ->
 
 PARENT = """
 import sys, threading
-from workers.sandbox import Sandbox
+from workers.sandbox.sandbox import Sandbox
 from tests_functions import get_pid, {function}
 
 if __name__ == "__main__":

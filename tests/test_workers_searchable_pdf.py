@@ -11,9 +11,9 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from workers.documents import DocumentError, DocumentLimits, render_page, write_searchable_pdf
+from workers.documents.open import DocumentError, DocumentLimits, render_page, write_searchable_pdf
 from workers.engines import Control, EngineOptions, PageRequest, load_engine
-from workers.invisible_font import visual
+from workers.results.invisible_font import visual
 
 LIMITS = DocumentLimits()
 SCALE = 2  # px a point

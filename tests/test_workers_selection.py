@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.selection import Selection, select_pages
+from workers.documents.selection import Selection, select_pages
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.documents import read_text_layer
-from workers.text_layer import LOW_RECALL, is_healthy, recall
+from workers.documents.open import read_text_layer
+from workers.documents.text_layer import LOW_RECALL, is_healthy, recall
 
 ENGLISH = "The keeper writes down every ship that passes. The book is plain: a date, an hour, the weather."
 

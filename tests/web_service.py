@@ -15,19 +15,19 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from tasks import results
+from tasks.access.keys import get_keyring
 from tasks.app import app as celery_app
 from tasks.app import configure
-from tasks.keys import get_keyring
+from tasks.assemble import results
+from tasks.generate.partials import PartialTexts
 from tasks.messages import JobOptions, PageTask
-from tasks.outcomes import fail_page, save_text
-from tasks.partials import PartialTexts
+from tasks.page_end import fail_page, save_text
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from web import create_app
-from web.changes import get_changes
-from web.health import impatient_ledger
-from web.problems import KINDS
+from web.api.changes import get_changes
+from web.api.health import impatient_ledger
+from web.api.problems import KINDS
 from workers.engines import Line
 
 CACHED = (get_settings, get_ledger, get_blobs, get_keyring, get_changes, impatient_ledger)

@@ -8,13 +8,14 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web import batches, docs, events, health, jobs, login, metrics, pages, results
-from web.auth import is_signed_in, register_auth
-from web.csrf import register_csrf
-from web.errors import register_errors
-from web.render import render_markdown
-from web.uploads import REQUEST_FACTOR, UploadRequest
-from web.wording import pace, with_code
+from web.api import batches, docs, events, health, jobs, metrics, results
+from web.api.auth import is_signed_in, register_auth
+from web.api.errors import register_errors
+from web.api.render import render_markdown
+from web.api.uploads import REQUEST_FACTOR, UploadRequest
+from web.site import login, pages
+from web.site.csrf import register_csrf
+from web.site.wording import pace, with_code
 
 POLICY = "; ".join(
     [
@@ -32,7 +33,14 @@ POLICY = "; ".join(
 
 def create_app() -> APIFlask:
     """The WSGI application; its settings come from the environment."""
-    app = APIFlask("web", title="Pagefan", version=own_version(), docs_path=None)
+    app = APIFlask(
+        "web",
+        title="Pagefan",
+        version=own_version(),
+        docs_path=None,
+        template_folder="site/templates",
+        static_folder="site/static",
+    )
     app.request_class = UploadRequest
     app.config.update(
         MAX_CONTENT_LENGTH=REQUEST_FACTOR * get_settings().max_upload_mb * 1024 * 1024,

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from workers.selection import Selection
+from workers.documents.selection import Selection
 
-SCHEMA = "pagefan.result/1"  # described in web/static/result.schema.json; a change that breaks readers raises it
+SCHEMA = "pagefan.result/1"  # described in web/site/static/result.schema.json; a change that breaks readers raises it
 SPOOL_CHARS = 1_000_000  # a longer result waits on disk until its head is known
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")

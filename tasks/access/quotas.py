@@ -1,0 +1,85 @@
+"""What one API key may use: requests a minute, unfinished jobs, pages a day. Counted in Redis; 0 sets no limit.
+
+Without keys nobody can be told from anybody, and only the limits of the whole server hold.
+"""
+
+from __future__ import annotations
+
+import time
+
+from tasks.access.keys import LOCAL
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+
+MINUTE_S, DAY_S = 60, 86_400
+JOBS_AGAIN_S = 30  # after which one of the unfinished jobs may have ended
+
+
+class OverQuota(Exception):
+    """The key has used up what it may. `retry_after_s` is when there is more; `reason` is of jobs that fail by it."""
+
+    reason = "page_quota"
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+def seconds_left(period_s: int) -> int:
+    """To the end of the minute or, in UTC, of the day."""
+    return period_s - int(time.time()) % period_s
+
+
+def count_request(owner: str) -> None:
+    """Count a request of the owner; raises OverQuota when it is one too many for this minute."""
+    most = get_settings().key_requests_per_min
+    if not most or owner == LOCAL:
+        return
+    key = f"pf:requests:{owner}:{int(time.time()) // MINUTE_S}"
+    with get_ledger().redis.pipeline() as pipe:
+        pipe.incr(key)
+        pipe.expire(key, 2 * MINUTE_S)
+        count, _ = pipe.execute()
+    if count > most:
+        raise OverQuota(f"A key may send {most} requests a minute.", seconds_left(MINUTE_S))
+
+
+def check_room(owner: str, num_jobs: int) -> None:
+    """Raise OverQuota when the owner may not send this many jobs now."""
+    settings = get_settings()
+    if owner == LOCAL:
+        return
+    most = settings.key_active_jobs
+    if most and get_ledger().num_active(owner) + num_jobs > most:
+        raise OverQuota(f"A key may have {most} unfinished jobs; wait until some have ended.", JOBS_AGAIN_S)
+    if settings.key_pages_per_day and pages_today(owner) >= settings.key_pages_per_day:
+        raise over_pages(settings.key_pages_per_day)
+
+
+def charge_pages(owner: str, run: str, num_pages: int) -> None:
+    """Take the pages of a run, named "job.run", from the owner's day, once; raises OverQuota when too few are left."""
+    most = get_settings().key_pages_per_day
+    if not most or owner == LOCAL:
+        return
+    redis, key = get_ledger().redis, day_key(owner)
+    if redis.hexists(key, run):
+        return
+    total = redis.hincrby(key, "total", num_pages)
+    redis.expire(key, 2 * DAY_S)
+    if total > most:
+        redis.hincrby(key, "total", -num_pages)
+        raise over_pages(most)
+    redis.hset(key, run, num_pages)
+
+
+def pages_today(owner: str) -> int:
+    return int(get_ledger().redis.hget(day_key(owner), "total") or 0)
+
+
+def day_key(owner: str) -> str:
+    return f"pf:day:{owner}:{int(time.time()) // DAY_S}"
+
+
+def over_pages(most: int) -> OverQuota:
+    return OverQuota(f"A key may have {most} pages read a day; the day ends at midnight UTC.", seconds_left(DAY_S))

@@ -1,0 +1,134 @@
+"""Tells a job's `webhook_url` how the job ended: signed, tried for a day, every attempt on record in the ledger."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.app import NORMAL, app
+from tasks.assemble import results
+from tasks.ledger.records import Job
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+from workers.net.addresses import FetchError
+from workers.net.fetch import post
+from workers.net.webhook import sign
+
+logger = logging.getLogger(__name__)
+
+PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)  # after each failed attempt; a day in all
+JITTER = 0.1  # share of a pause by which it varies, so that a receiver that comes back is not met by all at once
+TIMEOUT_S = 10.0
+CALLS_AT_ONCE = 2  # of the threads of a CPU worker; slow receivers must not take them all from the pages
+ROOM_AGAIN_S = 2
+GONE = 410  # the receiver wants no more
+HOPELESS = frozenset({"bad_url", "address_refused"})
+
+_room = threading.BoundedSemaphore(CALLS_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call: `status` is HTTP's, 0 when there was no answer; `reason` is empty for a call that was accepted."""
+
+    event: str
+    at: float
+    status: int
+    reason: str
+    seconds: float
+
+    @property
+    def is_last(self) -> bool:
+        return not self.reason or self.status == GONE or self.reason in HOPELESS
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "event": self.event,
+            "at": round(self.at, 3),
+            "status": self.status,
+            "reason": self.reason,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def event_id(job: Job) -> str:
+    """Names one end of the job: a repair ends it anew. Receivers know by it a call that comes twice."""
+    return f"{job.id}.{job.run}.{job.state}"
+
+
+def notify(job_id: str) -> None:
+    """Have the job's webhook called about its end, unless it has been."""
+    job = get_ledger().job(job_id)
+    if job is None or not job.has_ended or not job.options.webhook_url:
+        return
+    event = event_id(job)
+    if not any(attempt["event"] == event for attempt in job.deliveries):
+        deliver_webhook.apply_async(
+            (job_id, event), task_id=f"{event}-webhook", priority=NORMAL, argsrepr=f"job {job_id} {job.state}"
+        )
+
+
+@app.task(name="deliver_webhook", bind=True, max_retries=len(PAUSES_S))
+def deliver_webhook(self: Any, job_id: str, event: str) -> None:
+    """Call the webhook once; comes back later when that fails. Stops when the job is gone or runs again."""
+    job = get_ledger().job(job_id)
+    if job is None or not job.has_ended or event_id(job) != event:
+        return
+    if not _room.acquire(blocking=False):
+        again = {"task_id": self.request.id, "retries": self.request.retries, "countdown": ROOM_AGAIN_S}
+        deliver_webhook.apply_async((job_id, event), priority=NORMAL, **again)
+        return
+    try:
+        attempt = call_webhook(job)
+    finally:
+        _room.release()
+    get_ledger().note_delivery(job_id, attempt.to_json())
+    results.write_job_file(job_id)
+    logger.info("job %s: webhook %s", job_id, attempt.reason or f"took {attempt.seconds:.2f} s", extra={"job": job_id})
+    retries = self.request.retries
+    if not attempt.is_last and retries < len(PAUSES_S):
+        raise self.retry(countdown=PAUSES_S[retries] * random.uniform(1 - JITTER, 1 + JITTER))
+
+
+def call_webhook(job: Job) -> Attempt:
+    settings, event, began = get_settings(), event_id(job), time.time()
+    body = json.dumps(payload(job), ensure_ascii=False).encode()
+    headers = sign(settings.webhook_secret, id=event, timestamp=int(began), body=body)
+    status, reason = 0, ""
+    try:
+        rules = settings.address_rules()
+        status = post(job.options.webhook_url, body, headers=headers, rules=rules, timeout_s=TIMEOUT_S)
+        reason = "" if 200 <= status < 300 else f"http_{status}"
+    except FetchError as exc:
+        reason = exc.reason
+    return Attempt(event=event, at=began, status=status, reason=reason, seconds=time.time() - began)
+
+
+def payload(job: Job) -> dict[str, Any]:
+    """What the receiver gets: how the job ended, and the numbers to decide what to fetch; never a text."""
+    names = ("ok", "blank", "fallback", "failed", "cancelled")
+    return {
+        "type": f"job.{job.state}",
+        "timestamp": iso_time(job.ended_at or time.time()),
+        "data": {
+            "id": job.id,
+            "state": job.state,
+            "name": job.name,
+            "batch_id": job.batch_id,
+            "run": job.run,
+            "pages": {"total": job.num_selected} | {name: job.counts.get(name, 0) for name in names},
+            "error": job.error,
+            "created_at": iso_time(job.created_at),
+            "path": f"/api/v1/jobs/{job.id}",
+        },
+    }
+
+
+def iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""Reads the pages that will be next while the engine works, and has their batch brought to its device."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+
+import redis
+from PIL import Image
+
+from tasks.blobs import BlobMissing, Blobs, page_key
+from tasks.ledger import Ledger, UnknownJob
+from tasks.messages import PageTask
+from tasks.page_end import IMAGE, PACKED
+from tasks.runs import load_run
+from workers.engines import Engine, EngineError, Prepared, StagingEngine
+
+logger = logging.getLogger(__name__)
+
+
+class Reader:
+    """One thread calls `look` now and then, another takes what was read; nothing is claimed."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, most: int) -> None:
+        self.engine, self.ledger, self.blobs, self.most = engine, ledger, blobs, most
+        self.ahead: dict[PageTask, Prepared] = {}
+        self.staged: list[Prepared] = []
+
+    def take(self, page: PageTask) -> Prepared:
+        """What the engine needs of the page. Raises BlobMissing, UnknownJob, EngineError, OSError or ValueError."""
+        return self.ahead.pop(page, None) or self.read(page)
+
+    def look(self) -> bool:
+        """Read the pages whose turn it is now, as far as they have not been; stage them where they fill a batch.
+
+        Whether they do.
+        """
+        try:
+            coming = self.ledger.peek(self.most)
+            for page in coming:
+                if page not in self.ahead:
+                    self.ahead[page] = self.read(page)
+            for page in set(self.ahead) - set(coming):
+                self.ahead.pop(page, None)
+            self.stage([prepared for page in sorted(coming, key=place) if (prepared := self.ahead.get(page))])
+            return len(coming) == self.most
+        except (BlobMissing, UnknownJob, EngineError, redis.RedisError, OSError, ValueError) as exc:
+            logger.debug("not read ahead: %r", exc)
+            return False
+
+    def stage(self, batch: list[Prepared]) -> None:
+        is_new = list(map(id, batch)) != list(map(id, self.staged))
+        if len(batch) == self.most and is_new and isinstance(self.engine, StagingEngine):
+            self.engine.stage(batch)
+            self.staged = batch
+
+    def read(self, page: PageTask) -> Prepared:
+        """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""
+        request = load_run(page.job_id, page.run).request(page.index)
+        try:
+            return self.engine.unpack(self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
+        except BlobMissing:
+            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
+
+
+def place(page: PageTask) -> tuple[str, int]:
+    """Puts the pages of a batch in one order, so that the batch that was staged is the one that is generated."""
+    return page.job_id, page.index

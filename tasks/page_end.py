@@ -1,0 +1,183 @@
+"""How a page ends: its text is written first, then the ledger says so, then what is not needed any more is removed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import redis
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from tasks.blobs import BlobMissing, page_key
+from tasks.cache import keep
+from tasks.ledger import UnknownJob
+from tasks.ledger.records import Attempts
+from tasks.messages import JobOptions, PageState, PageTask
+from tasks.metrics import count
+from tasks.runs import load_run
+from tasks.services import get_blobs, get_ledger
+from tasks.settings import get_settings
+from workers.documents.text_layer import is_healthy, recall
+from workers.engines import Generation, Line
+
+logger = logging.getLogger(__name__)
+
+IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"
+TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
+
+# The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
+patiently = retry(
+    retry=retry_if_exception_type((OSError, redis.ConnectionError, redis.TimeoutError)),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    stop=stop_after_delay(60),
+    reraise=True,
+)
+
+
+def content_key(page: PageTask) -> str:
+    """Each run of a page has a file of its own, so that a repair never touches what it may not better."""
+    return page_key(page.job_id, page.index, f"r{page.run}.json")
+
+
+def attempt_record(engine: str, seconds: float, reason: str) -> dict[str, Any]:
+    return {"engine": engine, "seconds": round(seconds, 3), "reason": reason}
+
+
+@patiently
+def save_text(
+    page: PageTask,
+    text: str,
+    *,
+    state: PageState = "ok",
+    reason: str = "",
+    engine: str,
+    seconds: float,
+    stop_reason: str = "stop",
+    tokens: int = 0,
+    lines: tuple[Line, ...] = (),
+    rotation: int = 0,
+    cached: bool = False,
+    text_layer_recall: float | None = None,
+    attempts: Attempts = (),
+    **patch: Any,
+) -> None:
+    """End a page with its text; the first end wins and a second one changes nothing."""
+    key = content_key(page)
+    about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
+    about["seconds"] = round(seconds, 3)
+    content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
+    get_blobs().write_json(key, content | about)
+    about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
+    if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
+        log_end(page, state, seconds, reason)
+    remove_intermediates(page)
+
+
+def save_generation(
+    page: PageTask, generation: Generation, *, engine: str, seconds: float, attempts: Attempts = ()
+) -> None:
+    """End a page with what the engine made of it, after the `attempts` that came to nothing."""
+    keep_in_cache(page, generation, engine, attempts)
+    attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
+    common: dict[str, Any] = {
+        "engine": engine,
+        "seconds": seconds,
+        "stop_reason": generation.stop_reason,
+        "tokens": generation.tokens,
+        "lines": generation.lines,
+        "rotation": generation.rotation,
+        "text_layer_recall": compare_with_layer(page, generation.text),
+    }
+    if generation.stop_reason == "stop":
+        save_text(page, generation.text, attempts=attempts[:-1], **common)
+    elif generation.stop_reason in ("repetition", "length") and generation.text.strip():
+        reason = "repetition" if generation.stop_reason == "repetition" else "truncated"
+        save_text(page, generation.text, state="fallback", reason=reason, attempts=attempts, **common)
+    else:
+        reason = "generation_failed" if generation.stop_reason == "error" else generation.stop_reason
+        fail_page(page, reason, generation.error or FAILURES.get(reason, ""), attempts=attempts)
+
+
+def keep_in_cache(page: PageTask, generation: Generation, engine: str, attempts: Attempts) -> None:
+    """Keep a text for equal pages to come; not one that needed a second, hotter try."""
+    key = get_ledger().page(page.job_id, page.index).cache_key
+    if key and generation.stop_reason == "stop" and not attempts:
+        keep(key, generation, engine=engine)
+
+
+def compare_with_layer(page: PageTask, text: str) -> float | None:
+    try:
+        return measure_recall(load_run(page.job_id, page.run).options, read_layer(page), text)
+    except UnknownJob:
+        return None
+
+
+def measure_recall(options: JobOptions, layer: str, text: str) -> float | None:
+    """Share of the layer's words that the text has; None where the layer is unsound or the text is no transcript."""
+    if options.task != "transcribe" or options.prompt or not is_healthy(layer):
+        return None
+    return round(recall(layer, text), 3)
+
+
+FAILURES = {
+    "timeout": "The page took longer than VLM_CONCURRENT_TIMEOUT; retry it, or raise the limit.",
+    "repetition": "The engine repeated itself without end; retry the page with another dpi or prompt.",
+    "length": "The engine reached max_new_tokens without text; retry the page with a larger one.",
+    "content_filter": "The model server's content filter refused the page.",
+    "poison": "The process that worked on this page died each time; the page is set aside. Its image is kept.",
+    "lost": "The page's task was lost several times; retry the page.",
+}
+
+
+@patiently
+def fail_page(page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = ()) -> None:
+    """End a page without the engine's text: with the PDF's text layer where the job asks for that, else `failed`."""
+    layer = read_layer(page) if falls_back(page) else ""
+    if is_healthy(layer, min_letters=1):  # a short page is better than none
+        save_text(page, layer, state="fallback", reason=reason, engine=TEXT_LAYER, seconds=0.0, attempts=attempts)
+        return
+    detail = detail or FAILURES.get(reason, "")
+    if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail):
+        log_end(page, "failed", 0.0, reason)
+    if reason != "poison":
+        remove_intermediates(page)
+
+
+def falls_back(page: PageTask) -> bool:
+    """Whether the job takes a PDF's own text for a page that fails."""
+    try:
+        return load_run(page.job_id, page.run).options.text_layer != "ignore"
+    except UnknownJob:
+        return False
+
+
+def read_layer(page: PageTask) -> str:
+    """The page's text layer, kept by prepare_page; empty when there is none."""
+    try:
+        return get_blobs().read(page_key(page.job_id, page.index, LAYER)).decode()
+    except BlobMissing:
+        return ""
+
+
+def remove_intermediates(page: PageTask) -> None:
+    """Remove what only the engine needed; the image too, unless the job is short enough to keep it for the viewer."""
+    blobs = get_blobs()
+    blobs.delete(page_key(page.job_id, page.index, PACKED))
+    blobs.delete(page_key(page.job_id, page.index, LAYER))
+    if not keeps_images(page.job_id):
+        blobs.delete(page_key(page.job_id, page.index, IMAGE))
+
+
+def keeps_images(job_id: str) -> bool:
+    num_selected = int(get_ledger().redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
+    return 0 < num_selected <= get_settings().keep_page_images
+
+
+def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:
+    count(get_ledger(), "pages", state=state)
+    extra = {"job": page.job_id, "page": page.page_number}
+    logger.info(
+        "job %s page %d %s%s %.2f s", page.job_id, page.page_number, state, f" ({reason})" if reason else "", seconds,
+        extra=extra,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""What all pages of one run of a job share, read once a process: options, pages chosen, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from tasks.ledger import UnknownJob
+from tasks.messages import JobOptions, PageTask
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+from workers.documents.open import DocumentLimits
+from workers.documents.selection import Selection
+from workers.engines import PageRequest
+from workers.prompts import build_prompt
+
+SHORT_ANSWER = 256  # tokens that an answer to a question, or a description, rarely exceeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """One run of one job; nothing here changes while the run lives."""
+
+    job_id: str
+    run: int
+    kind: str
+    options: JobOptions
+    selection: Selection
+
+    @property
+    def source_key(self) -> str:
+        return source_key(self.job_id, self.kind)
+
+    def page(self, position: int) -> PageTask:
+        return PageTask(job_id=self.job_id, run=self.run, position=position, index=self.selection.nth(position))
+
+    def request(self, index: int) -> PageRequest:
+        options = self.options
+        return PageRequest(
+            page_number=index + 1,
+            prompt=build_prompt(options.task, question=options.question, prompt=options.prompt),
+            max_new_tokens=options.max_new_tokens or get_settings().max_new_tokens,
+            temperature=options.temperature,
+        )
+
+    def bucket(self, num_tokens: int) -> str:
+        """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
+        longest = self.options.max_new_tokens or get_settings().max_new_tokens
+        expected = longest if self.options.task == "transcribe" else min(longest, SHORT_ANSWER)
+        return f"{num_tokens.bit_length()}/{expected.bit_length()}"
+
+
+def source_key(job_id: str, kind: str) -> str:
+    return f"jobs/{job_id}/source.{kind}"
+
+
+@lru_cache(maxsize=256)
+def load_run(job_id: str, run: int) -> RunContext:
+    """The run's context; raises UnknownJob when the ledger has it no longer."""
+    ledger = get_ledger()
+    job = ledger.job(job_id)
+    selection, size = ledger.run_selection(job_id, run)
+    if job is None or not size:
+        raise UnknownJob(f"the ledger has no run {run} of job {job_id}")
+    return RunContext(
+        job_id=job_id,
+        run=run,
+        kind=job.kind,
+        options=replace(job.options, **ledger.run_options(job_id, run)),
+        selection=Selection.parse(selection),
+    )
+
+
+def document_limits() -> DocumentLimits:
+    settings = get_settings()
+    return DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)

@@ -1,0 +1,136 @@
+"""Who is asking: API keys for programs, a session cookie for browsers. Where there are no keys all are `local`."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from flask import Flask, g, request
+
+from tasks.access.keys import LOCAL, get_keyring
+from tasks.access.quotas import count_request
+from tasks.services import get_ledger
+from tasks.settings import SettingsError, get_settings
+from web.api.problems import Problem
+
+SESSION_COOKIE = "pagefan_session"
+SESSION_TTL_S = 7 * 86_400
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/docs")
+
+
+def register_auth(app: Flask) -> None:
+    refuse_to_be_open()
+    app.before_request(refuse_other_names)
+    app.before_request(refuse_other_sites)
+    app.before_request(identify)
+
+
+def refuse_to_be_open() -> None:
+    """Raise SettingsError where everybody on the network could use a server that asks for no key."""
+    settings = get_settings()
+    host = settings.publish_address or settings.web_host
+    if settings.allow_open or is_loopback(host) or get_keyring().is_needed:
+        return
+    advice = "make a key with `pagefan keys create NAME`, set API_KEYS, or set ALLOW_OPEN=1 if anybody may use it"
+    raise SettingsError(f"WEB_HOST={host!r} can be reached from other machines and there are no keys: {advice}")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse_other_names() -> None:
+    """A page of another site whose name was made to lead here (DNS rebinding) must not use a server without keys.
+
+    An attacker needs a name of his own, with a dot; addresses, `localhost` and names of a local network have none.
+    """
+    settings, host = get_settings(), urlsplit(f"//{request.host}").hostname or ""
+    if settings.allow_open or get_keyring().is_needed or not is_foreign(host):
+        return
+    if host not in (settings.web_host.lower(), settings.publish_address.lower()):
+        raise Problem(
+            "forbidden", f"This server has no keys, so it does not answer at {host}: make a key, or set ALLOW_OPEN=1."
+        )
+
+
+def is_foreign(host: str) -> bool:
+    """Whether this is a name that anybody may own, rather than an address or a name without a dot."""
+    try:
+        ip_address(host)
+    except ValueError:
+        name = host.rstrip(".")
+        return "." in name and not name.endswith(".localhost")
+    return False
+
+
+def refuse_other_sites() -> None:
+    """A page of another site must not act through the browser of someone who may use this server."""
+    if request.method in SAFE_METHODS:
+        return
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in ("none", "same-origin") or (origin and urlsplit(origin).netloc != request.host):
+        raise Problem("forbidden", "The browser says that another site sent this request.")
+
+
+def refuse_unproven() -> None:
+    """A call that changes something by the session cookie alone must say which site sent it; all browsers do.
+
+    Forms carry a token besides, which their views check.
+    """
+    if request.method in SAFE_METHODS or not request.path.startswith("/api/"):
+        return
+    if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
+        raise Problem("forbidden", "A cookie without an Origin is not enough; send the key in Authorization.")
+
+
+def identify() -> None:
+    """Set `g.owner`, whose jobs this request sees; raises Problem when a key is needed and none fits."""
+    g.owner = LOCAL
+    if request.path.startswith(OPEN_PATHS) or not get_keyring().is_needed:
+        return
+    owner = get_keyring().owner_of(sent_key())
+    if owner is None and (owner := owner_of_session(request.cookies.get(SESSION_COOKIE, ""))):
+        refuse_unproven()
+    if owner is None:
+        raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="pagefan"'})
+    count_request(owner)
+    g.owner = owner
+
+
+def sent_key() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
+
+
+def is_signed_in() -> bool:
+    """Whether a browser session is behind this request, so that it can be ended."""
+    return g.get("owner", LOCAL) != LOCAL and SESSION_COOKIE in request.cookies
+
+
+def session_key(token: str) -> str:
+    return "pf:session:" + hashlib.sha256(token.encode()).hexdigest()
+
+
+def owner_of_session(token: str) -> str | None:
+    """Whom the session is of; None once it is over or its key was revoked."""
+    owner = get_ledger().redis.get(session_key(token)) if token else None
+    return owner if owner and get_keyring().knows(owner) else None
+
+
+def open_session(owner: str) -> str:
+    """Start a browser session and return the cookie's value; the store keeps only its hash."""
+    token = secrets.token_urlsafe(32)
+    get_ledger().redis.set(session_key(token), owner, ex=SESSION_TTL_S)
+    return token
+
+
+def close_session(token: str) -> None:
+    if token:
+        get_ledger().redis.delete(session_key(token))

@@ -1,0 +1,99 @@
+"""Results that are files of their own: the searchable PDF, and a ZIP of everything, streamed as it is packed."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+
+from tasks.assemble.results import load_pages
+from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key
+from tasks.blobs import BlobMissing, page_key
+from tasks.ledger.records import Job
+from tasks.services import get_blobs
+from web.api.problems import Problem
+
+CHUNK_BYTES = 256 * 1024
+WAIT_S = 8.0  # longest time that a request waits for a PDF to be made
+POLL_S = 0.2
+STORED = frozenset({"pdf", "png"})  # compressed already
+
+Opener = Callable[[str], Iterator[bytes]]  # from a format to its content
+
+
+def read_blob(key: str) -> Iterator[bytes]:
+    with get_blobs().reader(key) as source:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
+
+
+def open_pdf(job: Job) -> Iterator[bytes]:
+    """The searchable PDF; raises Problem where it takes long to make, or cannot be made."""
+    if (state := wait_for_pdf(job)) != "ready":
+        raise Problem("no-result", state)
+    return read_blob(pdf_key(job))
+
+
+def wait_for_pdf(job: Job) -> str:
+    """ "ready", or why there is no PDF; raises Problem when it is not made within a few seconds."""
+    deadline = time.monotonic() + WAIT_S
+    while (state := ask_for_pdf(job)) == MAKING:
+        if time.monotonic() > deadline:
+            raise Problem("being-made", "The searchable PDF is being made.", {"Retry-After": "3"})
+        time.sleep(POLL_S)
+    return state
+
+
+def open_zip(job: Job, stem: str, open_format: Opener) -> Iterator[bytes]:
+    """All results and the page images that are kept; without the PDF where that cannot be made."""
+    has_pdf = wait_for_pdf(job) == "ready"
+    return pack(zip_entries(job, stem, open_format, has_pdf))
+
+
+def zip_entries(job: Job, stem: str, open_format: Opener, has_pdf: bool) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Names and contents, each to be read before the next is asked for."""
+    for format in ("md", "json", "txt", "html"):
+        yield f"{stem}.{format}", open_format(format)
+    if has_pdf:
+        yield f"{stem}.pdf", read_blob(pdf_key(job))
+    for page in load_pages(job):
+        if page.has_image and get_blobs().exists(key := page_key(job.id, page.index, "png")):
+            yield f"pages/{page.page_number:06d}.png", read_blob(key)
+
+
+class Outbox(io.RawIOBase):
+    """What has been written and not yet been taken; it cannot seek, so that ZIP entries are written in one go."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self.pieces)
+        self.pieces.clear()
+        return taken
+
+
+def pack(entries: Iterator[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
+    """A ZIP archive, piece by piece; an entry that is gone meanwhile is left empty."""
+    outbox = Outbox()
+    with zipfile.ZipFile(outbox, "w") as archive:
+        for name, content in entries:
+            info = zipfile.ZipInfo(name, time.localtime()[:6])
+            info.compress_type = zipfile.ZIP_STORED if name.rpartition(".")[2] in STORED else zipfile.ZIP_DEFLATED
+            with archive.open(info, "w", force_zip64=True) as entry:
+                try:
+                    for piece in content:
+                        entry.write(piece)
+                        yield outbox.take()
+                except BlobMissing:
+                    continue
+            yield outbox.take()
+    yield outbox.take()

@@ -1,0 +1,184 @@
+"""What the REST API and the forms take, as pydantic models; what they give is in `schemas`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from apiflask.fields import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tasks.messages import JobOptions
+from tasks.settings import get_settings
+from workers.documents.selection import MAX_LENGTH, parse_parts
+from workers.net.addresses import MAX_URL, FetchError, parse_url
+
+PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
+SELECTION = f"{PART}(,{PART})*"
+PRIORITIES = {"low": 1, "normal": 2, "high": 4}
+ResultFormat = Literal["md", "json", "txt", "html", "pdf", "zip"]
+
+
+def check_pages(value: str) -> str:
+    """The selection as it is, if it can be read; whether the document has the pages is seen later."""
+    parse_parts(value)
+    return value
+
+
+def check_address(value: str) -> str:
+    """The URL as it is, if it has a form that may be used; what its name stands for is seen when it is called."""
+    try:
+        get_settings().address_rules().check_literal(parse_url(value))
+    except FetchError as exc:
+        raise ValueError(exc.detail) from exc
+    return value
+
+
+class Input(BaseModel):
+    """Fields left empty in a form count as not given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop_empty(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value != ""}
+
+
+class JobFields(Input):
+    """The options of a job."""
+
+    task: Literal["transcribe", "ask", "describe"] = Field("transcribe", description="What to do with each page.")
+    question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
+    prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
+    pages: str = Field(
+        "",
+        max_length=MAX_LENGTH,
+        description="Pages to read, such as `1-3,7,-1`; empty is all.",
+        json_schema_extra={"pattern": f"^({SELECTION})?$"},
+    )
+    dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
+    max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
+    text_layer: Literal["ignore", "prefer", "fallback"] = Field(
+        "ignore", description="When a PDF page's own text is used: never, where it is sound, or on failure."
+    )
+    priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
+    password: str = Field("", max_length=256, description="Opens an encrypted PDF.")
+    webhook_url: str = Field(
+        "",
+        max_length=MAX_URL,
+        description="Called with a signed POST when the job has ended; at a public address.",
+        json_schema_extra={"format": "uri"},
+    )
+    batch_id: str = Field(
+        "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
+    )
+
+    @field_validator("pages")
+    @classmethod
+    def pages_can_be_read(cls, value: str) -> str:
+        return check_pages(value) if value else ""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def webhook_can_be_called(cls, value: str) -> str:
+        if value and not get_settings().webhook_secret:
+            raise ValueError("this server calls no webhooks; its operator has to set WEBHOOK_SECRET")
+        return check_address(value) if value else ""
+
+    @model_validator(mode="after")
+    def question_is_there(self) -> JobFields:
+        if self.task == "ask" and not self.question:
+            raise ValueError("`task=ask` needs a `question`")
+        return self
+
+    def to_options(self) -> JobOptions:
+        values = self.model_dump(include=set(JobFields.model_fields) - {"batch_id", "priority"})
+        return JobOptions(**values, priority=PRIORITIES[self.priority])
+
+
+class JobForm(JobFields):
+    """A multipart upload: one job a file."""
+
+    file: list[UploadFile] = Field(min_length=1, description="One file or more: PDF, PNG, JPEG, TIFF, WebP and others.")
+
+    @field_validator("file", mode="before")
+    @classmethod
+    def file_is_there(cls, value: Any) -> Any:
+        files = [file for file in value or [] if not isinstance(file, str) and file.filename]
+        if not files:
+            raise ValueError("send at least one file in the field `file`")
+        return files
+
+
+class UrlFields(JobFields):
+    """A document that the server fetches: one job."""
+
+    url: str = Field(
+        max_length=MAX_URL,
+        description="Where the document is: http or https, at a public address.",
+        json_schema_extra={"format": "uri"},
+    )
+
+    @field_validator("url")
+    @classmethod
+    def url_can_be_used(cls, value: str) -> str:
+        return check_address(value)
+
+
+class KeyHeader(BaseModel):
+    idempotency_key: str = Field("", max_length=255, description="Any text that no other request of yours has.")
+
+
+class RetryFields(Input):
+    """Which pages to read again, and what to do otherwise this time; what is left out stays as it was."""
+
+    pages: str = Field(
+        "failed",
+        max_length=MAX_LENGTH,
+        description="`failed`, or page numbers such as `3,9-11`.",
+        json_schema_extra={"pattern": f"^(failed|{SELECTION})$"},
+    )
+    prompt: str | None = Field(None, max_length=8000)
+    dpi: int | None = Field(None, ge=0, le=1200)
+    max_new_tokens: int | None = Field(None, ge=0, le=65_536)
+    temperature: float | None = Field(None, ge=0, le=2)
+
+    @field_validator("pages")
+    @classmethod
+    def pages_can_be_read(cls, value: str) -> str:
+        return value if value == "failed" else check_pages(value)
+
+    def changes(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"pages"}, exclude_none=True)
+
+
+class WaitQuery(BaseModel):
+    wait: float = Field(0, ge=0, le=60, description="Seconds to wait for the job's state to change.")
+
+
+class EventsQuery(Input):
+    since: str = Field("", max_length=40, description="Id of the last event seen; empty is the start.")
+    text: bool = Field(True, description="Whether `text` events are wanted.")
+    partial: bool = Field(True, description="Whether `partial` events are wanted.")
+
+
+class ListQuery(Input):
+    limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
+    cursor: str = Field("", pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`next` of the answer before.")
+
+
+class PagesQuery(BaseModel):
+    since: int = Field(0, ge=0, le=2**53, description="Only pages that changed after this `seq`.")
+
+
+class ResultQuery(Input):
+    format: ResultFormat | None = Field(None, description="Taken from `Accept` when it is left out.")
+    partial: bool = Field(False, description="The pages read so far, while the job has not finished.")
+    download: bool = Field(False, description="Answer as an attachment with a file name.")
+
+
+class CancelQuery(Input):
+    purge: bool = Field(False, description="Also delete the job, its file and its results.")

@@ -1,0 +1,164 @@
+"""REST: a job's pages, their images, and the result files."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from functools import partial as bind
+from pathlib import PurePosixPath
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request, send_file
+from werkzeug.utils import secure_filename
+from werkzeug.wrappers import Response as BaseResponse
+
+from tasks.assemble.results import write_format
+from tasks.blobs import BlobMissing, job_key, page_key
+from tasks.ledger.records import Job
+from tasks.services import get_blobs
+from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
+from web.api.inputs import PagesQuery, ResultQuery
+from web.api.jobs import find_job
+from web.api.outputs import Answers, PageListOut, PageTextOut
+from web.api.problems import Problem
+from web.api.render import policy, write_html
+from web.api.shown import FORMATS, find_page, page_out, page_text_out, pages_since
+
+TAG = {"name": "Results", "description": "Pages, their images, and the text."}
+
+IMAGE_ANSWERS: Answers = {
+    200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
+    404: {"description": "Unknown job or page, or no image of it"},
+    503: {"description": "Job store away"},
+}
+FILES = ("pdf", "zip")
+SCHEMAS: dict[str, dict[str, Any]] = {"json": {"$ref": "#/components/schemas/DocumentResult"}} | {
+    name: {"type": "string", "format": "binary"} for name in FILES
+}
+CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in FORMATS.items()}
+RESULT_ANSWERS: Answers = {
+    200: {"description": "All pages, in page order", "content": CONTENT},
+    404: {"description": "Unknown job"},
+    406: {"description": "No such format"},
+    409: {"description": "Not finished, ended without a result, or a PDF that is being made"},
+    503: {"description": "Job store away"},
+}
+
+bp = APIBlueprint("results", __name__, url_prefix="/api/v1/jobs/<job_id>", tag=TAG)
+
+
+@bp.get("/pages")
+@bp.input(PagesQuery, location="query")
+@bp.output(PageListOut)
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"})
+def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
+    """The page ledger
+
+    Every page with its state and reason, in page order. With `since`, only the pages that changed after that `seq`.
+    """
+    job = find_job(job_id)  # before the pages, so that its seq misses no change
+    pages = [page_out(job, page) for page in pages_since(job, query_data.since)]
+    return PageListOut(state=job.state, seq=job.seq, pages=pages)
+
+
+@bp.get("/pages/<int:number>")
+@bp.output(PageTextOut)
+@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"})
+def get_page(job_id: str, number: int) -> PageTextOut:
+    """One page with its text
+
+    `lines` have boxes where the engine gives them.
+    """
+    job = find_job(job_id)
+    return page_text_out(job, find_page(job, number))
+
+
+@bp.get("/pages/<int:number>/image")
+@bp.doc(responses=IMAGE_ANSWERS)
+def get_image(job_id: str, number: int) -> BaseResponse:
+    """The image the engine read, as PNG"""
+    job = find_job(job_id)
+    page = find_page(job, number)
+    try:
+        data = get_blobs().read(page_key(job.id, page.index, "png"))
+    except BlobMissing as exc:
+        raise Problem("no-image") from exc
+    response = send_file(io.BytesIO(data), "image/png")
+    response.set_etag(f"{page.run}-{len(data)}")
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+@bp.get("/result")
+@bp.input(ResultQuery, location="query")
+@bp.doc(responses=RESULT_ANSWERS)
+def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
+    """The result
+
+    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `pdf`, the document with what was
+    read as invisible text, and `zip`, all of these with the page images. Pages that failed are marked in their place.
+    While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
+    end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.
+    """
+    job = find_job(job_id)
+    format = query_data.format or accepted_format()
+    response = BaseResponse(open_result(job, format, partial=query_data.partial))
+    is_text = FORMATS[format].startswith("text/")
+    response.headers["Content-Type"] = FORMATS[format] + ("; charset=utf-8" if is_text else "")
+    response.headers["Cache-Control"] = "private, no-cache"
+    if format == "html":
+        response.headers["Content-Security-Policy"] = policy()
+    response.vary.add("Accept")
+    if query_data.download:
+        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
+    response.set_etag(f"{job.seq}-{format}")
+    return response.make_conditional(request)
+
+
+def accepted_format() -> str:
+    if not request.accept_mimetypes:
+        return "md"
+    best = request.accept_mimetypes.best_match(list(FORMATS.values()))
+    if best is None:
+        raise Problem("not-acceptable", f"The formats are {', '.join(FORMATS.values())}.")
+    return next(name for name, mimetype in FORMATS.items() if mimetype == best)
+
+
+def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
+    """The result, piece by piece; if `partial`, as it would be now. Raises Problem when there is none."""
+    partial = partial and format not in FILES
+    has_files = job.has_ended and get_blobs().exists(job_key(job.id, "result.md"))
+    if not partial and not job.has_ended:
+        raise Problem("not-finished", f"The job is {job.state}.", {"Retry-After": "1"}, {"state": job.state})
+    if not partial and not has_files:
+        words = f"The job is {job.state}; `partial=1` gives what was read."
+        raise Problem("no-result", job.error["detail"] if job.error else words, extra={"state": job.state})
+    if format == "pdf":
+        return open_pdf(job)
+    if format == "zip":
+        return open_zip(job, stem_of(job), bind(open_text, job, has_files=has_files))
+    return open_text(job, format, has_files=has_files)
+
+
+def open_text(job: Job, format: str, *, has_files: bool) -> Iterator[bytes]:
+    if format == "html":
+        return (piece.encode() for piece in write_html(job))
+    return read_blob(job_key(job.id, f"result.{format}")) if has_files else assemble_now(job, format)
+
+
+def assemble_now(job: Job, format: str) -> Iterator[bytes]:
+    with tempfile.SpooledTemporaryFile(CHUNK_BYTES, "w+", encoding="utf-8", newline="") as out:
+        write_format(job, format, out)
+        out.seek(0)
+        while chunk := out.read(CHUNK_BYTES):
+            yield chunk.encode()
+
+
+def download_name(job: Job, format: str) -> str:
+    return f"{stem_of(job)}.{format}"
+
+
+def stem_of(job: Job) -> str:
+    return secure_filename(PurePosixPath(job.name).stem) or job.id

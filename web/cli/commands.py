@@ -1,0 +1,200 @@
+"""What the commands of `pagefan` do; each returns its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from pagefan.answers import Json, Options, ReadOptions
+from pagefan.client import Client
+from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
+from tasks.services import get_blobs
+from web.cli.convert import CANCELLED, FAILED, PARTIAL, Converter
+from web.cli.local import demo, run_stack
+from web.cli.terminal import progress_bars, put, show
+from web.cli.watch import Watcher
+
+COMPLETE, USAGE = 0, 2
+OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
+OPTIONS = (
+    "task", "prompt", "pages", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
+    "webhook_url", "batch_id",
+)  # fmt: skip
+
+console = Console(stderr=True, highlight=False)
+
+
+def run_up(_: Namespace) -> int:
+    return run_stack()
+
+
+def run_demo(_: Namespace) -> int:
+    """`make demo`: convert the sample on a stack that lives as long."""
+    return demo()
+
+
+def run_convert(args: Namespace) -> int:
+    folder = None if args.output == "-" else Path(args.output or ".")
+    if folder is None and args.format in ("pdf", "zip") and sys.stdout.isatty():
+        return refuse(f"A {args.format} is no text for a terminal; name a folder with -o, or redirect the output.")
+    if folder is None and args.json:
+        return refuse("With -o - the output is the text, so that there is no room for --json.")
+    with connect(args) as client:
+        converter = Converter(
+            client, console, folder=folder, format=args.format, options=options_of(args), as_json=args.json
+        )
+        return converter.run(args.sources)
+
+
+def run_ask(args: Namespace) -> int:
+    """Print the answer; where the document has several pages, the answer of each."""
+    options, sent = cast("ReadOptions", options_of(args)), []
+    with connect(args) as client, progress_bars(console) as progress:
+        bar = progress.add_task(args.source, total=None, state="sending")
+
+        def follow(job: Json) -> None:
+            sent.append(job["id"])
+            show(progress, bar, job)
+
+        try:
+            result = client.ask(args.source, args.question, on_progress=follow, **options)
+        except KeyboardInterrupt:
+            if sent:
+                client.cancel(sent[-1])
+            return CANCELLED
+    pages = result.pages
+    if args.json:
+        print_json([{"page_number": page["page_number"], "answer": page["text"]} for page in pages])
+        return OF_STATE[result.job["state"]]
+    for page in pages:
+        if page["state"] in ("failed", "cancelled"):
+            say(f"No answer for page {page['page_number']}: {page['detail'] or page['reason']}")
+        else:
+            head = f"Page {page['page_number']}: " if len(pages) > 1 else ""
+            put(f"{head}{page['text'].strip()}\n".encode())
+    return OF_STATE[result.job["state"]]
+
+
+def run_watch(args: Namespace) -> int:
+    folder, output = Path(args.folder), Path(args.output)
+    if not folder.is_dir():
+        return refuse(f"{folder} is no folder.")
+    if output.resolve() == folder.resolve():
+        return refuse("Results need a folder of their own; name another with -o.")
+    with connect(args) as client:
+        return Watcher(client, console, folder.resolve(), output.resolve(), args.format, options_of(args)).run()
+
+
+def run_status(args: Namespace) -> int:
+    """0 while the job is not over, too."""
+    with connect(args) as client:
+        job = client.status(args.job)
+        if args.wait:
+            with progress_bars(console) as progress:
+                bar = progress.add_task(job["name"], total=None, state=job["state"])
+                job = client.wait(args.job, on_change=lambda now: show(progress, bar, now))
+    if args.json:
+        print_json(job)
+    else:
+        describe_job(job)
+    return OF_STATE.get(job["state"], COMPLETE)
+
+
+def describe_job(job: Json) -> None:
+    print_line(f"{job['name']}: {job['state']}, {num_read(job)} of {job['pages']['total']} pages read")
+    for name in ("missing_pages", "fallback_pages"):
+        if job[name]:
+            print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
+    if job["error"]:
+        print_line(job["error"]["detail"])
+
+
+def run_jobs(args: Namespace) -> int:
+    with connect(args) as client:
+        found = client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200))
+        jobs = list(islice(found, args.limit))
+    if args.json:
+        print_json(jobs)
+        return COMPLETE
+    for job in jobs:
+        sent = job["timings"]["created_at"][:19].replace("T", " ")
+        pages = f"{num_read(job)}/{job['pages']['total']}"
+        print_line(f"{job['id']}  {sent}  {job['state']:<10}  {pages:>9}  {job['name']}")
+    return COMPLETE
+
+
+def run_cancel(args: Namespace) -> int:
+    with connect(args) as client:
+        job = client.cancel(args.job, purge=args.purge)
+    print_line(f"{args.job}: {job['state'] if job else 'deleted'}")
+    return COMPLETE
+
+
+def run_retry(args: Namespace) -> int:
+    names = ("dpi", "prompt", "max_new_tokens", "temperature")
+    changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
+    with connect(args) as client:
+        job = client.retry(args.job, args.pages, **changes)
+        return Converter(client, console, folder=None, format="md", options={}).follow([job])
+
+
+def run_keys_create(args: Namespace) -> int:
+    key, text = create_key(args.name, get_blobs())
+    print_line(text)
+    say(f"This is key {key.id}, for {key.name}. It is shown only now; BLOB_URL keeps its hash.")
+    return COMPLETE
+
+
+def run_keys_list(_: Namespace) -> int:
+    for key in read_keys(get_blobs()):
+        made = datetime.fromtimestamp(key.created_at, UTC).date()
+        state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
+        print_line(f"{key.id}  {made}  {state}  {key.name}")
+    return COMPLETE
+
+
+def run_keys_revoke(args: Namespace) -> int:
+    key = revoke_key(args.id, get_blobs())
+    if key is None:
+        return refuse(f"There is no key {args.id}; `pagefan keys list` shows them.")
+    print_line(f"Key {key.id}, for {key.name}, is revoked; servers notice within {FRESH_S:g} s.")
+    return COMPLETE
+
+
+def connect(args: Namespace) -> Client:
+    return Client(args.server, args.key)
+
+
+def options_of(args: Namespace) -> Options:
+    """The options of the job that were given."""
+    given = {name: getattr(args, name, None) for name in OPTIONS}
+    return cast("Options", {name: value for name, value in given.items() if value not in (None, "")})
+
+
+def num_read(job: Json) -> int:
+    pages = job["pages"]
+    return int(pages["ok"] + pages["blank"] + pages["fallback"])
+
+
+def print_line(text: str) -> None:
+    put(f"{text}\n".encode(errors="replace"))
+
+
+def print_json(value: Any) -> None:
+    print_line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say(text: str) -> None:
+    console.print(text, markup=False)
+
+
+def refuse(words: str) -> int:
+    console.print(words, style="red", markup=False)
+    return USAGE

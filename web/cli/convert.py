@@ -1,0 +1,220 @@
+"""What `pagefan convert` does: send documents, show a bar for each, write what was read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway, is_url
+from pagefan.client import Client, check_readable
+from tasks.reasons import explain
+from web.cli.terminal import progress_bars, put, show
+from workers.assemble import PageResult, page_markdown, page_text
+from workers.documents.open import FORMATS
+
+PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
+GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+AT_ONCE = 4
+BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
+
+
+@dataclass
+class Converter:
+    """Converts documents through one server; results go to `folder`, or to standard output when that is None."""
+
+    client: Client
+    console: Console
+    folder: Path | None
+    format: Format
+    options: Options
+    as_json: bool = False
+    submitted: dict[str, bool] = field(default_factory=dict)  # job id -> has ended
+    sources: dict[str, str] = field(default_factory=dict)  # job id -> what was sent
+    taken: set[Path] = field(default_factory=set)  # files that are not to be written
+    turns: list[threading.Event] = field(default_factory=list)  # whose place on standard output has come
+
+    def run(self, sources: Sequence[str]) -> int:
+        """Convert all sources, a few at a time; returns the exit code. Ctrl-C cancels what is under way."""
+        documents = list(find_documents(sources))
+        if not documents:
+            self.say("There is nothing to convert here.")
+            return FAILED
+        self.taken = {document.resolve() for document in documents if isinstance(document, Path)}
+        self.turns = [threading.Event() for _ in range(len(documents) + 1)]
+        self.turns[0].set()
+        with progress_bars(self.console) as progress:
+            return self.each(lambda item: self.convert(item[0], item[1], progress), list(enumerate(documents)))
+
+    def follow(self, jobs: Sequence[Json]) -> int:
+        """Show the jobs until they have ended; returns the exit code."""
+        with progress_bars(self.console) as progress:
+            return self.each(lambda job: self.guard(job["name"], lambda: self.wait(job, progress)), jobs)
+
+    def each(self, work: Callable[[Any], int], items: Sequence[Any]) -> int:
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            codes = list(pool.map(work, items))
+        except KeyboardInterrupt:
+            self.cancel_all()
+            return CANCELLED
+        except BrokenPipeError:
+            self.cancel_all()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return max(codes, key=GRAVITY.index)
+
+    def cancel_all(self) -> None:
+        for job_id, has_ended in list(self.submitted.items()):
+            if not has_ended:
+                with contextlib.suppress(ClientError):
+                    self.client.cancel(job_id)
+        self.say("Cancelled.")
+
+    def convert(self, place: int, document: Path | str, progress: Progress) -> int:
+        try:
+            return self.guard(str(document), lambda: self.read(place, document, progress))
+        finally:
+            self.turns[place + 1].set()
+
+    def guard(self, source: str, work: Callable[[], int]) -> int:
+        """The exit code of `work`, or that of its failure, which is said."""
+        try:
+            return work()
+        except BrokenPipeError:
+            raise
+        except ServerAway as exc:
+            self.say(f"{source}: {exc}")
+            self.report(source, {"reason": "unavailable", "error": str(exc)})
+            return AWAY
+        except (ClientError, OSError) as exc:
+            self.say(f"{source}: {exc}")
+            self.report(source, failure_facts(exc))
+            return FAILED
+
+    def read(self, place: int, document: Path | str, progress: Progress) -> int:
+        """Send one document, follow it, write what was read; returns its exit code."""
+        job = self.client.send(document, **self.options)
+        self.sources[job["id"]] = str(document)
+        if self.folder is not None:
+            return self.wait(job, progress, save_as=Path(job["name"] if isinstance(document, str) else document).stem)
+        if self.format in BY_PAGE:
+            self.turns[place].wait()
+            return self.stream(job, progress)
+        code = self.wait(job, progress)
+        self.turns[place].wait()
+        if code in (0, PARTIAL):
+            put(self.client.content(job["id"], self.format))
+        return code
+
+    def wait(self, job: Json, progress: Progress, *, save_as: str = "") -> int:
+        """Follow one job to its end and save its result; returns its exit code."""
+        self.submitted[job["id"]] = False
+        bar = progress.add_task(job["name"], total=None, state=job["state"])
+        job = self.client.wait(job["id"], on_change=lambda now: show(progress, bar, now))
+        return self.finish(job, save_as=save_as)
+
+    def stream(self, job: Json, progress: Progress) -> int:
+        """Write the pages in page order, each as soon as all before it have ended; returns the exit code.
+
+        Marks of pages without text are held back until a page with text comes, for a job without any writes nothing.
+        """
+        self.submitted[job["id"]] = False
+        bar = progress.add_task(job["name"], total=None, state=job["state"])
+        held, last = "", 0
+        for event in self.client.events(job["id"]):
+            if event.name == "job":
+                job = event.data
+                show(progress, bar, job)
+            elif event.name == "text" and (number := event.data["page_number"]) > last:
+                held, last = held + piece_of(event.data, self.format), number
+                if event.data["state"] not in ("failed", "cancelled"):
+                    put(held.encode())
+                    held = ""
+        if job["state"] not in ENDED:
+            job = self.client.status(job["id"])
+        if job["state"] in ("succeeded", "partial"):
+            put(held.encode())
+        return self.finish(job)
+
+    def finish(self, job: Json, *, save_as: str = "") -> int:
+        self.submitted[job["id"]] = True
+        source = self.sources.get(job["id"]) or str(job["name"])
+        if job["state"] == "cancelled":
+            self.say(f"{job['name']}: cancelled")
+            self.report(source, job_facts(job))
+            return CANCELLED
+        check_readable(job)
+        path = self.save(job, save_as) if save_as else None
+        self.report(source, job_facts(job) | {"output": str(path) if path else None}, path)
+        if job["state"] == "succeeded":
+            return 0
+        numbers = ", ".join(map(str, job["missing_pages"]))
+        self.say(f"{job['name']}: no text on page {numbers}; `pagefan retry {job['id']}` reads it again")
+        return PARTIAL
+
+    def save(self, job: Json, stem: str) -> Path:
+        assert self.folder is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.client.download(job["id"], self.format, self.free_path(self.folder, stem))
+
+    def free_path(self, folder: Path, stem: str) -> Path:
+        """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
+        number = 1
+        while (path := folder / f"{stem}{f'-{number}' if number > 1 else ''}.{self.format}").resolve() in self.taken:
+            number += 1
+        self.taken.add(path.resolve())
+        return path
+
+    def report(self, source: str, facts: Json, path: Path | None = None) -> None:
+        """The line on standard output: the path that was written, or what became of the document as JSON."""
+        if self.as_json:
+            put(json.dumps({"source": source} | facts).encode() + b"\n")
+        elif path:
+            put(f"{path}\n".encode(errors="surrogateescape"))
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+
+def job_facts(job: Json) -> Json:
+    return {"job": job["id"], "state": job["state"], "missing_pages": job["missing_pages"]}
+
+
+def failure_facts(error: Exception) -> Json:
+    """`reason` is the stable name of what went wrong, where it has one."""
+    if isinstance(error, JobFailed):
+        return job_facts(error.job) | {"reason": (error.job["error"] or {}).get("reason", ""), "error": str(error)}
+    return {"reason": error.kind if isinstance(error, Refused) else "", "error": str(error)}
+
+
+def piece_of(page: Json, format: Format) -> str:
+    """The page's part of a result, as the server writes it."""
+    fault = page["fault"] or {"reason": "", "detail": ""}
+    reason, detail = fault["reason"], fault["detail"]
+    own = "" if detail == explain(reason, "") else detail  # results have only the words of the page itself
+    result = PageResult(
+        index=page["page_number"] - 1, state=page["state"], text=page["text"], reason=reason, detail=own
+    )
+    return BY_PAGE[format](result)
+
+
+def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:
+    """What `sources` name: files themselves, documents in folders and below, and URLs, which the server fetches."""
+    for source in sources:
+        if is_url(source):
+            yield source
+        elif Path(source).is_dir():
+            yield from sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
+        else:
+            yield Path(source)

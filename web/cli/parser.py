@@ -1,0 +1,144 @@
+"""The `pagefan` command.
+
+Exit codes: 0 complete · 2 wrong usage · 3 partial, some page has no text · 4 failed · 5 cancelled · 6 server away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pagefan.answers import ClientError, Refused, ServerAway
+from tasks.settings import get_settings
+from web.cli import commands
+from web.cli.commands import USAGE, console
+from web.cli.convert import AWAY, FAILED
+
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = make_parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except ServerAway as exc:
+        console.print(f"{exc}\nIs the server running? `pagefan up` starts one here.", style="red", markup=False)
+        return AWAY
+    except Refused as exc:
+        console.print(str(exc), style="red", markup=False)
+        return USAGE if exc.status < 500 else FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at its end
+        return BROKEN_PIPE
+    except (ClientError, OSError) as exc:
+        console.print(str(exc), style="red", markup=False)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pagefan", description="Turn documents into text.", epilog=__doc__.splitlines()[2]
+    )
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
+    actions.add_parser("up", help="run Redis, web, workers and Flower here").set_defaults(run=commands.run_up)
+    actions.add_parser("demo").set_defaults(run=commands.run_demo)
+    of_server = [*add_reading(actions), *add_following(actions)]
+    add_keys(actions)
+    settings = get_settings()
+    server = os.environ.get("PAGEFAN_URL") or f"http://{settings.web_host}:{settings.web_port}"
+    key = os.environ.get("PAGEFAN_API_KEY") or settings.api_keys.partition(",")[0].strip()
+    for command in of_server:
+        command.add_argument("--server", default=server, metavar="URL", help=f"PAGEFAN_URL [{server}]")
+        command.add_argument("--key", default=key, help="API key [PAGEFAN_API_KEY, or the first of API_KEYS]")
+    return parser
+
+
+def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
+    """The commands that send documents."""
+    convert = actions.add_parser("convert", help="convert files, folders of files, or URLs")
+    convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL")
+    convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
+    convert.add_argument("--json", action="store_true", help="a line of JSON for each document instead of its path")
+    convert.set_defaults(run=commands.run_convert)
+
+    ask = actions.add_parser("ask", help="ask about each page of a file or a URL")
+    ask.add_argument("source", metavar="FILE|URL")
+    ask.add_argument("question")
+    ask.add_argument("--json", action="store_true", help="the answers as JSON")
+    ask.set_defaults(run=commands.run_ask)
+
+    watch = actions.add_parser("watch", help="convert the files of a folder, and those that come")
+    watch.add_argument("folder", metavar="FOLDER")
+    watch.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
+    watch.set_defaults(run=commands.run_watch)
+
+    for command in (convert, watch):
+        command.add_argument("--format", choices=("md", "json", "txt", "html", "pdf", "zip"), default="md")
+        command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
+    for command in (convert, ask, watch):
+        add_options(command)
+    return [convert, ask, watch]
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--pages", metavar="1-3,7", help="pages to read, -1 is the last [all]")
+    command.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
+    command.add_argument("--prompt", metavar="TEXT", help="instructions to the model")
+    command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
+    command.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token [0]")
+    command.add_argument(
+        "--text-layer", choices=("ignore", "prefer", "fallback"), help="when a PDF's own text is used [ignore]"
+    )
+    command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
+    command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
+    command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
+    command.add_argument("--batch-id", metavar="ID", help="puts the jobs into one batch")
+
+
+def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
+    """The commands for jobs that are there."""
+    status = actions.add_parser("status", help="show a job; the exit code tells how it ended")
+    status.add_argument("job")
+    status.add_argument("--wait", action="store_true", help="until it has ended")
+    status.add_argument("--json", action="store_true", help="the whole record as JSON")
+    status.set_defaults(run=commands.run_status)
+
+    jobs = actions.add_parser("jobs", help="list jobs, the newest first")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="[20]")
+    jobs.add_argument("--batch", metavar="ID", help="those of one batch")
+    jobs.add_argument("--json", action="store_true", help="their records as JSON")
+    jobs.set_defaults(run=commands.run_jobs)
+
+    cancel = actions.add_parser("cancel", help="stop a job")
+    cancel.add_argument("job")
+    cancel.add_argument("--purge", action="store_true", help="delete it too, with all it made")
+    cancel.set_defaults(run=commands.run_cancel)
+
+    retry = actions.add_parser("retry", help="read pages of a job again")
+    retry.add_argument("job")
+    retry.add_argument("--pages", default="failed", metavar="3,9", help="[the failed ones]")
+    retry.add_argument("--dpi", type=int, metavar="N")
+    retry.add_argument("--prompt", metavar="TEXT")
+    retry.add_argument("--max-new-tokens", type=int, metavar="N")
+    retry.add_argument("--temperature", type=float, metavar="T")
+    retry.set_defaults(run=commands.run_retry)
+    return [status, jobs, cancel, retry]
+
+
+def add_keys(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keys = actions.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
+    of_keys = keys.add_subparsers(required=True, metavar="ACTION")
+    create = of_keys.add_parser("create", help="make a key and show it, this once")
+    create.add_argument("name", help="whom it is for")
+    create.set_defaults(run=commands.run_keys_create)
+    of_keys.add_parser("list", help="show the keys, without their secrets").set_defaults(run=commands.run_keys_list)
+    revoke = of_keys.add_parser("revoke", help="let a key open nothing any more")
+    revoke.add_argument("id")
+    revoke.set_defaults(run=commands.run_keys_revoke)

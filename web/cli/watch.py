@@ -1,0 +1,227 @@
+"""`pagefan watch`: converts what appears in a folder, and goes on where it was after a restart.
+
+What is done can be seen from the files alone: a result, or a note of a failure, whose time is that of the source or
+later. It gets the time at which the source was sent, so that a change made since is seen. Remove it to have the source
+read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from pagefan.answers import ENDED, ClientError, Format, Json, Options, Refused, ServerAway
+from pagefan.client import Client, check_readable
+from pagefan.connection import whole_file
+from web.cli.convert import SUFFIXES
+from web.cli.terminal import put
+
+SCAN_S = 1.0
+SETTLE_S = 2.0  # a file that has not changed for so long has been written to its end
+AT_ONCE = 8
+TEMPORARY = frozenset({".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".swp"})
+
+Signature = tuple[int, int, int]  # size, time of the last change of content and of the entry, in ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A file that the server has, or had for a moment; `at_ns` is the time its result will bear."""
+
+    job_id: str = ""
+    at_ns: int
+
+
+@dataclass
+class Watcher:
+    """Converts the documents in `folder` and below; results and notes of failures lie in `output` in the same order."""
+
+    client: Client
+    console: Console
+    folder: Path
+    output: Path
+    format: Format
+    options: Options
+    settle_s: float = SETTLE_S
+    seen: dict[Path, tuple[Signature, float]] = field(default_factory=dict)  # and since when
+    skipped: set[Path] = field(default_factory=set)
+    under_way: dict[Path, Sent] = field(default_factory=dict)
+    trouble: str = ""
+
+    def run(self) -> int:
+        """Watch until Ctrl-C. What is under way then is fetched at the next start."""
+        self.say(f"Watching {self.folder}; Ctrl-C ends it.")
+        try:
+            while True:
+                self.step()
+                time.sleep(SCAN_S)
+        except KeyboardInterrupt:
+            left = f"; {len(self.under_way)} under way, to be fetched at the next start" if self.under_way else ""
+            self.say(f"Stopped{left}.")
+        return 0
+
+    def step(self) -> None:
+        """Fetch what has been read and send what is new. Raises Refused where the server wants another key."""
+        try:
+            for path, sent in list(self.under_way.items()):
+                self.follow(path, sent)
+            for path in self.find_settled():
+                if len(self.under_way) >= AT_ONCE:
+                    return
+                self.send(path)
+        except Refused as exc:
+            if exc.status not in (409, 429):  # the same file is being received, or there were too many requests
+                raise
+            self.note_trouble(f"{exc} Trying again.")
+        except (ServerAway, OSError) as exc:
+            self.note_trouble(f"{exc} Trying again.")
+
+    def find_settled(self) -> Iterator[Path]:
+        """Files that no longer grow and have no result of their own yet."""
+        found = set()
+        for path in find_files(self.folder, self.output):
+            found.add(path)
+            signature = sign(path)
+            if path in self.under_way or path in self.skipped or signature is None:
+                continue
+            if reason := reason_to_skip(path):
+                self.skipped.add(path)
+                self.say(f"{self.name_of(path)}: skipped, {reason}")
+                continue
+            known, since = self.seen.get(path, (None, 0.0))
+            if known != signature:
+                self.seen[path] = signature, time.monotonic()
+            elif time.monotonic() - since >= self.settle_s and not self.is_done(path, signature):
+                yield path
+        self.skipped &= found
+        self.seen = {path: seen for path, seen in self.seen.items() if path in found}
+
+    def is_done(self, path: Path, signature: Signature) -> bool:
+        """Whether a result or a note of a failure is as new as the file."""
+        made = (sign(self.path_for(path, suffix)) for suffix in (self.format, "error.txt"))
+        return any(one and one[1] >= max(signature[1:]) for one in made)
+
+    def send(self, path: Path) -> None:
+        at_ns = max(time.time_ns(), *self.seen[path][0][1:])
+        try:
+            job = self.submit(path)
+        except FileNotFoundError:
+            return
+        except Refused as exc:
+            if exc.status in (401, 409, 429):
+                raise
+            self.fail(path, Sent(at_ns=at_ns), exc)
+        except OSError as exc:
+            self.fail(path, Sent(at_ns=at_ns), exc)
+        else:
+            self.trouble = ""
+            self.under_way[path] = Sent(job_id=job["id"], at_ns=at_ns)
+
+    def submit(self, path: Path) -> Json:
+        """The file's job: the one it has where it was sent before, within a day, and not in vain."""
+        try:
+            job = self.client.submit(path, idempotency_key=self.key_of(path), **self.options)
+            if not job["replayed"] or job["state"] not in ("failed", "cancelled"):
+                return job
+        except Refused as exc:
+            if exc.kind != "unknown-job":
+                raise
+        return self.client.submit(path, **self.options)
+
+    def key_of(self, path: Path) -> str:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        rest = json.dumps([path.name, self.options], sort_keys=True)
+        return f"watch-{content[:32]}-{hashlib.sha256(rest.encode()).hexdigest()[:16]}"
+
+    def follow(self, path: Path, sent: Sent) -> None:
+        """Fetch the result once there is one."""
+        try:
+            job = self.client.status(sent.job_id)
+            self.trouble = ""
+            if job["state"] not in ENDED:
+                return
+            if job["state"] == "cancelled":
+                raise ClientError("The job was cancelled.")
+            check_readable(job)
+        except ServerAway:
+            raise
+        except ClientError as exc:
+            if isinstance(exc, Refused) and exc.status in (401, 429):
+                raise
+            self.fail(path, sent, exc)
+        else:
+            self.save(path, sent, job)
+
+    def save(self, path: Path, sent: Sent, job: Json) -> None:
+        made = self.path_for(path, self.format)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        self.client.download(job["id"], self.format, made)
+        os.utime(made, ns=(sent.at_ns, sent.at_ns))
+        self.path_for(path, "error.txt").unlink(missing_ok=True)
+        del self.under_way[path]
+        put(f"{made}\n".encode(errors="surrogateescape"))
+        if job["missing_pages"]:
+            numbers = ", ".join(map(str, job["missing_pages"]))
+            self.say(f"{self.name_of(path)}: no text on page {numbers}, of job {job['id']}")
+
+    def fail(self, path: Path, sent: Sent, error: Exception) -> None:
+        """Leave a note beside the results; the file is tried again once it changes or the note is removed."""
+        made = self.path_for(path, "error.txt")
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(made) as file:
+            file.write(f"{error}\n".encode() + (f"Job {sent.job_id}\n".encode() if sent.job_id else b""))
+        os.utime(made, ns=(sent.at_ns, sent.at_ns))
+        self.under_way.pop(path, None)
+        self.say(f"{self.name_of(path)}: {error}")
+
+    def path_for(self, path: Path, suffix: str) -> Path:
+        """`reports/a.pdf` gives `reports/a.pdf.md`, so that `a.pdf` and `a.png` keep apart."""
+        relative = path.relative_to(self.folder)
+        return self.output / relative.with_name(f"{relative.name}.{suffix}")
+
+    def name_of(self, path: Path) -> str:
+        return str(path.relative_to(self.folder)).encode(errors="replace").decode()
+
+    def note_trouble(self, words: str) -> None:
+        """Say it once, until something works again."""
+        if words != self.trouble:
+            self.say(words)
+        self.trouble = words
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+
+def find_files(folder: Path, output: Path) -> Iterator[Path]:
+    """Files in `folder` and below in order of name, hidden folders themselves instead of what is in them."""
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        yield from (here / name for name in sorted(folders) if name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != output)
+        yield from (here / name for name in sorted(files))
+
+
+def reason_to_skip(path: Path) -> str:
+    """Why the file is not sent; empty for one that is."""
+    if path.name.startswith("."):
+        return "it is hidden"
+    if path.name.startswith("~") or path.name.endswith("~") or path.suffix.lower() in TEMPORARY:
+        return "it is temporary"
+    return "" if path.suffix.lower() in SUFFIXES else "its kind is not read here"
+
+
+def sign(path: Path) -> Signature | None:
+    """What changes when the file does; None when it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

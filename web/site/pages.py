@@ -1,0 +1,170 @@
+"""The pages for people: upload, jobs, one job, one page. They work without JavaScript and better with it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, TypeVar
+
+from apiflask import APIBlueprint
+from flask import g, redirect, render_template, request, url_for
+from pydantic import ValidationError
+from werkzeug.wrappers import Response
+
+from tasks.assemble.results import load_pages
+from tasks.ledger.records import Job, Page
+from tasks.pipeline import cancel_job
+from tasks.services import get_ledger
+from tasks.settings import get_settings
+from web.api.batches import find_batch
+from web.api.inputs import Input, JobForm, RetryFields, UrlFields
+from web.api.jobs import find_job, read_cursor, retry_pages
+from web.api.outputs import JobSummary, PageOut
+from web.api.partials import text_so_far
+from web.api.problems import Problem
+from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
+from web.api.uploads import refuse_when_full, submit_files, submit_link
+from web.site.csrf import check_csrf
+from workers.documents.open import FORMATS
+from workers.documents.selection import Selection
+from workers.net.addresses import MAX_URL
+
+Model = TypeVar("Model", bound=Input)
+
+bp = APIBlueprint("pages", __name__, enable_openapi=False)
+
+LISTED = 30
+RECENT = 5
+READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
+FAULTS_SHOWN = 20
+
+
+@bp.get("/")
+def show_upload() -> str:
+    jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
+    suffixes = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
+    return render_template(
+        "upload.html",
+        jobs=jobs,
+        formats=list(FORMATS),
+        suffixes=suffixes,
+        max_upload_mb=get_settings().max_upload_mb,
+        max_url=MAX_URL,
+    )
+
+
+@bp.post("/jobs")
+def create_jobs() -> Response:
+    """The upload form without JavaScript: files, a URL, or both."""
+    refuse_when_full()
+    check_csrf()
+    batch_id = secrets.token_hex(8)
+    values = form_values() | {"batch_id": batch_id}
+    url, files = values.pop("url", "").strip(), [file for file in request.files.getlist("file") if file.filename]
+    if not url and not files:
+        raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
+    link = validate(UrlFields, values | {"url": url}) if url else None
+    form = validate(JobForm, values | {"file": files}) if files else None
+    job_ids = (submit_files(form.file, form)[1] if form else []) + (submit_link(link)[1] if link else [])
+    if len(job_ids) == 1:
+        return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
+    return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
+
+
+def form_values() -> dict[str, Any]:
+    return {name: value for name, value in request.form.items() if name != "csrf_token"}
+
+
+def validate(model: type[Model], values: dict[str, Any]) -> Model:
+    """The form as `model`; raises Problem naming each field that cannot be used."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        found = [(".".join(map(str, error["loc"])) or "form", error["msg"]) for error in exc.errors()]
+        errors = [{"option": option, "message": words.removeprefix("Value error, ")} for option, words in found]
+        detail = "; ".join(f"{error['option']}: {error['message']}" for error in errors)
+        raise Problem("invalid-options", detail, extra={"errors": errors}) from exc
+
+
+@bp.get("/jobs")
+def list_jobs() -> str:
+    if batch_id := request.args.get("batch", ""):
+        together = [job_summary(job) for job in find_batch(batch_id)]
+        return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
+    cursor = read_cursor(request.args.get("cursor", ""))
+    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=LISTED)
+    jobs: list[JobSummary] = [job_summary(job) for job in found]
+    next = repr(found[-1].created_at) if len(found) == LISTED else None
+    return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
+
+
+@bp.get("/jobs/<job_id>")
+def show_job(job_id: str) -> str:
+    job = find_job(job_id)
+    pages = load_pages(job)
+    faults = [shown for page in pages if needs_a_look(shown := page_out(job, page))]
+    return render_template(
+        "job.html",
+        job=job_out(job),
+        cells=pages,
+        texts=read_texts(job, pages),
+        reading=first_reading(job, pages),
+        faults=faults[:FAULTS_SHOWN],
+        num_faults=len(faults),
+        has_ended=job.has_ended,
+        poll_s=3,
+    )
+
+
+def needs_a_look(page: PageOut) -> bool:
+    return page.state in ("failed", "fallback") or bool(page.notice)
+
+
+def first_reading(job: Job, pages: list[Page]) -> dict[str, Any] | None:
+    """The first page that is being read, if the engine has told some of its text."""
+    page = next((page for page in pages if page.state == "generating"), None)
+    text = text_so_far(job, page) if page else ""
+    return {"page_number": page.page_number, "text": text} if page and text else None
+
+
+def read_texts(job: Job, pages: list[Page]) -> list[Any]:
+    """The first pages that have ended, with their text."""
+    ended = [page for page in pages if page.has_ended and page.state != "cancelled"][:READ_AT_ONCE]
+    return [page_text_out(job, page) for page in ended]
+
+
+@bp.get("/jobs/<job_id>/pages/<int:number>")
+def show_page(job_id: str, number: int) -> str:
+    job = find_job(job_id)
+    page = find_page(job, number)
+    numbers = [index + 1 for index in Selection.parse(job.selection)]
+    place = numbers.index(number)
+    return render_template(
+        "page.html",
+        job=job_out(job),
+        page=page_text_out(job, page),
+        has_image=page.has_image,
+        has_ended=page.has_ended,
+        previous=numbers[place - 1] if place else None,
+        next=numbers[place + 1] if place + 1 < len(numbers) else None,
+    )
+
+
+@bp.post("/jobs/<job_id>/cancel")
+def cancel(job_id: str) -> Response:
+    check_csrf()
+    cancel_job(find_job(job_id).id)
+    return redirect(url_for("pages.show_job", job_id=job_id), 303)
+
+
+@bp.post("/jobs/<job_id>/retry")
+def retry(job_id: str) -> Response:
+    check_csrf()
+    retry_pages(find_job(job_id).id, validate(RetryFields, form_values()))
+    return redirect(url_for("pages.show_job", job_id=job_id), 303)
+
+
+@bp.post("/jobs/<job_id>/delete")
+def delete(job_id: str) -> Response:
+    check_csrf()
+    cancel_job(find_job(job_id).id, purge=True)
+    return redirect(url_for("pages.list_jobs"), 303)

@@ -1,0 +1,264 @@
+"""The local stack: Redis, web, workers, beat and Flower as child processes of one supervisor.
+
+The commands come from `Procfile`. Each child has its own process group and its log in `data/logs`; one that
+dies is started again, and all of them end with the supervisor.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from filelock import FileLock, Timeout
+
+from tasks.settings import load_settings
+from web.stack.child import Child, Guard
+from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
+
+logger = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 600.0  # a GPU worker may load a large model first
+STOP_TIMEOUT_S = 10.0
+STOP_ORDER = (
+    ("beat", "flower", "web"),
+    ("cpu", "gpu"),
+    ("redis",),
+)  # what brings work, what does it, the queue
+
+
+class StackError(Exception):
+    """The local stack could not start."""
+
+
+class StackStopped(StackError):
+    """The stack was told to stop before it was ready."""
+
+
+def read_procfile() -> dict[str, str]:
+    """The command line of each kind of process, as a shell reads it."""
+    lines = Path(__file__).with_name("Procfile").read_text().splitlines()
+    pairs = (line.partition(":") for line in lines if line.strip() and not line.startswith("#"))
+    return {kind.strip(): command.strip() for kind, _, command in pairs}
+
+
+def num_gpus() -> int:
+    """NVIDIA GPUs of this machine, as far as device files tell."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+class Stack:
+    """All of Pagefan on this machine, with its data, logs and Redis file in `data_dir`.
+
+    `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts`
+    says how many of a kind to start, by default GPU_WORKERS and one of each other kind in the Procfile. A second of a
+    kind is `cpu2`.
+    """
+
+    def __init__(self, environ: Mapping[str, str], data_dir: Path, *, counts: Mapping[str, int] | None = None) -> None:
+        self.settings = load_settings(environ)
+        self.data_dir = data_dir.resolve()
+        self.given_redis_url = environ.get("REDIS_URL", "")
+        self.given_path = environ.get("PATH", os.defpath)
+        self.commands = read_procfile()
+        default = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
+        self.counts = dict(default if counts is None else counts)
+        self.env = self._child_env(environ)
+        self.processes: dict[str, Child] = {}
+        self.stopping = threading.Event()
+        self._ended = threading.Event()
+        self._changes = threading.RLock()
+        self._guard: Guard | None = None
+        self._lock = FileLock(self.data_dir / "stack.lock")
+
+    @property
+    def base_url(self) -> str:
+        host = self.settings.web_host
+        return f"http://{'127.0.0.1' if host in ('', '0.0.0.0') else host}:{self.env['WEB_PORT']}"
+
+    @property
+    def flower_url(self) -> str:
+        """Where Flower listens; empty where none was started."""
+        return f"http://127.0.0.1:{self.env['FLOWER_PORT']}" if self.counts.get("flower") else ""
+
+    @property
+    def redis_url(self) -> str:
+        return self.env["REDIS_URL"]
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start every process; return when the web server, if there is one, says that both queues are served.
+
+        Raises StackError naming the process that does not start and the end of its log, NoRedis without one.
+        """
+        begun = time.monotonic()
+        (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as exc:
+            raise StackError(f"another stack runs in {self.data_dir}; stop it or choose another folder") from exc
+        self._guard = Guard(STOP_TIMEOUT_S)
+        self._choose_ports()
+        self._start_redis()
+        for kind, count in self.counts.items():
+            for number in range(1, count + 1):
+                self._add(kind if number == 1 else f"{kind}{number}", self._shell(kind))
+        if self.counts.get("web"):
+            self._wait("the web server and a worker on each queue", self.is_ready, every_s=0.25)
+        logger.info("ready after %.1f s: %s", time.monotonic() - begun, self.base_url)
+
+    def stop(self) -> None:
+        """End all processes, those that bring work first, Redis last; kill what does not stop in time."""
+        self.stopping.set()
+        with self._changes:
+            for kinds in STOP_ORDER:
+                group = [item for name, item in self.processes.items() if name.rstrip("0123456789") in kinds]
+                is_worker = "gpu" in kinds
+                self._stop_children(group, self.settings.shutdown_grace_s if is_worker else STOP_TIMEOUT_S)
+            self.processes.clear()
+        if self._guard:
+            self._guard.close()
+        self._lock.release()
+        self._ended.set()
+
+    def supervise(self) -> None:
+        """Start again what dies, until `stop` has ended everything or `stopping` is set by a signal."""
+        while not self.stopping.wait(0.2):
+            with self._changes:
+                for child in self.processes.values():
+                    if not self.stopping.is_set():
+                        self._revive(child)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to one process, not to its children; returns at once."""
+        os.kill(self.processes[name].pid, number)
+
+    def restart(self, name: str) -> None:
+        """End what is left of one process and start it again; returns at once."""
+        with self._changes:
+            child = self.processes[name]
+            self._stop_children([child], STOP_TIMEOUT_S)
+            child.start()
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.base_url}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _child_env(self, environ: Mapping[str, str]) -> dict[str, str]:
+        given = {key: value for key, value in environ.items() if value}  # Flower takes "" for a login
+        own = {
+            "ORT_DISABLE_TELEMETRY": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{self.given_path}",
+            "DATA_DIR": str(self.data_dir),
+        }
+        num_renders = self.settings.render_processes or os.cpu_count() or 1
+        defaults = {
+            "FLOWER_UNAUTHENTICATED_API": "true",  # the stack's Flower listens on the loopback only
+            "BLOB_URL": f"file://{self.data_dir}/blobs",
+            "CPU_CONCURRENCY": str(num_renders + 2),  # split and assemble while all renders are busy
+        }
+        return defaults | given | own
+
+    def _share(self, name: str) -> dict[str, str]:
+        """What one of several GPU workers gets of the machine: a GPU, in turn, and its part of the cores."""
+        workers = self.counts.get("gpu", 0)
+        if not name.startswith("gpu") or workers < 2:
+            return {}
+        threads = str(max(1, (os.cpu_count() or 1) // workers))
+        share = {key: self.env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
+        gpus = self.env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
+        if gpus[0] and self.settings.device in ("auto", "cuda"):
+            share["CUDA_VISIBLE_DEVICES"] = gpus[(int(name[3:] or 1) - 1) % len(gpus)]
+        return share
+
+    def _choose_ports(self) -> None:
+        wanted = {"WEB_PORT": (self.settings.web_host, self.settings.web_port)}
+        if not self.settings.flower_port:
+            self.counts.pop("flower", None)
+        if self.counts.get("flower"):
+            wanted["FLOWER_PORT"] = ("127.0.0.1", self.settings.flower_port)
+        for key, (host, preferred) in wanted.items():
+            port = free_port(host, preferred)
+            if preferred and port != preferred:
+                logger.warning("%s=%d is taken; using %d", key, preferred, port)
+            self.env[key] = str(port)
+
+    def _start_redis(self) -> None:
+        if self.given_redis_url and answers(self.given_redis_url):
+            logger.info("using the Redis at REDIS_URL")
+            return
+        server = find_redis_server(self.given_path)
+        if self.given_redis_url:
+            logger.warning("the Redis at REDIS_URL does not answer; starting %s instead", server)
+        port = free_port("127.0.0.1")
+        self.env["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+        folder = self.data_dir / "redis"
+        folder.mkdir(exist_ok=True)
+        self._add("redis", redis_command(server, port, folder))
+        self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
+
+    def _shell(self, kind: str) -> list[str]:
+        return ["/bin/sh", "-c", f"exec {self.commands[kind]}"]
+
+    def _add(self, name: str, command: list[str]) -> None:
+        assert self._guard is not None
+        log = self.data_dir / "logs" / f"{name}.log"
+        environ = self.env | self._share(name) | {"PROCESS_NAME": name}
+        child = Child(name, command, environ, log, self._guard)
+        with self._changes:
+            self.processes[name] = child
+            child.start()
+        logger.debug("%s is process %d: %s", name, child.pid, shlex.join(command))
+
+    def _wait(self, what: str, is_done: Callable[[], bool], every_s: float) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not is_done():
+            dead = next((child for child in self.processes.values() if not child.is_running), None)
+            if dead:
+                raise StackError(f"{dead.name} ended at its start; the end of {dead.log}:\n{dead.log_tail()}")
+            if time.monotonic() > deadline:
+                raise StackError(f"{what}: not ready in {READY_TIMEOUT_S:g} s; see {self.data_dir / 'logs'}")
+            if self.stopping.wait(every_s):
+                raise StackStopped("stopped before it was ready")
+
+    def _revive(self, child: Child) -> None:
+        if child.is_running:
+            return
+        if not child.retry_at:
+            code = child.process.returncode if child.process else None
+            pause_s = child.plan_restart()
+            logger.warning("%s ended with %s; again in %.1f s (log: %s)", child.name, code, pause_s, child.log)
+        elif time.monotonic() >= child.retry_at:
+            child.start()
+
+    def _stop_children(self, children: list[Child], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        for child in children:
+            child.ask_to_stop()
+        for child in children:
+            if not child.wait(deadline):
+                logger.warning("%s did not stop in %.0f s and is killed", child.name, timeout_s)
+            child.end_group()

@@ -1,0 +1,104 @@
+"""One page made ready for an engine: rendered, looked at, prepared. Runs in a process of `workers.sandbox.sandbox`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from workers.documents.images import fit, is_grey
+from workers.documents.open import READERS, DocumentLimits, load_reader, render_page
+from workers.engines import Engine, EngineOptions, PageRequest, load_engine
+
+PNG_LEVEL = 1  # zlib's fastest
+WARM_UP_SIZE = (256, 256)  # px
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPage:
+    """What the engine's process needs of a page, and what the page's record says of it.
+
+    `packed` is None where the PNG is all that the engine needs, and for a blank page.
+    """
+
+    png: bytes
+    packed: bytes | None
+    width: int  # pixels, of the PNG
+    height: int
+    rotation: int  # degrees clockwise that the document turned the page by
+    is_blank: bool
+    text_layer: str
+    num_tokens: int
+    digest: str = ""  # SHA-256 of the image's mode, size and pixels
+    revision: str = ""  # of the engine, as it identifies its weights
+
+
+def prepare_page(
+    path: Path | str,
+    index: int,
+    *,
+    engine: str,
+    options: EngineOptions,
+    request: PageRequest,
+    dpi: int = 0,
+    password: str = "",
+    limits: DocumentLimits,
+) -> PreparedPage:
+    """Render the page at this 0-based index as `engine` wants it; unless it is blank, do the engine's CPU side.
+
+    Raises DocumentError for a page that cannot be rendered, EngineError for one that cannot be prepared.
+    """
+    preparer = get_engine(engine, options)
+    page = render_page(path, index, spec=preparer.image_spec, dpi=dpi, password=password, limits=limits)
+    packed, num_tokens = None, 0
+    if not page.is_blank:
+        prepared = preparer.prepare(page.image, request)
+        packed, num_tokens = preparer.pack(prepared), prepared.num_tokens
+    return PreparedPage(
+        png=encode_png(page.image),
+        packed=packed,
+        width=page.width,
+        height=page.height,
+        rotation=page.rotation,
+        is_blank=page.is_blank,
+        text_layer=page.text_layer,
+        num_tokens=num_tokens,
+        digest=digest_of(page.image),
+        revision=preparer.revision,
+    )
+
+
+@cache
+def get_engine(name: str, options: EngineOptions) -> Engine:
+    """This process's instance of the engine; its model is not loaded."""
+    return load_engine(name, options)
+
+
+def warm_up(engine: str, options: EngineOptions) -> None:
+    """Import and make all that `prepare_page` needs, so that the first page does not wait for it.
+
+    The sandbox calls it before it limits memory, for libraries may take gigabytes of address space.
+    """
+    for reader in READERS:
+        load_reader(reader)
+    preparer = get_engine(engine, options)
+    spec = preparer.image_spec
+    preparer.prepare(fit(Image.new(spec.mode, WARM_UP_SIZE), spec), PageRequest(page_number=1))
+
+
+def digest_of(image: Image.Image) -> str:
+    """The same for images that an engine cannot tell apart, and for no others."""
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The image as PNG, grey where it has no colour; engines convert it to the mode of their spec."""
+    out = io.BytesIO()
+    (image.convert("L") if is_grey(image) else image).save(out, "PNG", compress_level=PNG_LEVEL)
+    return out.getvalue()
