@@ -15,10 +15,29 @@ from pathlib import Path
 from typing import IO, Any
 
 import fsspec
+import redis
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+from tenacity import (
+    Retrying,
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
 
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
+IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"  # suffixes of a page's files
+
+# The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
+patiently = retry(
+    retry=retry_if_exception_type((OSError, redis.ConnectionError, redis.TimeoutError)),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    stop=stop_after_delay(60),
+    reraise=True,
+)
 
 
 class BlobMissing(Exception):
@@ -149,6 +168,10 @@ def changed_at(info: dict[str, Any]) -> float:
 
 def job_key(job_id: str, name: str = "") -> str:
     return f"jobs/{job_id}/{name}".rstrip("/")
+
+
+def source_key(job_id: str, kind: str) -> str:
+    return job_key(job_id, f"source.{kind}")
 
 
 def page_key(job_id: str, index: int, suffix: str) -> str:

@@ -44,14 +44,18 @@ class JobOptions:
 class PageTask:
     """One page of one run of a job.
 
-    `run` counts from 1 and rises with each repair. `position` is the page's 0-based place in the run,
-    `index` its 0-based place in the document; people see `page_number = index + 1`.
+    `run` counts from 1 and rises with each repair. `index` is the page's 0-based place in the document; people see
+    `page_number = index + 1`.
     """
 
     job_id: str
     run: int
-    position: int
     index: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Tells the page from all others, whatever the run."""
+        return self.job_id, self.index
 
     @property
     def page_number(self) -> int:
@@ -62,9 +66,9 @@ class PageTask:
         return f"{self.job_id}.{self.run}-p{self.page_number:06d}"
 
     def to_json(self) -> list[Any]:
-        return [self.job_id, self.run, self.position, self.index]
+        return [self.job_id, self.run, self.index]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> Self:
-        job_id, run, position, index = value
-        return cls(job_id=job_id, run=run, position=position, index=index)
+        job_id, run, index = value
+        return cls(job_id=job_id, run=run, index=index)

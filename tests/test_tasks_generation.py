@@ -54,7 +54,7 @@ def ledger(redis_url: str) -> Ledger:
 def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
     return [
         Loaded(
-            PageTask(job_id="j", run=1, position=index, index=index),
+            PageTask(job_id="j", run=1, index=index),
             0,
             "",
             Prepared(request=PageRequest(page_number=index + 1, prompt=prompt), image=Image.new("RGB", (8, 8))),

@@ -11,11 +11,10 @@ from PIL import Image
 from services import wait_until
 from web_service import WebService, web_service
 
-from tasks.blobs import page_key
+from tasks.blobs import IMAGE, page_key
 from tasks.generate.batcher import Batcher
 from tasks.generate.runner import Loaded
 from tasks.messages import PageTask
-from tasks.page_end import IMAGE
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.engines import Control, EngineOptions, Generation, Prepared
@@ -53,7 +52,7 @@ def make_ready(web: WebService, job_id: str, num_pages: int, *, bucket: str = ""
     out = io.BytesIO()
     Image.new("L", (64, 64), "white").save(out, "PNG")
     for index in range(num_pages):
-        page = PageTask(job_id=job_id, run=1, position=index, index=index)
+        page = PageTask(job_id=job_id, run=1, index=index)
         get_blobs().write(page_key(job_id, index, IMAGE), out.getvalue())
         web.ledger.move(page, "ready", bucket=bucket)
         web.ledger.offer(page)
@@ -74,7 +73,7 @@ def test_next_batch_is_on_the_device_before_the_last_one_ends(web: WebService) -
     job_id = web.open(16)
     make_ready(web, job_id, 16)
     engine = StagedEcho()
-    run(engine, [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(16)])
+    run(engine, [PageTask(job_id=job_id, run=1, index=index) for index in range(16)])
     assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
     assert [engine.was_staged(batch) for batch in engine.batches] == [False, True, True, True]
 
@@ -86,7 +85,7 @@ def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> N
     make_ready(web, other, 2, bucket="10/12")
     engine = StagedEcho()
     pages = [
-        PageTask(job_id=job_id, run=1, position=index, index=index)
+        PageTask(job_id=job_id, run=1, index=index)
         for job_id, num_pages in ((long_one, 2), (other, 2), (short, 4))
         for index in range(num_pages)
     ]
@@ -111,7 +110,7 @@ def test_page_is_stored_while_another_of_its_batch_runs(web: WebService) -> None
 
     job_id = web.open(4)
     make_ready(web, job_id, 4)
-    run(Patient(), [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(4)])
+    run(Patient(), [PageTask(job_id=job_id, run=1, index=index) for index in range(4)])
     assert num_ok() == 4
 
 

@@ -31,7 +31,7 @@ def ledger(redis_url: str) -> Iterator[Ledger]:
 
 
 def task(index: int) -> PageTask:
-    return PageTask(job_id=JOB, run=1, position=index, index=index)
+    return PageTask(job_id=JOB, run=1, index=index)
 
 
 def keys(ledger: Ledger) -> set[str]:

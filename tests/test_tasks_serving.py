@@ -12,7 +12,7 @@ from fault_server import FaultServer, serve
 from PIL import Image
 from services import Service, make_pdf, wait_until
 
-from tasks.generate.keeper import most_pages, observe_requests, server_report
+from tasks.generate.served import most_pages, observe_requests, server_report
 from tasks.ledger import Ledger, connect
 from tasks.metrics import KEY
 from workers.engines import Control, EngineOptions, PageRequest, load_engine

@@ -15,7 +15,8 @@ from tasks import cache
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions
 from tasks.page_end import fail_page, save_generation
-from tasks.pipeline import cancel_job, keep_prepared
+from tasks.prepare import keep_prepared
+from tasks.repair import cancel_job
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
 from workers.documents.pages import PreparedPage

@@ -12,9 +12,9 @@ from small_site import Site, small_site
 from web_service import PDF, WebService, web_service
 
 from tasks import split as sources
+from tasks.blobs import source_key
 from tasks.messages import JobOptions
 from tasks.pipeline import split_document, submit_url
-from tasks.runs import source_key
 from tasks.services import get_blobs
 
 

@@ -13,7 +13,8 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from workers.documents.open import DocumentError, DocumentLimits, render_page
+from workers.documents.kinds import DocumentError, DocumentLimits
+from workers.documents.open import render_page
 from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
 from workers.engines import (
     ENGINES,

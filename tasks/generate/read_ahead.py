@@ -8,10 +8,9 @@ from io import BytesIO
 import redis
 from PIL import Image
 
-from tasks.blobs import BlobMissing, Blobs, page_key
+from tasks.blobs import IMAGE, PACKED, BlobMissing, Blobs, page_key
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
-from tasks.page_end import IMAGE, PACKED
 from tasks.runs import load_run
 from workers.engines import Engine, EngineError, Prepared, StagingEngine
 

@@ -11,9 +11,9 @@ from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from tasks.assemble.results import load_job
+from tasks.archive import load_job
 from tasks.ledger.records import Job
-from tasks.pipeline import cancel_job, retry_job
+from tasks.repair import cancel_job, retry_job
 from tasks.services import get_ledger
 from web.api.changes import get_changes
 from web.api.idempotency import Submitted, fingerprint_of, submit_once

@@ -11,7 +11,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from tasks.assemble.results import load_pages, read_content
+from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
 from tasks.reasons import explain
 

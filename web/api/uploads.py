@@ -18,7 +18,7 @@ from tasks.services import get_ledger
 from tasks.settings import get_settings
 from web.api.inputs import JobFields, UrlFields
 from web.api.problems import Problem
-from workers.documents.open import FORMATS, HEAD_BYTES, DocumentError, sniff
+from workers.documents.kinds import FORMATS, HEAD_BYTES, DocumentError, sniff
 from workers.net.addresses import parse_url
 
 SPOOL_BYTES = 256 * 1024

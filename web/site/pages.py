@@ -10,9 +10,9 @@ from flask import g, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from tasks.assemble.results import load_pages
+from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
-from tasks.pipeline import cancel_job
+from tasks.repair import cancel_job
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 from web.api.batches import find_batch
@@ -24,7 +24,7 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import refuse_when_full, submit_files, submit_link
 from web.site.csrf import check_csrf
-from workers.documents.open import FORMATS
+from workers.documents.kinds import FORMATS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
 
