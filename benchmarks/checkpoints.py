@@ -2,7 +2,7 @@
 
     python -m benchmarks.checkpoints
 
-The list is made from the registries of the installed transformers and the rules of workers/engines/vlm_checkpoint.py.
+The list is made from the registries of the installed transformers and the rules of workers/engines/vlm/checkpoint.py.
 A checkpoint's own files have the last word: they may name another processor than the registry does.
 """
 
@@ -19,8 +19,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 
 from tests.settings_table import replace_between
-from workers.engines.vlm_checkpoint import OWN_PROMPTS, refusal
-from workers.engines.vlm_processor import IMAGE_ONLY, PROCESSOR_CLASSES
+from workers.engines.vlm.checkpoint import OWN_PROMPTS, refusal
+from workers.engines.vlm.processor import IMAGE_ONLY, PROCESSOR_CLASSES
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "checkpoints.md", ROOT / "README.md"

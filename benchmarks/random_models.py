@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from workers.engines import EngineOptions, PageRequest, Prepared
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_model import DTYPES, describe
-from workers.engines.vlm_processor import without_video
+from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.model import DTYPES, describe
+from workers.engines.vlm.processor import without_video
 
 PAD, BOS, EOS = 0, 1, 2
 IMAGE_TOKENS = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")

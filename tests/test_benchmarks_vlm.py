@@ -11,7 +11,7 @@ from tiny_engines import FAMILIES, checkpoint
 
 from benchmarks import checkpoints, engine, gpu
 from workers.engines import EngineError, EngineOptions
-from workers.engines.vlm import VlmEngine
+from workers.engines.vlm.engine import VlmEngine
 
 
 def test_page_and_note_of_checkpoints_are_up_to_date() -> None:

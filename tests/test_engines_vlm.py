@@ -31,7 +31,7 @@ from workers.engines import (
     OutOfMemory,
     PageRequest,
 )
-from workers.engines.vlm import VlmEngine
+from workers.engines.vlm.engine import VlmEngine
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -30,10 +30,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LogitsProcessorList, TopKLogitsWarper
 
 from workers.engines import Control, EngineOptions, Generation
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_batch import DeviceBatch
-from workers.engines.vlm_decode import CHECK_EVERY, DecodeLoop
-from workers.engines.vlm_rows import Rows, TextStream
+from workers.engines.vlm.batch import DeviceBatch
+from workers.engines.vlm.decode import CHECK_EVERY, DecodeLoop
+from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.rows import Rows, TextStream
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -205,7 +205,7 @@ def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
 
 
 def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engines.vlm_rows.TEXT_INTERVAL_S", 0.0)
+    monkeypatch.setattr("workers.engines.vlm.rows.TEXT_INTERVAL_S", 0.0)
     engine = loaded("vit_reader")
     seen: dict[int, list[str]] = {0: [], 1: [], 2: []}
     answers = engine.generate(

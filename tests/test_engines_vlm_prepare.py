@@ -32,8 +32,8 @@ from workers.engines import (
     Prepared,
     load_engine,
 )
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_collate import collate
+from workers.engines.vlm.collate import collate
+from workers.engines.vlm.engine import VlmEngine
 from workers.prompts import TRANSCRIBE
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.

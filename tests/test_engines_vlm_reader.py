@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from workers.engines import Control, EngineOptions, PageRequest, Prepared, load_engine
-from workers.engines.vlm import VlmEngine
+from workers.engines.vlm.engine import VlmEngine
 
 DATA = Path(__file__).parent / "data"
 READER = DATA / "tiny-reader"

@@ -16,7 +16,7 @@ from tasks.generate.keeper import most_pages, observe_requests, server_report
 from tasks.ledger import Ledger, connect
 from tasks.metrics import KEY
 from workers.engines import Control, EngineOptions, PageRequest, load_engine
-from workers.engines.openai import OpenAIEngine
+from workers.engines.openai.engine import OpenAIEngine
 from workers.prompts import TRANSCRIBE
 
 

@@ -18,7 +18,7 @@ from tiny_models import build, draw_page
 from transformers.utils import logging as hf_logging
 
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
-from workers.engines.vlm import VlmEngine
+from workers.engines.vlm.engine import VlmEngine
 
 FAMILIES = tiny_patches.FAMILIES | tiny_tiles.FAMILIES | tiny_readers.FAMILIES
 QUICKEST = "llava"  # where the family does not matter

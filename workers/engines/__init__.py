@@ -13,8 +13,8 @@ from PIL import Image
 ENGINES = {
     "ocr": "workers.engines.ocr:OcrEngine",
     "echo": "workers.engines.echo:EchoEngine",
-    "vlm": "workers.engines.vlm:VlmEngine",
-    "openai": "workers.engines.openai:OpenAIEngine",
+    "vlm": "workers.engines.vlm.engine:VlmEngine",
+    "openai": "workers.engines.openai.engine:OpenAIEngine",
 }
 
 StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]

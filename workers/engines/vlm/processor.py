@@ -24,7 +24,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, pr
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from workers.engines import EngineError
-from workers.engines.vlm_checkpoint import OWN_PROMPTS, Checkpoint
+from workers.engines.vlm.checkpoint import OWN_PROMPTS, Checkpoint
 from workers.prompts import TRANSCRIBE
 
 PromptStyle = Literal["chat", "raw", "none"]

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from transformers import LogitsProcessorList
 
-from workers.engines.vlm_batch import DeviceBatch
-from workers.engines.vlm_rows import Rows
+from workers.engines.vlm.batch import DeviceBatch
+from workers.engines.vlm.rows import Rows
 
 CHECK_EVERY = 8  # tokens between two copies to the host
 COLDEST = 1e-2  # temperatures below this are taken as it

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 
 from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
-from workers.engines.vlm_checkpoint import open_checkpoint
-from workers.engines.vlm_collate import Tensors, collate, count_tokens, shrink
-from workers.engines.vlm_decode import DecodeLoop
-from workers.engines.vlm_model import LoadedModel, device_errors, load_model, pixel_dtype
-from workers.engines.vlm_processor import PageProcessor
-from workers.engines.vlm_rows import Rows
-from workers.engines.vlm_stage import PartControl, Staged, group_by_decoder_prompt
+from workers.engines.vlm.checkpoint import open_checkpoint
+from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
+from workers.engines.vlm.decode import DecodeLoop
+from workers.engines.vlm.model import LoadedModel, device_errors, load_model, pixel_dtype
+from workers.engines.vlm.processor import PageProcessor
+from workers.engines.vlm.rows import Rows
+from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prompt
 
 logger = logging.getLogger(__name__)
 

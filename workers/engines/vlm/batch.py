@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers.generation.utils import MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL
 
-from workers.engines.vlm_rows import Rows
+from workers.engines.vlm.rows import Rows
 
 # Arguments of a decode step that have one row a page, and the dimension in which.
 ROW_DIMENSION = {

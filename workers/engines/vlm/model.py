@@ -13,7 +13,7 @@ import torch
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from workers.engines import EngineBroken, EngineError, EngineOptions, OutOfMemory
-from workers.engines.vlm_checkpoint import Checkpoint
+from workers.engines.vlm.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
