@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,34 @@ def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: s
 def test_missing_device_is_named() -> None:
     with pytest.raises(EngineError, match="sees no CUDA device"):
         VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A hub's cache on a machine without network; call it with the commit that `org/reader` is at."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    repository = tmp_path / "models--org--reader"
+    (repository / "refs").mkdir(parents=True)
+
+    def move(commit: str) -> None:
+        shutil.copytree(checkpoint("donut"), repository / "snapshots" / commit, dirs_exist_ok=True)
+        (repository / "refs" / "main").write_text(commit)
+
+    return move
+
+
+def test_identity_of_a_hub_model_is_its_commit(hub: Callable[[str], None]) -> None:
+    first, second = "1" * 40, "2" * 40
+    hub(first)
+    engine = VlmEngine(EngineOptions(model="org/reader", device="cpu"))
+    assert engine.revision == f"org/reader@{first}"
+    hub(second)
+    assert VlmEngine(EngineOptions(model="org/reader")).revision == f"org/reader@{second}"
+    assert VlmEngine(EngineOptions(model="org/reader", model_revision=first)).revision == f"org/reader@{first}"
+    assert engine.checkpoint.pretrained["revision"] == first, "weights come from the commit that was found"
+    engine.load()
+    assert engine.generate(prepare_pages(engine), Control()) == one_by_one(engine, prepare_pages(engine))
 
 
 def test_identity_follows_the_weights(tmp_path: Path) -> None:

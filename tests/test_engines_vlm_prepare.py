@@ -154,7 +154,7 @@ def test_page_without_tensors_is_prepared_from_its_image() -> None:
 
 def test_prompt_style_is_found_out() -> None:
     styles = {name: loaded(name).processor.style for name in FAMILIES}
-    assert {name for name, style in styles.items() if style == "raw"} == {"florence2"}
+    assert {name for name, style in styles.items() if style == "raw"} == {"florence2", "paligemma"}
     assert {name for name, style in styles.items() if style == "none"} == {
         "got_ocr2", "donut", "vit_reader", "pix2struct"
     }  # fmt: skip

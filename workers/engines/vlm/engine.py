@@ -108,7 +108,7 @@ class VlmEngine:
                 if not loaded.has_static_cache or isinstance(exc, (torch.OutOfMemoryError, torch.AcceleratorError)):
                     raise
                 logger.warning("%s does not compile, going on without CUDA graphs: %s", self.checkpoint.name, exc)
-                self._loaded = loaded = replace(loaded, has_static_cache=False)
+                self._loaded = loaded = replace(loaded, has_static_cache=False, forward=loaded.model.__call__)
                 rows = self._run(loaded, staged, control)
         return rows.generations(len(batch))
 
@@ -152,7 +152,7 @@ class VlmEngine:
             stops_loops=self.stops_loops,
         )
         temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
-        loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
+        loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers, forward=loaded.forward)
         arguments = loaded.generation_arguments(staged.prompt_tokens, max(limits))
         loaded.model.generate(**staged.ready_inputs(), custom_generate=loop, **arguments)
         return rows

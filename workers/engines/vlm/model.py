@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from traceback import clear_frames
@@ -14,6 +14,7 @@ from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from workers.engines import EngineBroken, EngineError, EngineOptions, OutOfMemory
 from workers.engines.vlm.checkpoint import Checkpoint
+from workers.engines.vlm.compat import takes_static_cache
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class LoadedModel:
     warpers: LogitsProcessorList
     context_tokens: int | None
     has_static_cache: bool
+    forward: Callable[..., Any]  # the pass of one token: where the cache is static, on a GPU, as CUDA graphs
     copy_stream: Any  # the CUDA stream batches are copied on; None on a CPU
 
     def generation_arguments(self, prompt_tokens: int, new_tokens: int) -> dict[str, Any]:
@@ -79,10 +81,10 @@ def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -
             raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
         model = model.to(device).eval()
     logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
-    return describe(model, checkpoint, tokenizer, has_static_cache=_can_compile(model, options))
+    return describe(model, checkpoint, tokenizer, options)
 
 
-def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_cache: bool) -> LoadedModel:
+def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: EngineOptions) -> LoadedModel:
     """What generating needs to know of `model`, which is told to take the likeliest token from now on."""
     config = model.generation_config
     warpers = LogitsProcessorList()
@@ -100,6 +102,7 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_c
         eos_token_id=sorted(eos_ids) or None, pad_token_id=pad_id,
     )  # fmt: skip
     text = model.config.get_text_config(decoder=True)
+    is_compiled = can_compile(model, options)
     return LoadedModel(
         model=model,
         device=model.device,
@@ -108,7 +111,8 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_c
         pad_id=pad_id,
         warpers=warpers,
         context_tokens=getattr(text, "max_position_embeddings", None),
-        has_static_cache=has_static_cache,
+        has_static_cache=is_compiled,
+        forward=compile_step(model) if is_compiled else model.__call__,
         copy_stream=torch.cuda.Stream(model.device) if model.device.type == "cuda" else None,
     )
 
@@ -132,10 +136,16 @@ def _choose_device(device: str) -> torch.device:
     return chosen
 
 
-def _can_compile(model: Any, options: EngineOptions) -> bool:
+def can_compile(model: Any, options: EngineOptions) -> bool:
     """A cache of fixed size lets a decode step be captured as a CUDA graph; on a CPU it only costs."""
-    is_able = bool(getattr(model, "_can_compile_fullgraph", False)) and not model.config.is_encoder_decoder
+    is_able = takes_static_cache(model) and not model.config.is_encoder_decoder
     return options.cuda_graphs and is_able and model.device.type == "cuda"
+
+
+def compile_step(model: Any) -> Callable[..., Any]:
+    """The pass of one token as CUDA graphs; it is compiled when it is called, once for each shape."""
+    compiled: Callable[..., Any] = torch.compile(model.__call__, mode="reduce-overhead")
+    return compiled
 
 
 @contextmanager
