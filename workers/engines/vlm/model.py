@@ -61,8 +61,10 @@ def pixel_dtype(checkpoint: Checkpoint, options: EngineOptions) -> torch.dtype:
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
-    stored = getattr(checkpoint.config, "dtype", None)
-    return stored if isinstance(stored, torch.dtype) else torch.float32
+    """As the config says, or that of its text model: some checkpoints, such as Qwen3-VL, tell it nowhere else."""
+    config = checkpoint.config
+    stored = (getattr(part, "dtype", None) for part in (config, config.get_text_config(decoder=True)))
+    return next((dtype for dtype in stored if isinstance(dtype, torch.dtype)), torch.float32)
 
 
 def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -> LoadedModel:
