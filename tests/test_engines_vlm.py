@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ from workers.engines import (
     PageRequest,
 )
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.stage import Staged
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -185,6 +189,45 @@ def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: s
 def test_missing_device_is_named() -> None:
     with pytest.raises(EngineError, match="sees no CUDA device"):
         VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
+
+
+def test_device_that_is_not_there_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(EngineError, match=r"DEVICE='cuda:1': this process sees 1 CUDA device, counted from 0"):
+        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda:1")).load()
+
+
+def test_batch_is_copied_and_generated_with_its_own_gpu_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU that passes for a second GPU: where another is current, events and streams are those of that one."""
+    engine = loaded(QUICKEST)
+    pages = prepare_pages(engine)
+    expected = engine.generate(pages, Control())
+    second, current, seen = torch.device("cuda", 1), threading.local(), []
+
+    @contextmanager
+    def make_current(device: torch.device) -> Iterator[None]:
+        current.device = device
+        yield
+        current.device = None
+
+    def watch(*_: Any) -> None:
+        seen.append(getattr(current, "device", None))
+
+    copy = Staged.copy.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(torch.cuda, "device", make_current)
+    monkeypatch.setattr(Staged, "copy", classmethod(lambda *arguments: watch() or copy(*arguments)))
+    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), device=second))
+    hook = model_of(engine).register_forward_pre_hook(watch)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(engine.stage, pages).result()
+        assert seen == [second]
+        assert engine.generate(pages, Control()) == expected
+    finally:
+        hook.remove()
+    assert len(seen) > 2
+    assert set(seen) == {second}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from workers.engines import Control, EngineError, EngineOptions, Generation, Ima
 from workers.engines.vlm.checkpoint import open_checkpoint
 from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm.decode import DecodeLoop
-from workers.engines.vlm.model import LoadedModel, device_errors, load_model, pixel_dtype
+from workers.engines.vlm.model import LoadedModel, current_device, device_errors, load_model, pixel_dtype
 from workers.engines.vlm.processor import PageProcessor
 from workers.engines.vlm.rows import Rows
 from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prompt
@@ -85,7 +85,7 @@ class VlmEngine:
         The `generate` of the same Prepared objects finds it there. At most two batches wait; older ones are dropped.
         """
         torch.set_num_threads(1)  # of this thread: two OpenMP teams on the same cores slow each other at every step
-        with device_errors(self.checkpoint.name):
+        with device_errors(self.checkpoint.name), current_device(self._require_model().device):
             self._staged.append(self._upload(batch))
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
@@ -99,8 +99,8 @@ class VlmEngine:
         return [results[index] for index in range(len(batch))]
 
     def _generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-        with device_errors(self.checkpoint.name):
-            loaded = self._require_model()
+        loaded = self._require_model()
+        with device_errors(self.checkpoint.name), current_device(loaded.device):
             staged = self._take_staged(batch) or self._upload(batch)
             try:
                 rows = self._run(loaded, staged, control)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from traceback import clear_frames
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
@@ -76,14 +76,14 @@ def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -
     device = _choose_device(options.device)
     dtype = pixel_dtype(checkpoint, replace(options, device=device.type))
     attention = {} if options.attention == "auto" else {"attn_implementation": options.attention}
-    with device_errors(checkpoint.name):
+    with device_errors(checkpoint.name), current_device(device):
         try:
             model = checkpoint.model_class.from_pretrained(**checkpoint.pretrained, dtype=dtype, **attention)
         except (ImportError, OSError, ValueError) as exc:
             raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
         model = model.to(device).eval()
-    logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
-    return describe(model, checkpoint, tokenizer, options)
+        logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
+        return describe(model, checkpoint, tokenizer, options)
 
 
 def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: EngineOptions) -> LoadedModel:
@@ -135,7 +135,16 @@ def _choose_device(device: str) -> torch.device:
         raise EngineError(f"DEVICE={device!r} is not one of auto, cpu, cuda, cuda:1") from exc
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise EngineError(f"DEVICE={device!r}: this process sees no CUDA device")
+    if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
+        raise EngineError(
+            f"DEVICE={device!r}: this process sees {count} CUDA device{'s' * (count > 1)}, counted from 0"
+        )
     return chosen
+
+
+def current_device(device: torch.device) -> AbstractContextManager[None]:
+    """Make `device` the one that streams and events of this thread belong to: they would be those of GPU 0."""
+    return cast("AbstractContextManager[None]", torch.cuda.device(device)) if device.type == "cuda" else nullcontext()
 
 
 def can_compile(model: Any, options: EngineOptions) -> bool:
