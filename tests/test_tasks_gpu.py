@@ -18,7 +18,7 @@ from tasks.messages import PageTask
 from tasks.page_end import IMAGE
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.engines import Control, EngineOptions, Generation, Prepared
+from workers.engines import Control, EngineOptions, Generation, OutOfMemory, Prepared
 from workers.engines.echo import EchoEngine
 
 
@@ -68,6 +68,9 @@ def run(engine: EchoEngine, pages: Sequence[PageTask]) -> None:
         wait_until(lambda: all(get_ledger().look(page) is None for page in pages), 20, "every page to end")
     finally:
         batcher.close(5)
+        for thread in batcher.threads:
+            thread.join(5)
+        get_ledger().redis.connection_pool.disconnect()  # an error's frames may keep it until they are collected
 
 
 def test_next_batch_is_on_the_device_before_the_last_one_ends(web: WebService) -> None:
@@ -77,6 +80,25 @@ def test_next_batch_is_on_the_device_before_the_last_one_ends(web: WebService) -
     run(engine, [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(16)])
     assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
     assert [engine.was_staged(batch) for batch in engine.batches] == [False, True, True, True]
+
+
+def test_batch_that_did_not_fit_is_the_last_of_its_size(web: WebService) -> None:
+    class Small(StagedEcho):
+        """Has memory for two pages at once."""
+
+        def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+            if len(batch) > 2:
+                self.batches.append(list(batch))
+                raise OutOfMemory
+            return super().generate(batch, control)
+
+    job_id = web.open(16)
+    make_ready(web, job_id, 16)
+    engine = Small()
+    run(engine, [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(16)])
+    assert [len(batch) for batch in engine.batches] == [4, 2, 2, 3, 1, 2, 1, 2, 2, 2, 2]
+    staged = [engine.was_staged(batch) for batch in engine.batches[-4:]]
+    assert staged == [True, False, True, False], "of four pages the two that are first"
 
 
 def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> None:

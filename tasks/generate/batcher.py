@@ -33,6 +33,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from tasks.blobs import BlobMissing, Blobs
+from tasks.generate.budget import Budget
 from tasks.generate.keeper import ServedEngine, most_pages, observe_requests, server_report
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
@@ -73,7 +74,8 @@ class Batcher:
         self.most = most_pages(engine, settings.gpu_batch_pages)
         self.slots = ThreadPoolExecutor(self.most, "slot") if isinstance(engine, ServedEngine) else None
         self.running = Running()
-        self.reader = Reader(engine, ledger, blobs, self.most)
+        self.budget = Budget()
+        self.reader = Reader(engine, ledger, blobs, self.most, self.budget)
         self.loaded = threading.Event()
         self.closing = threading.Event()
         self.closed = threading.Event()
@@ -204,9 +206,14 @@ class Batcher:
         return Loaded(page, claim.starts, claim.bucket, prepared)
 
     def run_batch(self, batch: list[Loaded]) -> None:
-        """Generate the batch; where there are slots, see that its pages are, and do not wait for them."""
+        """Generate the batch, in parts where it is too large for the engine's memory.
+
+        Where there are slots, see that its pages are generated, and do not wait for them.
+        """
         if self.slots is None:
-            self.run(self.begin(batch))
+            for part in self.budget.cut([loaded.prepared for loaded in batch]):
+                if not self.closing.is_set():  # `close` gives back what is not begun
+                    self.run(self.begin(batch[part]))
             return
         for loaded in batch:
             self.slots.submit(self.run, self.begin([loaded]))
@@ -222,6 +229,7 @@ class Batcher:
             deadline=started + self.settings.vlm_concurrent_timeout,
             retry_count=self.settings.vlm_retry_count,
             partials=self.partials,
+            budget=self.budget,
             on_end=partial(self.end_page, started, len(batch)),
         )
         self.running.add(runner)
