@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +33,6 @@ from workers.engines import (
     PageRequest,
 )
 from workers.engines.vlm.engine import VlmEngine
-from workers.engines.vlm.stage import Staged
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -78,15 +74,6 @@ def test_raw_prompt_is_where_the_decoder_starts() -> None:
     assert [part.stop_reason == "cancelled" for part in parts] == [False, True, False]
     expected = plain_generate(model_of(engine), engine._upload(pages[:1]).inputs, 12)
     assert answers[0].tokens == len(expected[0])
-
-
-def test_fixed_cache_gives_what_the_growing_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded("qwen2_5_vl")
-    pages = prepare_pages(engine)
-    expected = engine.generate(pages, Control())
-    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), has_static_cache=True))
-    assert engine._upload(pages).num_rows == 4
-    assert engine.generate(pages, Control()) == expected
 
 
 @pytest.mark.parametrize("name", ["llava_next", "florence2"])
@@ -183,51 +170,6 @@ def test_checkpoint_that_cannot_be_driven_is_refused_with_the_reason(
 def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: str) -> None:
     with pytest.raises(EngineError, match=reason):
         VlmEngine(EngineOptions(**{"model": str(checkpoint(QUICKEST))} | options))
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_missing_device_is_named() -> None:
-    with pytest.raises(EngineError, match="sees no CUDA device"):
-        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
-
-
-def test_device_that_is_not_there_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(EngineError, match=r"DEVICE='cuda:1': this process sees 1 CUDA device, counted from 0"):
-        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda:1")).load()
-
-
-def test_batch_is_copied_and_generated_with_its_own_gpu_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU that passes for a second GPU: where another is current, events and streams are those of that one."""
-    engine = loaded(QUICKEST)
-    pages = prepare_pages(engine)
-    expected = engine.generate(pages, Control())
-    second, current, seen = torch.device("cuda", 1), threading.local(), []
-
-    @contextmanager
-    def make_current(device: torch.device) -> Iterator[None]:
-        current.device = device
-        yield
-        current.device = None
-
-    def watch(*_: Any) -> None:
-        seen.append(getattr(current, "device", None))
-
-    copy = Staged.copy.__func__  # type: ignore[attr-defined]
-    monkeypatch.setattr(torch.cuda, "device", make_current)
-    monkeypatch.setattr(Staged, "copy", classmethod(lambda *arguments: watch() or copy(*arguments)))
-    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), device=second))
-    hook = model_of(engine).register_forward_pre_hook(watch)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(engine.stage, pages).result()
-        assert seen == [second]
-        assert engine.generate(pages, Control()) == expected
-    finally:
-        hook.remove()
-    assert len(seen) > 2
-    assert set(seen) == {second}
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tasks.messages import PageTask
 from tasks.page_end import IMAGE
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.engines import Control, EngineOptions, Generation, OutOfMemory, Prepared
+from workers.engines import Control, EngineOptions, Generation, OutOfMemory, PageRequest, Prepared
 from workers.engines.echo import EchoEngine
 
 
@@ -135,6 +135,22 @@ def test_page_is_stored_while_another_of_its_batch_runs(web: WebService) -> None
     make_ready(web, job_id, 4)
     run(Patient(), [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(4)])
     assert num_ok() == 4
+
+
+def test_worker_reports_what_its_engine_tells_and_what_fits(web: WebService) -> None:
+    class Telling(StagedEcho):
+        def report(self) -> dict[str, str]:
+            return {"graphs": "off: no compiler"}
+
+    batcher = Batcher(Telling(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher.start()
+    try:
+        facts = wait_until(lambda: web.ledger.workers("gpu").get(batcher.token), 20, "a report")
+        assert (facts["engine"], facts["graphs"], facts["batch_tokens"]) == ("echo", "off: no compiler", None)
+        batcher.budget.note_failure([Prepared(request=PageRequest(page_number=1), num_tokens=100)] * 4)
+        wait_until(lambda: web.ledger.workers("gpu")[batcher.token]["batch_tokens"] == 200, 20, "the size that fits")
+    finally:
+        batcher.close(5)
 
 
 def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebService) -> None:  # noqa: ARG001

@@ -34,7 +34,7 @@ from kombu.exceptions import OperationalError
 
 from tasks.blobs import BlobMissing, Blobs
 from tasks.generate.budget import Budget
-from tasks.generate.keeper import ServedEngine, most_pages, observe_requests, server_report
+from tasks.generate.keeper import ServedEngine, engine_report, most_pages, observe_requests
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
 from tasks.generate.runner import Loaded, Runner
@@ -352,9 +352,9 @@ class Batcher:
                     self.stop_rows({held[place] for place in self.ledger.renew(self.token, held, ttl_s=CLAIM_S)})
                 self.partials.flush()
                 if self.loaded.is_set():
-                    server = server_report(self.engine)
+                    facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
                     self.ledger.report_alive(
-                        "gpu", self.token, engine=self.engine.name, busy=self.running.busy_ratio(), **server
+                        "gpu", self.token, engine=self.engine.name, busy=self.running.busy_ratio(), **facts
                     )
                     observe_requests(self.engine, self.ledger)
             except redis.RedisError as exc:

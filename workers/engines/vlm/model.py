@@ -104,7 +104,7 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: Engine
         eos_token_id=sorted(eos_ids) or None, pad_token_id=pad_id,
     )  # fmt: skip
     text = model.config.get_text_config(decoder=True)
-    is_compiled = can_compile(model, options)
+    is_compiled = not why_not_compiled(model, options)
     return LoadedModel(
         model=model,
         device=model.device,
@@ -147,10 +147,15 @@ def current_device(device: torch.device) -> AbstractContextManager[None]:
     return cast("AbstractContextManager[None]", torch.cuda.device(device)) if device.type == "cuda" else nullcontext()
 
 
-def can_compile(model: Any, options: EngineOptions) -> bool:
-    """A cache of fixed size lets a decode step be captured as a CUDA graph; on a CPU it only costs."""
-    is_able = takes_static_cache(model) and not model.config.is_encoder_decoder
-    return options.cuda_graphs and is_able and model.device.type == "cuda"
+def why_not_compiled(model: Any, options: EngineOptions) -> str:
+    """A cache of fixed size lets a decode step be captured as a CUDA graph, but not everywhere; empty where it can."""
+    if model.device.type != "cuda":
+        return "there is no GPU"
+    if not options.cuda_graphs:
+        return "they are switched off"
+    if model.config.is_encoder_decoder or not takes_static_cache(model):
+        return f"{model.config.model_type} is not made for a cache of fixed size"
+    return ""
 
 
 def compile_step(model: Any) -> Callable[..., Any]:
