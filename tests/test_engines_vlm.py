@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,10 @@ from workers.engines import (
     EngineOptions,
     OutOfMemory,
     PageRequest,
+    Prepared,
 )
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.stage import Staged
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -95,6 +97,28 @@ def test_staged_batches_are_those_generated() -> None:
     assert [staged.is_for(pages) for staged in engine._staged] == [True]
     assert engine.generate(pages, Control()) == expected
     assert not engine._staged
+
+
+def test_staged_batch_is_generated_though_newer_ones_push_it_out_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = loaded(QUICKEST)
+    pages = prepare_pages(engine)
+    newer = [prepare_pages(engine)[:number] for number in (1, 2)]
+    expected = engine.generate(pages, Control())
+    is_for = Staged.is_for
+
+    def look(staged: Staged, batch: Sequence[Prepared]) -> bool:
+        found = is_for(staged, batch)
+        if found and batch is pages:
+            for other in newer:  # as another thread may, between the look and what follows it
+                engine.stage(other)
+        return found
+
+    engine.stage(pages)
+    with monkeypatch.context() as patch:
+        patch.setattr(Staged, "is_for", look)
+        assert engine.generate(pages, Control()) == expected
+    assert [engine.generate(other, Control()) for other in newer] == [expected[:1], expected[:2]]
+    assert not engine._staged, "both newer ones were still there"
 
 
 def test_answer_ends_where_the_positions_of_the_model_end(monkeypatch: pytest.MonkeyPatch) -> None:

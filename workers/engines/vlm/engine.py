@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from traceback import clear_frames
 
@@ -144,9 +145,10 @@ class VlmEngine:
         return rows
 
     def _take_staged(self, batch: Sequence[Prepared]) -> Staged | None:
-        found = next((staged for staged in list(self._staged) if staged.is_for(batch)), None)
+        found = next((staged for staged in self._staged.copy() if staged.is_for(batch)), None)
         if found is not None:
-            self._staged.remove(found)
+            with suppress(ValueError):  # `stage` has just dropped it for a newer one; it is as good as before
+                self._staged.remove(found)
         return found
 
     def _require_model(self) -> LoadedModel:
