@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any
 
 from workers.documents.kinds import DocumentLimits
-from workers.engines import ENGINES, EngineOptions
+from workers.engines import EngineOptions
+from workers.engines.registry import ENGINES
 from workers.net.addresses import AddressRules
 
 

@@ -29,6 +29,7 @@ from functools import partial
 import redis
 
 from tasks.blobs import BlobMissing, Blobs
+from tasks.generate.budget import Budget
 from tasks.generate.held import Held
 from tasks.generate.keeper import CLAIM_S, Keeper
 from tasks.generate.partials import PartialTexts
@@ -66,10 +67,11 @@ class Batcher:
         self.running = Running()
         self.held = Held(ledger)
         self.partials = PartialTexts(ledger)
-        self.reader = Reader(engine, ledger, blobs, self.most)
+        self.budget = Budget()
+        self.reader = Reader(engine, ledger, blobs, self.most, self.budget)
         self.writer = Writer(engine.name, ledger, self.held, self.partials)
         self.keeper = Keeper(
-            self.token, engine, ledger, self.held, self.running, self.writer, self.partials, return_early
+            self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
         )
         self.closing = threading.Event()
         self.begun = threading.Event()  # a batch was begun since the reader looked
@@ -176,9 +178,14 @@ class Batcher:
         return Loaded(page, claim.starts, claim.bucket, prepared)
 
     def run_batch(self, batch: list[Loaded]) -> None:
-        """Generate the batch; where there are slots, see that its pages are, and do not wait for them."""
+        """Generate the batch, in parts where it is too large for the engine's memory.
+
+        Where there are slots, see that its pages are generated, and do not wait for them.
+        """
         if self.slots is None:
-            self.run(self.begin(batch))
+            for part in self.budget.cut([loaded.prepared for loaded in batch]):
+                if not self.closing.is_set():  # `close` gives back what is not begun
+                    self.run(self.begin(batch[part]))
             return
         for loaded in batch:
             self.slots.submit(self.run, self.begin([loaded]))
@@ -194,6 +201,7 @@ class Batcher:
             deadline=started + self.settings.vlm_concurrent_timeout,
             retry_count=self.settings.vlm_retry_count,
             partials=self.partials,
+            budget=self.budget,
             on_end=partial(self.end_page, started, len(batch)),
         )
         self.running.add(runner)

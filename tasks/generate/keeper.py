@@ -9,9 +9,10 @@ from collections.abc import Callable, Set
 import redis
 from kombu.exceptions import OperationalError
 
+from tasks.generate.budget import Budget
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
-from tasks.generate.served import observe_requests, server_report
+from tasks.generate.served import engine_report, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
 from tasks.ledger import Ledger, UnknownJob
@@ -36,12 +37,13 @@ class Keeper:
         ledger: Ledger,
         held: Held,
         running: Running,
+        budget: Budget,
         writer: Writer,
         partials: PartialTexts,
         return_early: Callable[[PageTask], None],
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
-        self.held, self.running, self.writer, self.partials = held, running, writer, partials
+        self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
         self.return_early = return_early
         self.loaded, self.closed = threading.Event(), threading.Event()
 
@@ -60,8 +62,9 @@ class Keeper:
                 logger.warning("claims could not be renewed: %s", exc)
 
     def report(self) -> None:
-        busy, server = self.running.busy_ratio(), server_report(self.engine)
-        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **server)
+        facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
+        busy = self.running.busy_ratio()
+        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 
     def stop_rows(self, pages: Set[PageTask]) -> None:

@@ -1,4 +1,4 @@
-"""What a GPU worker tells of an engine that is the client of a model server."""
+"""What a GPU worker tells of its engine, and of the model server where the engine is the client of one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ from workers.engines import Engine
 
 
 @runtime_checkable
+class ReportingEngine(Protocol):
+    """The part of an engine that tells how it works."""
+
+    def report(self) -> dict[str, str]:
+        """Facts for the worker's report, from any thread."""
+        ...
+
+
+@runtime_checkable
 class ServedEngine(Protocol):
-    """The part of such an engine that others have not; `generate` and all of this may be used in any thread."""
+    """The part of a server's client that others have not; `generate` and all of this may be used in any thread."""
 
     name: str
 
@@ -35,9 +44,11 @@ def most_pages(engine: Engine, gpu_batch_pages: int) -> int:
     return max(1, engine.max_batch if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
 
 
-def server_report(engine: Engine) -> dict[str, Any]:
-    """How the server is doing, for the worker's report; empty for an engine without one."""
-    return {"trouble": engine.trouble, "in_flight": engine.in_flight} if isinstance(engine, ServedEngine) else {}
+def engine_report(engine: Engine) -> dict[str, Any]:
+    """How the engine works, or how its server is doing, for the worker's report."""
+    if isinstance(engine, ServedEngine):
+        return {"trouble": engine.trouble, "in_flight": engine.in_flight}
+    return dict(engine.report()) if isinstance(engine, ReportingEngine) else {}
 
 
 def observe_requests(engine: Engine, ledger: Ledger) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 from workers.documents.images import fit, is_grey
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import READERS, load_reader, render_page
-from workers.engines import Engine, EngineOptions, PageRequest, load_engine
+from workers.engines import Engine, EngineOptions, PageRequest
+from workers.engines.registry import load_engine
 
 PNG_LEVEL = 1  # zlib's fastest
 WARM_UP_SIZE = (256, 256)  # px
