@@ -18,6 +18,7 @@ from tasks.broker import use_for_redis_urls
 from tasks.logs import configure_logging
 from tasks.services import get_ledger
 from tasks.settings import get_settings, worker_queues
+from tasks.unpacking import CheckedTask
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,9 @@ PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 EVENTS_S = 0.25  # how late Flower may be
 
 app = Celery(
-    "pagefan", include=["tasks.pipeline", "tasks.reconcile", "tasks.assemble.searchable", "tasks.assemble.webhooks"]
+    "pagefan",
+    include=["tasks.pipeline", "tasks.reconcile", "tasks.assemble.searchable", "tasks.assemble.webhooks"],
+    task_cls=CheckedTask,
 )
 
 

@@ -15,7 +15,6 @@ that the chord always completes; what is lost on the way, `tasks.reconcile` send
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 import time
 from collections.abc import Iterable
@@ -33,6 +32,7 @@ from tasks.assemble import results
 from tasks.assemble.webhooks import notify
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.cache import cache_key, forget
+from tasks.ids import check_job_id, new_job_id
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
@@ -70,7 +70,7 @@ def submit_job(
     batch_id: str = "",
 ) -> str:
     """Store the file, enter the job and send it on its way; called by the web. Returns the job's id."""
-    job_id = secrets.token_hex(8)
+    job_id = new_job_id()
     with get_blobs().writer(source_key(job_id, kind)) as out:
         shutil.copyfileobj(source, out)
         size = out.tell()
@@ -86,7 +86,7 @@ def submit_job(
 
 def submit_url(url: str, *, name: str, options: JobOptions, owner: str = "local", batch_id: str = "") -> str:
     """Enter a job whose document the split fetches; called by the web. Returns the job's id."""
-    job_id = secrets.token_hex(8)
+    job_id = new_job_id()
     get_ledger().create(
         job_id, owner=owner, name=name, kind="", size=0, options=options, batch_id=batch_id, source_url=url
     )
@@ -168,7 +168,7 @@ def conclude(job_id: str) -> None:
 
 
 def group_id(job_id: str, run: int) -> str:
-    return f"g-{job_id}.{run}"
+    return f"g-{check_job_id(job_id)}.{run}"
 
 
 def feed_pages(job_id: str, run: int, *, finished: int | None = None) -> None:

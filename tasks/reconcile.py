@@ -17,6 +17,7 @@ from tasks.app import FIRST, PREFIX, app
 from tasks.assemble.results import iter_pages
 from tasks.blobs import BlobMissing, job_key
 from tasks.cache import trim
+from tasks.ids import is_job_id
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import PageTask
@@ -186,7 +187,7 @@ def expire_jobs() -> None:
         purge_job(job_id)
     trim()
     blobs = get_blobs()
-    for job_id in blobs.names("jobs"):
+    for job_id in filter(is_job_id, blobs.names("jobs")):
         if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):
             blobs.delete(job_key(job_id))
 

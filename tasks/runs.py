@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from tasks.blobs import job_key
 from tasks.ledger import UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.services import get_ledger
@@ -51,7 +52,7 @@ class RunContext:
 
 
 def source_key(job_id: str, kind: str) -> str:
-    return f"jobs/{job_id}/source.{kind}"
+    return job_key(job_id, f"source.{kind}")
 
 
 @lru_cache(maxsize=256)

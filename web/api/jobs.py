@@ -12,6 +12,7 @@ from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.assemble.results import load_job
+from tasks.ids import is_job_id
 from tasks.ledger.records import Job
 from tasks.pipeline import cancel_job, retry_job
 from tasks.services import get_ledger
@@ -33,7 +34,7 @@ PAUSE_S = 0.1  # least time between two looks at a job that is waited for
 
 def find_job(job_id: str) -> Job:
     """The asker's job; raises Problem for any other, as if it had never been."""
-    job = load_job(job_id) if job_id.isalnum() and job_id.isascii() else None
+    job = load_job(job_id) if is_job_id(job_id) else None
     if job is None or job.owner != g.owner:
         raise Problem("unknown-job")
     return job
