@@ -1,6 +1,6 @@
 """The whole flow of a job, in the order it runs. Read this file first.
 
-    submit_job        web    store the file, enter the job                    -> split_document
+    submit_jobs       web    store the files, enter the jobs (tasks/submit)   -> split_document
     split_document    cpu    fetch it by its URL, open it, choose pages        -> a window of pages
     prepare_page      cpu    render, orient, resize, blank? known?             \\ one chain a page,
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
@@ -15,10 +15,9 @@ that the chord always completes; what is lost on the way, `tasks.reconcile` send
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any
 
 import redis
 from celery import Signature, chain
@@ -32,10 +31,10 @@ from tasks.assemble import results
 from tasks.assemble.webhooks import notify
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.cache import cache_key, forget
-from tasks.ids import check_job_id, new_job_id
+from tasks.ids import check_job_id
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
-from tasks.messages import JobOptions, PageTask
+from tasks.messages import PageTask
 from tasks.page_end import IMAGE, LAYER, PACKED, attempt_record, fail_page, patiently, save_text
 from tasks.prepare import end_without_engine
 from tasks.runs import document_limits, load_run, source_key
@@ -58,41 +57,6 @@ SETTLE_S = 5  # longer than a page takes to notice that its job is cancelled
 
 
 # submit -------------------------------------------------------------------------------------------------------
-
-
-def submit_job(
-    source: BinaryIO,
-    *,
-    name: str,
-    kind: str,
-    options: JobOptions,
-    owner: str = "local",
-    batch_id: str = "",
-) -> str:
-    """Store the file, enter the job and send it on its way; called by the web. Returns the job's id."""
-    job_id = new_job_id()
-    with get_blobs().writer(source_key(job_id, kind)) as out:
-        shutil.copyfileobj(source, out)
-        size = out.tell()
-    try:
-        get_ledger().create(job_id, owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id)
-    except redis.RedisError:
-        get_blobs().delete(job_key(job_id))
-        raise
-    results.write_job_record(job_id)
-    send_split(job_id)
-    return job_id
-
-
-def submit_url(url: str, *, name: str, options: JobOptions, owner: str = "local", batch_id: str = "") -> str:
-    """Enter a job whose document the split fetches; called by the web. Returns the job's id."""
-    job_id = new_job_id()
-    get_ledger().create(
-        job_id, owner=owner, name=name, kind="", size=0, options=options, batch_id=batch_id, source_url=url
-    )
-    results.write_job_record(job_id)
-    send_split(job_id)
-    return job_id
 
 
 def send_split(job_id: str, *, countdown_s: float = 0.0) -> None:

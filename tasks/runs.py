@@ -25,6 +25,7 @@ class RunContext:
     job_id: str
     run: int
     kind: str
+    owner: str
     options: JobOptions
     selection: Selection
 
@@ -67,6 +68,7 @@ def load_run(job_id: str, run: int) -> RunContext:
         job_id=job_id,
         run=run,
         kind=job.kind,
+        owner=job.owner,
         options=replace(job.options, **ledger.run_options(job_id, run)),
         selection=Selection.parse(selection),
     )

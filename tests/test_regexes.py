@@ -27,7 +27,7 @@ import itertools, json, re, resource, sys
 pattern, flags = json.loads(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))
 found = re.compile(pattern, flags)
-letters = [c for c in dict.fromkeys(re.sub(r"\\\\\\\\.", "", pattern)) if c not in "[]()?*+{}^$|\\\\\\\\"]
+letters = [c for c in dict.fromkeys(re.sub(r"\\.", "", pattern)) if c not in "[]()?*+{}^$|\\"]
 alphabet = list(dict.fromkeys([" ", "\n", "a", "1", "-", *letters[:5]]))
 prefixes = ["", *alphabet, *map("".join, itertools.product(alphabet, repeat=2))]
 pumps = [*alphabet, "a ", "1,", "- ", ". ", "-1", " 1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import partial, wraps
@@ -28,6 +29,7 @@ TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
+CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")  # a time in Unix seconds
 POLL_AGAIN_S = 1
 PAUSE_S = 0.1  # least time between two looks at a job that is waited for
 
@@ -162,11 +164,12 @@ def list_jobs(query_data: ListQuery) -> JobListOut:
 
 
 def read_cursor(cursor: str) -> float | None:
-    try:
-        return float(cursor) if cursor else None
-    except ValueError:
+    if not cursor:
+        return None
+    if not CURSOR.fullmatch(cursor):
         errors = [{"option": "cursor", "message": "pass `next` of the answer before, unchanged"}]
-        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors}) from None
+        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors})
+    return float(cursor)
 
 
 @bp.post("/jobs/<job_id>/retry")

@@ -110,6 +110,11 @@ KINDS: dict[str, Kind] = {
         title="The upload is too large",
         advice="Split the document or make it smaller; the operator can raise MAX_UPLOAD_MB.",
     ),
+    "too-many-parts": Kind(
+        status=413,
+        title="The form has too many parts or too much text",
+        advice="Send fewer files in one request, each with the same `batch_id`, and shorter options.",
+    ),
     "unsupported-format": Kind(
         status=415,
         title="This kind of file cannot be read",
