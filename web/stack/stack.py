@@ -244,6 +244,7 @@ class Stack:
                 raise StackStopped("stopped before it was ready")
 
     def _revive(self, child: Child) -> None:
+        child.rotate_log()
         if child.is_running:
             return
         if not child.retry_at:
