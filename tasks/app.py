@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, use_for_redis_urls
 from tasks.logs import configure_logging
 from tasks.settings import get_settings
+from tasks.unpacking import CheckedTask
 
 INCLUDE = [
     "tasks.worker",
@@ -24,7 +25,7 @@ INCLUDE = [
     "tasks.assemble.webhooks",
 ]
 
-app = Celery("pagefan", include=INCLUDE)
+app = Celery("pagefan", include=INCLUDE, task_cls=CheckedTask)
 
 
 def configure(app: Celery) -> None:

@@ -16,6 +16,7 @@ from celery.states import SUCCESS
 
 from tasks.app import app
 from tasks.broker import FIRST, LOW, NORMAL, URGENT
+from tasks.ids import check_job_id
 from tasks.messages import PageTask
 from tasks.runs import load_run
 from tasks.services import get_ledger
@@ -25,7 +26,7 @@ CHORD_KEYS = (".j", ".t", ".s", ".d", ".c")  # celery.backends.redis.RedisBacken
 
 
 def group_id(job_id: str, run: int) -> str:
-    return f"g-{job_id}.{run}"
+    return f"g-{check_job_id(job_id)}.{run}"
 
 
 @dataclass(frozen=True, slots=True)

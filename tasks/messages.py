@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+from tasks.ids import BadId, check_job_id, check_number
+
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
 JOB_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
@@ -69,6 +71,9 @@ class PageTask:
         return [self.job_id, self.run, self.index]
 
     @classmethod
-    def from_json(cls, value: list[Any]) -> Self:
+    def from_json(cls, value: object) -> Self:
+        """The page that a message names; raises BadId for a message that is none of ours."""
+        if not isinstance(value, list) or len(value) != 3:
+            raise BadId(f"{value!r:.80} is not a page")
         job_id, run, index = value
-        return cls(job_id=job_id, run=run, index=index)
+        return cls(job_id=check_job_id(job_id), run=check_number(run), index=check_number(index))

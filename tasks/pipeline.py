@@ -1,6 +1,6 @@
 """The whole flow of a job, in the order it runs. Read this file first.
 
-    submit_job        web    store the file, enter the job                    -> split_document
+    submit_jobs       web    store the files, enter the jobs (tasks/submit)   -> split_document
     split_document    cpu    fetch it by its URL, open it, choose pages        -> a window of pages
     prepare_page      cpu    render, orient, resize, blank? known?             \\ one chain a page,
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
@@ -15,27 +15,23 @@ that the chord always completes; what is lost on the way, `tasks.reconcile` send
 from __future__ import annotations
 
 import logging
-import secrets
-import shutil
 import time
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import redis
 from celery.exceptions import Reject
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
-from tasks.archive import write_job_record
 from tasks.assemble import results
 from tasks.assemble.job_end import conclude, end_unopened, final_state
 from tasks.assemble.webhooks import notify
-from tasks.blobs import job_key, source_key
 from tasks.broker import FIRST, URGENT
 from tasks.chord import Chord, position_of
 from tasks.generate.batcher import Batcher
 from tasks.ledger import UnknownJob
-from tasks.messages import JobOptions, PageTask
+from tasks.messages import PageTask
 from tasks.page_end import attempt_record, fail_page
 from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
@@ -52,41 +48,6 @@ FETCH_AGAIN_S = 1  # until a split looks again whether there is room to fetch it
 
 
 # submit -------------------------------------------------------------------------------------------------------
-
-
-def submit_job(
-    source: BinaryIO,
-    *,
-    name: str,
-    kind: str,
-    options: JobOptions,
-    owner: str = "local",
-    batch_id: str = "",
-) -> str:
-    """Store the file, enter the job and send it on its way; called by the web. Returns the job's id."""
-    job_id = secrets.token_hex(8)
-    with get_blobs().writer(source_key(job_id, kind)) as out:
-        shutil.copyfileobj(source, out)
-        size = out.tell()
-    try:
-        get_ledger().create(job_id, owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id)
-    except redis.RedisError:
-        get_blobs().delete(job_key(job_id))
-        raise
-    write_job_record(job_id)
-    send_split(job_id)
-    return job_id
-
-
-def submit_url(url: str, *, name: str, options: JobOptions, owner: str = "local", batch_id: str = "") -> str:
-    """Enter a job whose document the split fetches; called by the web. Returns the job's id."""
-    job_id = secrets.token_hex(8)
-    get_ledger().create(
-        job_id, owner=owner, name=name, kind="", size=0, options=options, batch_id=batch_id, source_url=url
-    )
-    write_job_record(job_id)
-    send_split(job_id)
-    return job_id
 
 
 def send_split(job_id: str, *, countdown_s: float = 0.0) -> None:

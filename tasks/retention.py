@@ -8,6 +8,7 @@ from tasks import chord
 from tasks.app import app
 from tasks.blobs import BlobMissing, job_key
 from tasks.cache import trim
+from tasks.ids import is_job_id
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 
@@ -35,7 +36,7 @@ def expire_jobs() -> None:
         purge_job(job_id)
     trim()
     blobs = get_blobs()
-    for job_id in blobs.names("jobs"):
+    for job_id in filter(is_job_id, blobs.names("jobs")):
         if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):
             blobs.delete(job_key(job_id))
 

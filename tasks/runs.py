@@ -24,6 +24,7 @@ class RunContext:
     job_id: str
     run: int
     kind: str
+    owner: str
     options: JobOptions
     selection: Selection
 
@@ -62,6 +63,7 @@ def load_run(job_id: str, run: int) -> RunContext:
         job_id=job_id,
         run=run,
         kind=job.kind,
+        owner=job.owner,
         options=replace(job.options, **ledger.run_options(job_id, run)),
         selection=Selection.parse(selection),
     )

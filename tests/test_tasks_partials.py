@@ -13,7 +13,7 @@ from tasks.generate.partials import PartialTexts, read_partials, text_key, watch
 from tasks.ledger import Ledger, connect
 from tasks.messages import JobOptions, PageTask
 
-JOB = "partialjob"
+JOB = "0123456789abcdef"
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class WebService:
 
     def open(self, num_pages: int, *, selection: str = "", owner: str = "local", name: str = "report.pdf") -> str:
         """A job whose document has been opened: `running`, all pages queued."""
-        job_id = f"t{next(NUMBERS):015d}"
+        job_id = f"{next(NUMBERS):016x}"
         self.ledger.create(job_id, owner=owner, name=name, kind="pdf", size=1234, options=JobOptions())
         self.ledger.begin_split(job_id)
         selection = selection or f"1-{num_pages}"
