@@ -24,7 +24,7 @@ from tornado.web import RequestHandler
 
 from tasks.app import app
 from tasks.settings import SettingsError, get_settings
-from web.api.auth import is_foreign, is_loopback
+from web.api.auth import is_foreign, is_loopback, is_origin_of
 
 TABLE = "/tasks/datatable"  # Flower's own list of tasks asks for its rows by POST
 
@@ -63,7 +63,7 @@ def reason_to_refuse(request: Any, *, has_login: bool, address: str) -> str:
         return "Flower has no login here, so it does not answer at this name; set FLOWER_BASIC_AUTH."
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     is_navigation = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
-    if (origin and urlsplit(origin).netloc != request.host) or (
+    if (origin and not is_origin_of(origin, request.host)) or (
         site not in ("none", "same-origin") and not is_navigation
     ):
         return "The browser says that another site sent this request."
