@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from tasks.blobs import BlobMissing, job_key, patiently
+from tasks.ids import is_job_id
 from tasks.ledger.records import Job, Page
 from tasks.messages import JOB_ENDED, JobOptions, PageState
 from tasks.services import get_blobs, get_ledger
@@ -56,7 +57,7 @@ def load_job(job_id: str) -> Job | None:
     A job that the files show unfinished cannot go on without the ledger: it is reported failed.
     """
     job = get_ledger().job(job_id)
-    if job is not None or not job_id.isalnum():
+    if job is not None or not is_job_id(job_id) or get_ledger().is_purged(job_id):
         return job
     try:
         record = get_blobs().read_json(job_key(job_id, "job.json"))

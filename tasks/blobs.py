@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -29,10 +29,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tasks.ids import check_job_id
+from tasks.ids import check_job_id, is_job_id
 
 MOST_KEY = 500  # characters
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
+PASSING = (errno.ENOTEMPTY, errno.ENOENT, errno.EISDIR, errno.ENOTDIR)  # while others write to a folder or remove it
 IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"  # suffixes of a page's files
 
 # The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
@@ -64,7 +65,8 @@ def check_key(key: str) -> str:
 class Blobs:
     """A folder of files, local or remote; safe to share between threads. Nothing half-written is ever seen."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_purged: Callable[[str], bool] = lambda _: False) -> None:
+        self._is_purged = is_purged
         self.fs, self.root = fsspec.core.url_to_fs(url)
         self.is_local = isinstance(self.fs, LocalFileSystem)
         if self.is_local:
@@ -86,12 +88,25 @@ class Blobs:
 
     @contextlib.contextmanager
     def writer(self, key: str, mode: str = "wb") -> Iterator[IO[Any]]:
-        """A file that appears under `key` when the block ends well, and not at all when it raises."""
+        """A file that appears under `key` when the block ends well, and not at all when it raises.
+
+        It goes again, with the folder of its job, where the job was purged meanwhile. Raises OSError, also where the
+        folder goes while the file is being written.
+        """
         path = self.path(key)
-        if not self.is_local:  # object stores show an upload only when it is complete
-            with self.fs.open(path, mode) as out:
+        try:
+            with self._local_file(path, mode) if self.is_local else self._remote_file(path, mode) as out:
                 yield out
-            return
+        finally:
+            job_id = job_of(key)
+            if job_id and self._is_purged(job_id):
+                self.delete(job_key(job_id))
+
+    def _remote_file(self, path: str, mode: str) -> contextlib.AbstractContextManager[IO[Any]]:
+        return self.fs.open(path, mode)  # type: ignore[no-any-return]  # shown by stores only when it is complete
+
+    @contextlib.contextmanager
+    def _local_file(self, path: str, mode: str) -> Iterator[IO[Any]]:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         draft = f"{path}.{secrets.token_hex(4)}.part"
         try:
@@ -140,10 +155,18 @@ class Blobs:
         """Remove a blob, or a folder of them, even while others write there; nothing happens when there is none."""
         check_key(key)  # the root itself is never removed
         for attempt in Retrying(
-            retry=retry_if_exception(is_not_empty), stop=stop_after_attempt(5), wait=wait_fixed(0.1), reraise=True
+            retry=retry_if_exception(is_at_work), stop=stop_after_attempt(20), wait=wait_fixed(0.05), reraise=True
         ):
-            with attempt, contextlib.suppress(FileNotFoundError):
-                self.fs.rm(self.path(key), recursive=True)
+            with attempt:
+                self._remove(self.path(key))
+
+    def _remove(self, path: str) -> None:
+        try:
+            self.fs.invalidate_cache(path)  # other processes write there too
+            self.fs.rm(path, recursive=True)
+        except FileNotFoundError:
+            if self.fs.exists(path):  # a file went while the folder was being emptied, and the rest is still there
+                raise
 
     def names(self, key: str) -> list[str]:
         """The names directly under a folder, sorted; empty when there is none."""
@@ -208,6 +231,13 @@ def page_key(job_id: str, index: int, suffix: str) -> str:
     return job_key(job_id, f"pages/{index + 1:06d}.{suffix}")
 
 
-def is_not_empty(exc: BaseException) -> bool:
-    """Whether a folder got a new file while it was being removed."""
-    return isinstance(exc, OSError) and exc.errno == errno.ENOTEMPTY
+def job_of(key: str) -> str:
+    """The id of the job that a key belongs to; empty for other keys."""
+    folder, _, rest = key.partition("/")
+    job_id = rest.partition("/")[0]
+    return job_id if folder == "jobs" and is_job_id(job_id) else ""
+
+
+def is_at_work(exc: BaseException) -> bool:
+    """Whether a folder got or lost a file while it was being removed."""
+    return isinstance(exc, OSError) and exc.errno in PASSING

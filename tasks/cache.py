@@ -15,7 +15,7 @@ from typing import Any
 from tasks.blobs import BlobMissing
 from tasks.messages import PageTask
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs
+from tasks.services import engine_name, get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation
@@ -73,6 +73,12 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
         get_blobs().write_json(blob_key(key), entry)
     except OSError:
         logger.warning("a page could not be kept in the cache", exc_info=True)
+
+
+def take_back(job_id: str, key: str) -> None:
+    """Remove an entry that was just written of a job if it was purged meanwhile."""
+    if get_ledger().is_purged(job_id):
+        forget(key)
 
 
 def forget(key: str) -> None:

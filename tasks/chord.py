@@ -15,13 +15,14 @@ from celery.app.task import Context
 from celery.states import SUCCESS
 
 from tasks.app import app
-from tasks.broker import FIRST, LOW, NORMAL, URGENT
+from tasks.broker import FIRST, LOW, NORMAL, PREFIX, URGENT
 from tasks.ids import check_job_id
 from tasks.messages import PageTask
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 
+GROUP_KEY = "celery-taskset-meta-"  # celery.backends.base.KeyValueStoreBackend.group_keyprefix
 CHORD_KEYS = (".j", ".t", ".s", ".d", ".c")  # celery.backends.redis.RedisBackend.on_chord_part_return
 
 
@@ -44,6 +45,7 @@ class Chord:
     def begin(self, job_id: str, run: int, size: int) -> None:
         """Set the number of pages, before the first is sent."""
         app.backend.set_chord_size(group_id(job_id, run), size)
+        forget_if_purged(job_id, run)
 
     def feed(self, job_id: str, run: int, *, finished: int | None = None) -> None:
         """Send as many pages as the window has room for; each that finishes, named by its position, makes room."""
@@ -98,6 +100,7 @@ class Chord:
             chord=self.join(page.job_id, page.run),
         )
         app.backend.on_chord_part_return(request, SUCCESS, position)
+        forget_if_purged(page.job_id, page.run)
 
 
 def position_of(page: PageTask) -> int:
@@ -106,7 +109,13 @@ def position_of(page: PageTask) -> int:
 
 
 def forget(job_id: str, num_runs: int) -> None:
-    """Remove what Celery keeps of a job's chords, which a cancelled job cannot complete."""
-    backend = app.backend
-    groups = [group_id(job_id, run) for run in range(1, num_runs + 1)]
-    backend.client.delete(*(backend.get_key_for_group(group, suffix) for group in groups for suffix in CHORD_KEYS))
+    """Remove what Celery keeps of a job's chords, which a job that was cancelled or purged cannot complete."""
+    groups = [group_id(job_id, run) for run in range(1, max(1, num_runs) + 1)]
+    # not by `app.backend`, which has a connection of its own in each thread
+    get_ledger().redis.delete(*(f"{PREFIX}{GROUP_KEY}{group}{suffix}" for group in groups for suffix in CHORD_KEYS))
+
+
+def forget_if_purged(job_id: str, num_runs: int) -> None:
+    """Take back what was just written of a chord whose job was purged meanwhile."""
+    if get_ledger().is_purged(job_id):
+        forget(job_id, num_runs)

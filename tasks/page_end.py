@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
-from tasks.cache import keep
+from tasks.cache import keep, take_back
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Attempts
 from tasks.messages import JobOptions, PageState, PageTask
@@ -93,6 +93,7 @@ def keep_in_cache(page: PageTask, generation: Generation, engine: str, attempts:
     key = get_ledger().page(page.job_id, page.index).cache_key
     if key and generation.stop_reason == "stop" and not attempts:
         keep(key, generation, engine=engine)
+        take_back(page.job_id, key)
 
 
 def compare_with_layer(page: PageTask, text: str) -> float | None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import redis
 from celery.exceptions import Reject
+from celery.signals import task_postrun
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
@@ -28,7 +29,7 @@ from tasks.assemble import results
 from tasks.assemble.job_end import conclude, end_unopened, final_state
 from tasks.assemble.webhooks import notify
 from tasks.broker import FIRST, URGENT
-from tasks.chord import Chord, position_of
+from tasks.chord import Chord, forget_if_purged, position_of
 from tasks.generate.batcher import Batcher
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
@@ -130,6 +131,14 @@ def generate_page(message: list[Any]) -> int:
     except redis.RedisError as exc:
         raise Reject(exc, requeue=True) from exc
     return position
+
+
+@task_postrun.connect
+def on_page_returned(sender: Any, args: list[Any], **_: Any) -> None:
+    """The task of a page has counted as a part of its chord by now; a purged job has no use for that."""
+    if sender.name == generate_page.name:
+        page = PageTask.from_json(args[0])
+        forget_if_purged(page.job_id, page.run)
 
 
 def wait_for_image(page: PageTask) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
-from tasks.cache import cache_key, look_up
+from tasks.cache import cache_key, look_up, take_back
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
@@ -102,6 +102,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
     entry = look_up(cache_key)
     if entry is None:
         return False
+    take_back(page.job_id, cache_key)
     save_text(
         page,
         entry["text"],

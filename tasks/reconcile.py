@@ -21,6 +21,7 @@ from tasks.ledger.records import Job
 from tasks.messages import PageTask
 from tasks.page_end import fail_page
 from tasks.pipeline import pages, send_split
+from tasks.retention import sweep_purged
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
@@ -41,6 +42,7 @@ def reconcile() -> None:
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
     conclude_ended_jobs()
+    sweep_purged()
     jobs = get_ledger().active_jobs()
     if not jobs:
         return
@@ -56,17 +58,7 @@ def find_forgotten_jobs() -> None:
     """Enter unfinished jobs again that are missing from the list of them."""
     ledger = get_ledger()
     for key in ledger.redis.scan_iter("pf:job:*", count=1000):
-        job = ledger.job(key.rpartition(":")[2])
-        if job is None or job.has_ended:
-            continue
-        with ledger.redis.pipeline() as pipe:
-            pipe.sadd("pf:active", job.id)
-            pipe.sadd(f"pf:active:{job.owner}", job.id)
-            pipe.zadd("pf:jobs", {job.id: job.created_at}, nx=True)
-            pipe.zadd(f"pf:jobs:{job.owner}", {job.id: job.created_at}, nx=True)
-            if job.batch_id:
-                pipe.zadd(f"pf:batch:{job.owner}:{job.batch_id}", {job.id: job.created_at}, nx=True)
-            pipe.execute()
+        ledger.enlist(key.rpartition(":")[2])
 
 
 def conclude_ended_jobs() -> None:
@@ -86,7 +78,7 @@ def look_after(job_id: str, live: set[str]) -> None:
         return
     quiet = time.time() - job.changed_at > get_settings().reconcile_s
     if job.state in ("queued", "splitting"):
-        if quiet and f"{job_id}-split" not in live and was_missing(f"{job_id}-split"):
+        if quiet and f"{job_id}-split" not in live and was_missing(job_id, f"{job_id}-split"):
             logger.warning("job %s: its split was lost and is sent again", job_id)
             send_split(job_id)
         return
@@ -95,7 +87,12 @@ def look_after(job_id: str, live: set[str]) -> None:
             look_after_run(job, run, live)
     joins = {f"{job_id}.{run}-join" for run in range(job.run + 1)}
     left = sum((ledger.run_progress(job_id, run) or (0, 0, 1))[2] for run in range(1, job.run + 1))
-    if (job.state == "assembling" or left <= 0) and quiet and not joins & live and was_missing(f"{job_id}-join"):
+    if (
+        (job.state == "assembling" or left <= 0)
+        and quiet
+        and not joins & live
+        and was_missing(job_id, f"{job_id}-join")
+    ):
         logger.warning("job %s: its join was lost and is sent again", job_id)
         pages.send_join(job_id, job.run)
 
@@ -115,8 +112,8 @@ def look_after_run(job: Job, run: int, live: set[str]) -> None:
     fed = ledger.positions_fed(job.id, run, before=time.time() - get_settings().reconcile_s)
     lost = [position for position in fed if is_lost(context.page(position), live)]
     if not lost and left > 0 and following >= size and not ledger.positions_fed(job.id, run):
-        lost = [position for position, page in unaccounted_pages(job, run) if was_missing(page.task_id)]
-        ledger.mark_fed(job.id, run, lost[: get_settings().page_window], time.time())
+        lost = [position for position, page in unaccounted_pages(job, run) if was_missing(page.job_id, page.task_id)]
+        ledger.mark_fed(job.id, run, lost[: get_settings().page_window])
     resend(job.id, run, lost[: get_settings().page_window])
     pages.feed(job.id, run)
 
@@ -130,13 +127,22 @@ def run_selection(job: Job, run: int) -> Selection:
 
 def is_lost(page: PageTask, live: set[str]) -> bool:
     waiting = page.task_id in live or f"{page.task_id}-prepare" in live
-    return not waiting and was_missing(page.task_id)
+    return not waiting and was_missing(page.job_id, page.task_id)
 
 
-def was_missing(task_id: str) -> bool:
+def was_missing(job_id: str, task_id: str) -> bool:
     """Whether the last look missed this task too; a message on its way to a worker is nowhere for a moment."""
-    key = f"pf:missing:{task_id}"
-    return not get_ledger().redis.set(key, "1", nx=True, px=int(get_settings().reconcile_s * 2500) + 1000)
+    ledger, key, now = get_ledger(), f"pf:missing:{job_id}", time.time()
+    longest_s = get_settings().reconcile_s * 2.5 + 1
+    before = ledger.redis.hget(key, task_id)
+    if before and now - float(before) < longest_s:
+        return True
+    with ledger.redis.pipeline() as pipe:
+        pipe.hset(key, task_id, now)
+        pipe.expire(key, int(longest_s) + 1)
+        pipe.execute()
+    ledger.take_back(job_id, key)
+    return False
 
 
 def unaccounted_pages(job: Job, run: int) -> Iterator[tuple[int, PageTask]]:
@@ -158,5 +164,5 @@ def resend(job_id: str, run: int, positions: list[int]) -> None:
         if ledger.count_resend(job_id, page.index) > MAX_RESENDS:
             fail_page(page, "task_lost")
     logger.warning("job %s run %d: %d lost page tasks are sent again", job_id, run, len(positions))
-    ledger.mark_fed(job_id, run, positions, time.time())
+    ledger.mark_fed(job_id, run, positions)
     pages.send(job_id, run, positions, urgent=len(context.selection))

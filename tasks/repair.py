@@ -1,4 +1,4 @@
-"""What people do to a job that is under way or has ended: cancel it, remove it, have pages read again."""
+"""What people do to a job that is under way or has ended: cancel it, have pages read again."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ from typing import Any
 from tasks.access.quotas import charge_pages
 from tasks.archive import failed_pages
 from tasks.assemble.job_end import conclude
-from tasks.cache import forget
 from tasks.ledger import UnknownJob
 from tasks.pipeline import pages as page_chord
-from tasks.retention import clear_cancelled, purge_job
+from tasks.retention import clear_cancelled
 from tasks.services import get_ledger
 from workers.documents.selection import select_pages
 
 SETTLE_S = 5  # longer than a page takes to notice that its job is cancelled
 
 
-def cancel_job(job_id: str, *, purge: bool = False) -> bool:
-    """Stop a job: queued pages are dropped, running ones stop at their next check. False for an unknown id."""
+def cancel_job(job_id: str) -> None:
+    """Stop a job: queued pages are dropped, running ones stop at their next check."""
     outcome = get_ledger().cancel(job_id)
     if outcome == "assemble":
         page_chord.send_join(job_id, 0)
     elif outcome == "cancelled":
         conclude(job_id)
-        clear_cancelled.apply_async((job_id, purge), countdown=SETTLE_S)
-    if purge:
-        for page in get_ledger().pages(job_id):
-            forget(page.cache_key)
-        purge_job(job_id)
-    return outcome is not None or purge
+        clear_cancelled.apply_async((job_id,), countdown=SETTLE_S)
 
 
 def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from tasks import chord
 from tasks.app import app
+from tasks.archive import load_job, load_pages
 from tasks.blobs import BlobMissing, job_key
-from tasks.cache import trim
+from tasks.cache import forget, trim
 from tasks.ids import is_job_id
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 
+logger = logging.getLogger(__name__)
+
 
 @app.task(name="clear_cancelled")
-def clear_cancelled(job_id: str, purge: bool) -> None:
-    """Remove what Celery keeps of a cancelled job's chord, and what its last pages wrote."""
+def clear_cancelled(job_id: str) -> None:
+    """Remove what Celery keeps of a cancelled job's chord."""
     job = get_ledger().job(job_id)
     chord.forget(job_id, job.run if job else 1)
-    if purge:
-        get_blobs().delete(job_key(job_id))
 
 
-def purge_job(job_id: str) -> None:
-    """Remove a job and its files for good."""
-    get_ledger().forget(job_id)
+def purge_job(job_id: str, *, texts_too: bool = False) -> None:
+    """Remove a job and its files for good, whatever is at work on it; with its texts in the page cache if asked.
+
+    The ledger remembers for a day that the job was purged. Whoever writes of a job looks there after each write, and
+    takes back what came too late; the reconciler looks again for what a process left that was killed in between.
+    """
+    job = load_job(job_id)
+    kept = load_pages(job) if job and texts_too and get_ledger().job(job_id) is None else []
+    num_runs, cached = get_ledger().purge(job_id, runs=job.run if job else 0)
+    remove_remains(job_id, num_runs)
+    if texts_too:
+        for key in (*cached, *(key for page in kept for key in (page.cache_key, *page.earlier_cache_keys))):
+            forget(key)
+
+
+def remove_remains(job_id: str, num_runs: int) -> None:
+    """Remove what a purged job has outside the ledger."""
+    chord.forget(job_id, num_runs)
     get_blobs().delete(job_key(job_id))
+
+
+def sweep_purged() -> None:
+    """Look again after purged jobs, each time after twice as long, for a day."""
+    for job_id, num_runs in get_ledger().purges_due():
+        try:
+            remove_remains(job_id, num_runs)
+        except OSError as exc:
+            logger.warning("job %s was purged and cannot be swept yet: %s", job_id, exc)
 
 
 @app.task(name="expire_jobs", send_events=False)

@@ -23,7 +23,7 @@ def get_ledger() -> Ledger:
 
 @cache
 def get_blobs() -> Blobs:
-    return Blobs(get_settings().blob_url)
+    return Blobs(get_settings().blob_url, is_purged=lambda job_id: get_ledger().is_purged(job_id))
 
 
 @cache

@@ -13,12 +13,6 @@ from tasks.ids import BadId, check_event, check_job_id, check_number
 from tasks.messages import PageTask
 
 
-def check_flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise BadId(f"{value!r:.80} is neither true nor false")
-
-
 def check_task_id(value: object) -> str:
     """Celery's own id of a task, for the log; raises BadId for what is no short word."""
     if isinstance(value, str) and len(value) <= 100 and value.isprintable():
@@ -29,7 +23,6 @@ def check_task_id(value: object) -> str:
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "job_id": check_job_id,
     "run": check_number,
-    "purge": check_flag,
     "task_id": check_task_id,
     "message": PageTask.from_json,
 }

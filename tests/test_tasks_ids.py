@@ -47,7 +47,7 @@ def victim(web: WebService, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("job_id", [*HOSTILE, "../../victim"])
 def test_a_posted_task_removes_nothing_outside_its_job(victim: Path, job_id: str) -> None:
     with pytest.raises(BadId):
-        clear_cancelled(job_id, True)
+        clear_cancelled(job_id)
     assert victim.read_text() == "mine"
     assert get_blobs().exists("keys/k.json")
 
@@ -85,7 +85,7 @@ def test_an_event_belongs_to_its_job() -> None:
 @pytest.mark.usefixtures("web")
 def test_a_task_with_an_id_of_ours_runs() -> None:
     split_document(new_job_id())
-    clear_cancelled(new_job_id(), True)
+    clear_cancelled(new_job_id())
 
 
 @given(st.text(max_size=40) | NAMES.map("/".join))

@@ -16,7 +16,7 @@ from tasks.ledger.records import Page
 from tasks.messages import JobOptions
 from tasks.page_end import fail_page, save_generation
 from tasks.prepare import keep_prepared
-from tasks.repair import cancel_job
+from tasks.retention import purge_job
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
 from workers.documents.pages import PreparedPage
@@ -173,7 +173,7 @@ def test_deleting_a_job_for_good_takes_its_pages_out_of_the_cache(web: WebServic
     prepare(web, job_id)
     generate(web, job_id)
     web.finish(job_id)
-    cancel_job(job_id, purge=True)
+    purge_job(job_id, texts_too=True)
     assert prepare(web, open_job(web)).state == "ready"
 
 

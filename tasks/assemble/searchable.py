@@ -48,6 +48,7 @@ def ask_for_pdf(job: Job) -> str:
     client = get_ledger().redis
     if client.set(mark_key(job), MAKING, nx=True, ex=int(longest_s(job) + 60)):
         write_pdf.apply_async((job.id,), priority=NORMAL, argsrepr=f"job {job.id}")
+        get_ledger().take_back(job.id, mark_key(job))
     return str(client.get(mark_key(job)) or MAKING)
 
 
@@ -112,3 +113,4 @@ def remove_older(job: Job) -> None:
 def note_failure(job: Job, detail: str) -> None:
     logger.warning("job %s: no searchable PDF: %s", job.id, detail, extra={"job": job.id})
     get_ledger().redis.set(mark_key(job), detail, ex=FAILURE_S)
+    get_ledger().take_back(job.id, mark_key(job))

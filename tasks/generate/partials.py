@@ -34,6 +34,7 @@ def watch_key(job_id: str) -> str:
 def watch(ledger: Ledger, job_id: str) -> None:
     """Have the workers write this job's partial texts for the next 15 s."""
     ledger.redis.set(watch_key(job_id), 1, ex=int(WATCH_S))
+    ledger.take_back(job_id, watch_key(job_id))
 
 
 def read_partials(ledger: Ledger, job_id: str, indexes: Sequence[int]) -> dict[int, str]:
@@ -50,7 +51,7 @@ class PartialTexts:
     """A worker's side. The engine's thread only leaves texts here; another thread writes them with `flush`."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._redis = ledger.redis
+        self._ledger, self._redis = ledger, ledger.redis
         self._texts: dict[PageTask, str] = {}
         self._sent: dict[PageTask, tuple[str, float]] = {}
         self._sending = threading.Lock()
@@ -82,6 +83,8 @@ class PartialTexts:
                     indexes = sorted(page.index for page in news if page.job_id == job_id)
                     pipe.publish(CHANNEL + job_id, ",".join(map(str, indexes)))
                 pipe.execute()
+            for job_id in watched:
+                self._ledger.take_back(job_id, *(text_key(*page.key) for page in news if page.job_id == job_id))
 
     def _is_news(self, page: PageTask, text: str, now: float) -> bool:
         sent, sent_at = self._sent.get(page, ("", now))

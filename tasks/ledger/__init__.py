@@ -228,6 +228,30 @@ class Ledger:
     def forget(self, job_id: str) -> None:
         self._call("forget", job=job_id)
 
+    def purge(self, job_id: str, *, runs: int = 0) -> tuple[int, list[str]]:
+        """Forget a job and let nothing bring it back. Returns the number of its runs and its keys in the page cache.
+
+        `runs` is for a job that Redis has lost.
+        """
+        answer = self._call("purge", job=job_id, runs=runs)
+        return int(answer["runs"]), list(answer["cached"])
+
+    def is_purged(self, job_id: str) -> bool:
+        return bool(self.redis.exists(f"pf:purged:{job_id}"))
+
+    def take_back(self, job_id: str, *keys: str) -> None:
+        """Remove keys that were just written about a job if it was purged meanwhile."""
+        if self.is_purged(job_id):
+            self.redis.delete(*keys)
+
+    def purges_due(self, most: int = 100) -> list[tuple[str, int]]:
+        """Purged jobs, and their number of runs, whose files it is time to look for again; their keys are gone."""
+        return [(job_id, int(runs)) for job_id, runs in self._call("sweep", most=most)]
+
+    def enlist(self, job_id: str) -> None:
+        """Enter an unfinished job again in the lists that it is missing from."""
+        self._call("enlist", job=job_id)
+
     # pages
 
     def page(self, job_id: str, index: int) -> Page:
@@ -292,9 +316,9 @@ class Ledger:
         """The positions whose tasks were sent before that time and have not finished."""
         return [int(p) for p in self.redis.zrangebyscore(f"pf:fed:{job_id}:{run}", "-inf", before)]
 
-    def mark_fed(self, job_id: str, run: int, positions: Sequence[int], now: float) -> None:
-        if positions:
-            self.redis.zadd(f"pf:fed:{job_id}:{run}", {str(position): now for position in positions})
+    def mark_fed(self, job_id: str, run: int, positions: Sequence[int]) -> None:
+        """These positions were sent again just now."""
+        self._call("mark_fed", job=job_id, run=run, positions=list(positions))
 
     def count_resend(self, job_id: str, index: int) -> int:
         """How often the page's task has been sent again, this time included; 0 for a page that has ended."""

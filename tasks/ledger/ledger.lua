@@ -8,6 +8,8 @@ local CONTENT = {'state', 'reason', 'detail', 'blob', 'engine', 'tokens', 'secon
   'height', 'cached', 'text_layer_recall'}
 local MAX_DELIVERIES = 20
 local LOOK_AHEAD = 16
+local PURGED_S = 86400 -- how long a purged job is remembered, longer than anything writes that began before
+local SWEEP_S = 5 -- after which a purged job is looked after for the first time
 local GOOD_PAGE = {ok = true, blank = true, fallback = true}
 
 local clock = redis.call('TIME')
@@ -22,9 +24,12 @@ local function starts_key(job) return 'pf:starts:' .. job end
 local function queue_key(job) return 'pf:ready:pages:' .. job end
 local function jobs_key(owner) return 'pf:ready:jobs:' .. owner end
 local function batch_key(owner, batch) return 'pf:batch:' .. owner .. ':' .. batch end
+local function partial_key(job, index) return 'pf:partial:' .. job .. ':' .. index end
+local function purged_key(job) return 'pf:purged:' .. job end
 local function workers_key(queue) return 'pf:workers:' .. queue end
 local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
+local PURGES = 'pf:purges'
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -88,7 +93,7 @@ local ops = {}
 -- jobs -----------------------------------------------------------------------------------------------------
 
 function ops.create(a)
-  if redis.call('EXISTS', job_key(a.job)) == 1 then return false end
+  if redis.call('EXISTS', job_key(a.job), purged_key(a.job)) > 0 then return false end
   redis.call('HSET', job_key(a.job), 'state', 'queued', 'run', 0, 'seq', 0, 'created_at', now, 'changed_at', now)
   for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
   redis.call('ZADD', 'pf:jobs', now, a.job)
@@ -201,6 +206,7 @@ end
 
 -- A run whose record was lost begins again; its pages that have ended stay as they are.
 function ops.restore_run(a)
+  if not job_state(a.job) then return false end
   if redis.call('HEXISTS', run_key(a.job, a.run), 'size') == 1 then return false end
   redis.call('HSET', run_key(a.job, a.run), 'selection', a.selection, 'size', a.size, 'next', 0, 'options', '{}')
   recount(a.job)
@@ -271,17 +277,71 @@ function ops.note_delivery(a)
   return true
 end
 
+-- Enter an unfinished job again in the lists that it is missing from.
+function ops.enlist(a)
+  local state, owner = job_state(a.job), job_field(a.job, 'owner')
+  if not state or ENDED_JOB[state] then return false end
+  local created_at, batch = job_field(a.job, 'created_at'), job_field(a.job, 'batch_id') or ''
+  activate(a.job)
+  redis.call('ZADD', 'pf:jobs', 'NX', created_at, a.job)
+  redis.call('ZADD', 'pf:jobs:' .. owner, 'NX', created_at, a.job)
+  if batch ~= '' then redis.call('ZADD', batch_key(owner, batch), 'NX', created_at, a.job) end
+  return true
+end
+
+-- Remove all keys of a job, of `runs` runs where its record does not know of so many.
 function ops.forget(a)
   local owner = job_field(a.job, 'owner') or ''
-  local last = tonumber(job_field(a.job, 'run') or '0')
+  local last = math.max(a.runs or 0, tonumber(job_field(a.job, 'run') or '0'))
   redis.call('ZREM', batch_key(owner, job_field(a.job, 'batch_id') or ''), a.job)
   deactivate(a.job)
-  for run = 1, last do redis.call('DEL', run_key(a.job, run), fed_key(a.job, run)) end
-  redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job)
+  redis.call('ZREM', jobs_key(owner), a.job)
+  for run = 1, last do
+    redis.call('DEL', run_key(a.job, run), fed_key(a.job, run), 'pf:pdf:' .. a.job .. ':' .. run)
+  end
+  for _, index in ipairs(redis.call('HKEYS', pages_key(a.job))) do
+    redis.call('DEL', claim_key(a.job, index), partial_key(a.job, index))
+  end
+  redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job,
+    'pf:missing:' .. a.job, 'pf:watched:' .. a.job)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
   redis.call('ZREM', UNCONCLUDED, a.job)
   return true
+end
+
+-- Forget a job for good, and remember that: what is still under way may make no key and no file of it anew. Answers
+-- with the number of its runs and where its texts lie in the page cache.
+function ops.purge(a)
+  local cached = {}
+  for _, raw in ipairs(redis.call('HVALS', pages_key(a.job))) do
+    local page = cjson.decode(raw)
+    for _, key in ipairs(page.earlier_cache_keys or {}) do table.insert(cached, key) end
+    if (page.cache_key or '') ~= '' then table.insert(cached, page.cache_key) end
+  end
+  local before = redis.call('GET', purged_key(a.job)) or job_field(a.job, 'run') or '0'
+  local runs = math.max(a.runs, tonumber(before))
+  if job_state(a.job) then next_seq(a.job) end -- wakes who watches
+  redis.call('SET', purged_key(a.job), runs, 'EX', PURGED_S)
+  redis.call('ZADD', PURGES, now + SWEEP_S, a.job)
+  ops.forget({job = a.job, runs = runs})
+  return {runs = runs, cached = cached}
+end
+
+-- Purged jobs, with their runs, that it is time to look after again: each time after twice as long as before.
+function ops.sweep(a)
+  local due = {}
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', PURGES, '-inf', now, 'LIMIT', 0, a.most)) do
+    local runs, left_s = tonumber(redis.call('GET', purged_key(job)) or '0'), redis.call('TTL', purged_key(job))
+    if left_s < 0 then
+      redis.call('ZREM', PURGES, job)
+    else
+      redis.call('ZADD', PURGES, now + math.max(SWEEP_S, PURGED_S - left_s), job)
+    end
+    ops.forget({job = job, runs = runs})
+    table.insert(due, {job, runs})
+  end
+  return due
 end
 
 -- pages ----------------------------------------------------------------------------------------------------
@@ -294,6 +354,10 @@ function ops.move(a)
   local before = page.state
   if page.run ~= a.run or ENDED_PAGE[before] then return false end
   page.state = a.state
+  if a.patch.cache_key and (page.cache_key or '') ~= '' and page.cache_key ~= a.patch.cache_key then
+    page.earlier_cache_keys = page.earlier_cache_keys or {}
+    table.insert(page.earlier_cache_keys, page.cache_key)
+  end
   for name, value in pairs(a.patch) do page[name] = value end
   for _, attempt in ipairs(a.attempts) do
     page.attempts = page.attempts or {}
@@ -310,6 +374,7 @@ end
 
 -- One more time that a page's task was sent again; a page that has ended does not count.
 function ops.resent(a)
+  if not job_state(a.job) then return 0 end
   local page = get_page(a.job, a.index)
   if ENDED_PAGE[page.state] then return 0 end
   page.resends = (page.resends or 0) + 1
@@ -347,6 +412,13 @@ function ops.feed(a)
   if count > 0 then redis.call('HINCRBY', run_key(a.job, a.run), 'next', count) end
   local active = redis.call('SCARD', 'pf:active:' .. job_field(a.job, 'owner'))
   return {first, count, active <= 4}
+end
+
+-- These positions were sent again just now.
+function ops.mark_fed(a)
+  if not job_state(a.job) then return false end
+  for _, position in ipairs(a.positions) do redis.call('ZADD', fed_key(a.job, a.run), now, position) end
+  return true
 end
 
 -- fairness: owners take turns, an owner's jobs take turns by weight (stride scheduling) --------------------------
@@ -472,12 +544,14 @@ end
 -- Generation of these claimed pages begins now; counted, because a process may die of it.
 function ops.start(a)
   for _, p in ipairs(a.pages) do
-    local page = get_page(p[1], p[2])
-    if page.state == 'ready' then
-      page.state, page.generating_at = 'generating', now
-      put_page(p[1], p[2], page, 'ready')
+    if job_state(p[1]) then
+      local page = get_page(p[1], p[2])
+      if page.state == 'ready' then
+        page.state, page.generating_at = 'generating', now
+        put_page(p[1], p[2], page, 'ready')
+      end
+      redis.call('HINCRBY', starts_key(p[1]), p[2], 1)
     end
-    redis.call('HINCRBY', starts_key(p[1]), p[2], 1)
   end
   return true
 end

@@ -64,7 +64,8 @@ class Page:
 
     `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
     `text_layer_recall` is the share of the PDF's own words that the engine's text has, None where it has none.
-    `cache_key` is the place in the page cache that its text will have; "" for none.
+    `cache_key` is the place in the page cache that its text will have; "" for none. A repair may have another one, and
+    then the earlier ones are known too.
     """
 
     index: int
@@ -86,6 +87,7 @@ class Page:
     has_image: bool = False
     attempts: tuple[dict[str, Any], ...] = ()
     cache_key: str = ""
+    earlier_cache_keys: tuple[str, ...] = ()
     resends: int = 0
     seq: int = 0
 
@@ -103,7 +105,7 @@ class Page:
     @classmethod
     def from_line(cls, line: bytes) -> Page:
         values = json.loads(line)
-        return cls(**(values | {"attempts": tuple(values["attempts"])}))
+        return cls(**(values | tuples(values)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +155,12 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
 def read_page(index: int, raw: str | None) -> Page:
     known = Page.__dataclass_fields__
     values = {name: value for name, value in json.loads(raw or "{}").items() if name in known}
-    values["attempts"] = tuple(values.get("attempts", ()))
-    return Page(**(values | {"index": index}))
+    return Page(**(values | tuples(values) | {"index": index}))
+
+
+def tuples(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """The fields of a page that JSON has as lists."""
+    return {name: tuple(values.get(name, ())) for name in ("attempts", "earlier_cache_keys")}
 
 
 def read_claim(entry: dict[str, Any]) -> Claimed:

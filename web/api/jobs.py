@@ -16,6 +16,7 @@ from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
 from tasks.repair import cancel_job, retry_job
+from tasks.retention import purge_job
 from tasks.services import get_ledger
 from web.api.changes import get_changes
 from web.api.idempotency import Submitted, fingerprint_of, submit_once
@@ -208,7 +209,8 @@ def cancel(job_id: str, query_data: CancelQuery) -> BaseResponse:
     has ended stays as it is. `purge=1` deletes the job, its file and its results for good.
     """
     find_job(job_id)
-    cancel_job(job_id, purge=query_data.purge)
     if query_data.purge:
+        purge_job(job_id, texts_too=True)
         return Response(status=204)
+    cancel_job(job_id)
     return respond_with_job(find_job(job_id))

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
 from tasks.repair import cancel_job
+from tasks.retention import purge_job
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 from web.api.batches import find_batch
@@ -167,5 +168,5 @@ def retry(job_id: str) -> Response:
 @bp.post("/jobs/<job_id>/delete")
 def delete(job_id: str) -> Response:
     check_csrf()
-    cancel_job(find_job(job_id).id, purge=True)
+    purge_job(find_job(job_id).id, texts_too=True)
     return redirect(url_for("pages.list_jobs"), 303)
