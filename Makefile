@@ -2,6 +2,8 @@
 #
 # Settings go on the line: make demo ENGINE=echo, make run WEB_PORT=9000. Tests too: make test ARGS="-k sandbox".
 #
+# Every version that is installed stands in requirements.lock; CONTRIBUTING.md says when `make lock` and `make latest` run.
+#
 # Only `make test`, `make lint` and ENGINE=vlm install torch. On Linux plain pip takes its CUDA build, several GB. To take
 # the CPU build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
 
@@ -11,9 +13,12 @@ TORCH_ARGS ?=
 ARGS ?=
 BIN := .venv/bin
 NEEDED := .venv/$(if $(filter vlm,$(ENGINE)),.vlm,.demo)
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements.lock
+PIP_INSTALL := -m pip --disable-pip-version-check install
+INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
+UV := uv==0.13.9
 
-.PHONY: demo run test lint bench train readme clean
+.PHONY: demo run test lint bench train readme lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -41,23 +46,40 @@ readme: .venv/.test
 	$(BIN)/python tests/settings_table.py
 	$(BIN)/python -m benchmarks.checkpoints
 
+# Adds to the lock what pyproject.toml asks for and the lock has not. ARGS=--upgrade takes the newest of everything.
+lock: .venv-lock/.made
+	cp $(LOCK) .venv-lock/new
+	echo "$(TORCH)" | .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
+		--no-annotate --no-emit-index-url --output-file .venv-lock/new $(ARGS) pyproject.toml -
+	{ echo "# Every package that Pagefan and its extras install, one version each. Written by \`make lock\`."; \
+		grep -v "^#" .venv-lock/new; } > .venv-lock/whole
+	mv .venv-lock/whole $(LOCK)
+
+# Runs the tests with the newest versions that pyproject.toml allows, without the lock.
+latest:
+	rm -rf .venv-latest
+	$(PYTHON) -m venv .venv-latest
+	.venv-latest/bin/python $(PIP_INSTALL) $(TORCH_ARGS) torch
+	.venv-latest/bin/python $(PIP_INSTALL) --editable ".[ocr,vlm,s3,dev]"
+	.venv-latest/bin/python -m pytest $(ARGS)
+
 # Leaves data/, where `make run` keeps jobs.
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf .venv .venv-lock .venv-latest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
 
-.venv/.demo: .venv/.made pyproject.toml
-	$(PIP) install --editable ".[ocr]"
+.venv/.demo: .venv/.made pyproject.toml $(LOCK)
+	$(INSTALL) --editable ".[ocr]"
 	@touch $@
 
-.venv/.vlm: .venv/.made pyproject.toml
-	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
-	$(PIP) install --editable ".[vlm]"
+.venv/.vlm: .venv/.made pyproject.toml $(LOCK)
+	$(INSTALL) $(TORCH_ARGS) "$(TORCH)"
+	$(INSTALL) --editable ".[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made pyproject.toml
-	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
-	$(PIP) install --editable ".[ocr,vlm,dev]"
+.venv/.test: .venv/.made pyproject.toml $(LOCK)
+	$(INSTALL) $(TORCH_ARGS) "$(TORCH)"
+	$(INSTALL) --editable ".[ocr,vlm,dev]"
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:
@@ -65,4 +87,9 @@ clean:
 		echo 'Pagefan needs Python 3.11 or newer, and $(PYTHON) is not that. Name another: make PYTHON=python3.12'; \
 		exit 1; }
 	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv-lock/.made: Makefile
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) "$(UV)"
 	@touch $@

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def plain_env(**settings: object) -> dict[str, str]:
     names = {spec.name.upper() for spec in fields(Settings)}
     env = {key: value for key, value in os.environ.items() if key not in names}
     return env | {key.upper(): str(value) for key, value in settings.items()}
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Programs started in here end at Ctrl-C, also where the tests run in the background and are deaf to it.
+
+    A shell starts background jobs with SIGINT ignored, and what they start inherits that. A handler is not inherited.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
