@@ -41,6 +41,22 @@ def start_up(tmp_path: Path) -> subprocess.Popen[str]:
         )
 
 
+def test_program_hears_ctrl_c_where_the_tests_are_deaf_to_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with hearing_ctrl_c():
+            process = subprocess.Popen(
+                [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == -signal.SIGINT
+
+
 def test_demo_converts_the_sample_and_leaves_no_process(tmp_path: Path) -> None:
     run = subprocess.run(
         [*COMMAND, "demo"], cwd=tmp_path, env=local_env(tmp_path), capture_output=True, text=True, timeout=120

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import hearing_ctrl_c
 from rich.console import Console
 from services import wait_until
 from stand_in import reading, refusing
