@@ -2,7 +2,8 @@
 #
 # Settings go on the line: make demo ENGINE=echo, make run WEB_PORT=9000. Tests too: make test ARGS="-k sandbox".
 #
-# Every version that is installed stands in requirements.lock; CONTRIBUTING.md says when `make lock` and `make latest` run.
+# Every version that is installed stands in requirements.lock. CONTRIBUTING.md says when to run `make lock` and
+# `make latest`.
 #
 # Only `make test`, `make lint` and ENGINE=vlm install torch. On Linux plain pip takes its CUDA build, several GB. To take
 # the CPU build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
@@ -49,8 +50,9 @@ readme: .venv/.test
 # Adds to the lock what pyproject.toml asks for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
 	cp $(LOCK) .venv-lock/new
-	echo "$(TORCH)" | .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header \
-		--no-annotate --no-emit-index-url --output-file .venv-lock/new $(ARGS) pyproject.toml -
+	echo "$(TORCH)" | .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --all-extras --no-header --no-annotate --no-emit-index-url \
+		--output-file .venv-lock/new $(ARGS) pyproject.toml -
 	{ echo "# Every package that Pagefan and its extras install, one version each. Written by \`make lock\`."; \
 		grep -v "^#" .venv-lock/new; } > .venv-lock/whole
 	mv .venv-lock/whole $(LOCK)

@@ -65,6 +65,7 @@ def test_lock_names_exact_versions_and_no_address() -> None:
     for line in lines[1:]:
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .*)?", line), line
         assert "/" not in line
+    assert len(locked()) == len(lines) - 1, "more than one version of a package"
 
 
 def test_build_backend_is_pinned() -> None:
