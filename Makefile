@@ -5,8 +5,12 @@
 # Every version that is installed stands in requirements.lock. CONTRIBUTING.md says when to run `make lock` and
 # `make latest`.
 #
-# Only `make test`, `make lint` and ENGINE=vlm install torch. On Linux plain pip takes its CUDA build, several GB. To take
-# the CPU build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
+# Only `make test`, `make lint` and ENGINE=vlm install torch. uv finds the build for this machine's GPU, or the far
+# smaller one for none. Where pip is told of other places than PyPI, by its settings or by
+# TORCH_ARGS="--index-url ADDRESS", or uv reaches none, pip installs torch: on Linux the CUDA build of PyPI then,
+# several GB with its libraries.
+#
+# Tests run two files at a time: make test TESTERS=4 for more, make test ARGS="-n 0 --pdb" for none beside another.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -18,6 +22,17 @@ LOCK := requirements.lock
 PIP_INSTALL := -m pip --disable-pip-version-check install
 INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
 UV := uv==0.13.9
+TESTERS ?= 2
+
+# $(call install_torch,PYTHON,OPTIONS,WHICH)
+define install_torch
+	if [ -n "$(TORCH_ARGS)" ] || $(1) -m pip config list | grep -qE "find-links|index-url"; then \
+		$(1) $(PIP_INSTALL) $(2) $(TORCH_ARGS) "$(3)"; \
+	else \
+		.venv-lock/bin/uv pip install --python $(1) --torch-backend auto $(2) "$(3)" || \
+		$(1) $(PIP_INSTALL) $(2) "$(3)"; \
+	fi
+endef
 
 .PHONY: demo run test lint bench train readme lock latest clean
 
@@ -28,7 +43,7 @@ run: $(NEEDED)
 	$(BIN)/pagefan up
 
 test: .venv/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -58,12 +73,12 @@ lock: .venv-lock/.made
 	mv .venv-lock/whole $(LOCK)
 
 # Runs the tests with the newest versions that pyproject.toml allows, without the lock.
-latest:
+latest: .venv-lock/.made
 	rm -rf .venv-latest
 	$(PYTHON) -m venv .venv-latest
-	.venv-latest/bin/python $(PIP_INSTALL) $(TORCH_ARGS) torch
+	$(call install_torch,.venv-latest/bin/python,,torch)
 	.venv-latest/bin/python $(PIP_INSTALL) --editable ".[ocr,vlm,s3,dev]"
-	.venv-latest/bin/python -m pytest $(ARGS)
+	.venv-latest/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Leaves data/, where `make run` keeps jobs.
 clean:
@@ -74,13 +89,13 @@ clean:
 	$(INSTALL) --editable ".[ocr]"
 	@touch $@
 
-.venv/.vlm: .venv/.made pyproject.toml $(LOCK)
-	$(INSTALL) $(TORCH_ARGS) "$(TORCH)"
+.venv/.vlm: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable ".[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made pyproject.toml $(LOCK)
-	$(INSTALL) $(TORCH_ARGS) "$(TORCH)"
+.venv/.test: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable ".[ocr,vlm,dev]"
 	@touch $@ .venv/.demo .venv/.vlm
 

@@ -18,7 +18,8 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 BY_LOCK = re.compile(r"(--constraint|-c) requirements\.lock ")
-OWN_VENVS = (".venv-lock/", ".venv-latest/")  # the program that makes the lock, and the tests without the lock
+MAKES_LOCK = ".venv-lock/bin/python "
+WITHOUT_LOCK = ".venv-latest/"
 
 
 def locked() -> dict[str, Version]:
@@ -49,7 +50,8 @@ def make_installs() -> list[str]:
     targets = re.findall(r"^([.\w/-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     command = [make, "--dry-run", "--always-make", *(target for target in targets if target != ".PHONY")]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [line for line in run.stdout.splitlines() if re.search(r"\bpip\b.* install\b", line)]
+    commands = re.split(r"\n|;|\|\||&&|\bthen\b|\belse\b", run.stdout.replace("\\\n", " "))
+    return [command.strip() for command in commands if re.search(r"\bpip\b.* install\b", command)]
 
 
 @pytest.mark.parametrize("requirement", list(asked()), ids=str)
@@ -86,11 +88,54 @@ def test_every_install_of_the_images_goes_by_the_lock() -> None:
 
 
 def test_every_install_of_make_goes_by_the_lock() -> None:
-    installs = [line for line in make_installs() if not line.startswith(OWN_VENVS)]
-    assert len(installs) >= 5
+    installs = [line for line in make_installs() if not (line.startswith(MAKES_LOCK) or WITHOUT_LOCK in line)]
+    assert len(installs) >= 9, "two kinds of torch's install and a fallback, twice, and three of Pagefan"
     assert [line for line in installs if not BY_LOCK.search(line)] == []
 
 
 def test_program_that_makes_the_lock_is_pinned() -> None:
-    installs = [line for line in make_installs() if line.startswith(OWN_VENVS[0])]
+    installs = [line for line in make_installs() if line.startswith(MAKES_LOCK)]
     assert [re.search(r'"uv==[\d.]+"$', line) is not None for line in installs] == [True]
+
+
+BY_UV = "uv pip install --python .venv/bin/python --torch-backend auto --constraint requirements.lock torch==2"
+BY_PIP = "python -m pip --disable-pip-version-check install --constraint requirements.lock torch==2"
+BY_ADDRESS = (
+    "python -m pip --disable-pip-version-check install --constraint requirements.lock --index-url there torch==2"
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "reached", "argument", "installs"),
+    [
+        ("", True, "", [BY_UV]),
+        ("", False, "", [BY_UV, BY_PIP]),
+        ("global.timeout='9'", True, "", [BY_UV]),
+        ("global.find-links='wheels'", True, "", [BY_PIP]),
+        (":env:.index-url='near'", True, "", [BY_PIP]),
+        ("", True, "TORCH_ARGS=--index-url there", [BY_ADDRESS]),
+    ],
+)
+def test_torch_is_installed_by_who_finds_its_build(
+    tmp_path: Path, told: str, reached: bool, argument: str, installs: list[str]
+) -> None:
+    make = shutil.which("make")
+    if not make:
+        pytest.skip("no make")
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    record = f'#!/bin/sh\necho "${{0##*/}} $*" >> {tmp_path}/calls\n'
+    for program, rest in {
+        ".venv/bin/python": f'case "$*" in *"config list") echo "{told}";; esac',
+        ".venv-lock/bin/uv": f"exit {int(not reached)}",
+    }.items():
+        path = tmp_path / program
+        path.parent.mkdir(parents=True)
+        path.write_text(record + rest)
+        path.chmod(0o755)
+    for name in (".venv/.made", ".venv-lock/.made"):
+        (tmp_path / name).touch()
+    subprocess.run([make, *filter(None, [argument]), "TORCH=torch==2", ".venv/.vlm"], cwd=tmp_path, check=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call for call in calls if "torch==" in call] == installs
+    assert calls[-1].endswith("install --constraint requirements.lock --editable .[vlm]")
