@@ -43,13 +43,16 @@ def module_service(start_stack: Callable[..., Stack]) -> Iterator[Service]:
 @pytest.fixture
 def service(module_service: Service) -> Iterator[Service]:
     """The stack, whole again after each test."""
-    stack = module_service.stack
     yield module_service
-    for name, child in stack.processes.items():
+    make_whole(module_service)
+
+
+def make_whole(service: Service) -> None:
+    for name, child in service.stack.processes.items():
         if not child.is_running:
-            stack.restart(name)
-    wait_until(stack.is_ready, 30, "a whole stack")
-    wait_until(lambda: len(module_service.ledger.workers("gpu")) >= 2, 30, "both GPU workers")
+            service.stack.restart(name)
+    wait_until(service.stack.is_ready, 30, "a whole stack")
+    wait_until(lambda: len(service.ledger.workers("gpu")) >= 2, 30, "both GPU workers")
 
 
 def submit_and_reach(service: Service, num_pages: int, num_ok: int, **options: str) -> str:
@@ -203,6 +206,37 @@ def test_cancelled_job_can_be_purged(service: Service) -> None:
     folder = service.stack.data_dir / "blobs" / "jobs" / job_id
     wait_until(lambda: queued(service) == 0, 20, "its tasks to be dropped")
     wait_until(lambda: not folder.exists(), 20, "its files to go")
+
+
+def test_purge_amid_repairs_cancels_and_kills_leaves_nothing(service: Service) -> None:
+    """Whatever was at work, and whoever died of it: what a killed process left, the reconciler sweeps."""
+    chance = random.Random(12)
+    jobs = [submit_and_reach(service, 24, 24) for _ in KILLS]
+    for job_id in jobs:
+        service.wait(job_id)
+    for job_id, kill in zip(jobs, KILLS.values(), strict=True):
+        before = service.generations()
+        assert service.http.post(f"/jobs/{job_id}/retry", json={"pages": "1-24"}).status_code == 202
+        wait_until(lambda before=before: service.generations() > before, 30, "the repair to be under way")
+        acts = [lambda job_id=job_id: service.http.delete(f"/jobs/{job_id}"), lambda kill=kill: kill(service)]
+        chance.shuffle(acts)
+        threads = [threading.Thread(target=act) for act in acts]
+        for thread in threads:
+            thread.start()
+        assert service.http.delete(f"/jobs/{job_id}", params={"purge": "1"}).status_code == 204
+        for thread in threads:
+            thread.join()
+        make_whole(service)
+    for job_id in jobs:
+        wait_until(lambda job_id=job_id: not remains(service, job_id), 60, f"job {job_id} to be gone")
+        assert service.http.get(f"/jobs/{job_id}").status_code == 404
+
+
+def remains(service: Service, job_id: str) -> list[str]:
+    """Keys in Redis and files that are left of a job."""
+    known = (f"pf:purged:{job_id}", "pf:purges")
+    keys = [key for key in service.ledger.redis.scan_iter(f"*{job_id}*", count=1000) if key not in known]
+    return keys + [str(path) for path in (service.stack.data_dir / "blobs").rglob("*") if job_id in str(path)]
 
 
 def test_repair_runs_only_the_pages_asked_for(service: Service) -> None:
