@@ -37,7 +37,7 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     decisive = {
         "pixels": prepared.digest,
         "engine": [engine_name(), prepared.revision, *(getattr(options, name) for name in TELLING)],
-        "request": [request.prompt, request.max_new_tokens],
+        "request": [request.prompt, request.max_new_tokens, request.task, request.language],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 

@@ -36,7 +36,7 @@ from tasks.blobs import BlobMissing, Blobs
 from tasks.generate.keeper import ServedEngine, most_pages, observe_requests, server_report
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
-from tasks.generate.runner import Loaded, Runner
+from tasks.generate.runner import Loaded, Runner, most_times
 from tasks.generate.watchdog import Running
 from tasks.ledger import Ledger, UnknownJob
 from tasks.ledger.records import Attempts, Claimed
@@ -219,7 +219,7 @@ class Batcher:
             self.engine,
             self.ledger,
             batch,
-            deadline=started + self.settings.vlm_concurrent_timeout,
+            deadline=started + self.settings.vlm_concurrent_timeout * most_times(batch),
             retry_count=self.settings.vlm_retry_count,
             partials=self.partials,
             on_end=partial(self.end_page, started, len(batch)),

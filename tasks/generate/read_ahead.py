@@ -14,6 +14,7 @@ from tasks.messages import PageTask
 from tasks.page_end import IMAGE, PACKED
 from tasks.runs import load_run
 from workers.engines import Engine, EngineError, Prepared, StagingEngine
+from workers.reading.large import LargePage, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Reader:
 
     def stage(self, batch: list[Prepared]) -> None:
         is_new = list(map(id, batch)) != list(map(id, self.staged))
-        if len(batch) == self.most and is_new and isinstance(self.engine, StagingEngine):
+        is_plain = not any(isinstance(page, LargePage) for page in batch)
+        if len(batch) == self.most and is_new and is_plain and isinstance(self.engine, StagingEngine):
             self.engine.stage(batch)
             self.staged = batch
 
@@ -58,7 +60,7 @@ class Reader:
         """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""
         request = load_run(page.job_id, page.run).request(page.index)
         try:
-            return self.engine.unpack(self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
+            return unpack(self.engine, self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
         except BlobMissing:
             image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
             return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)

@@ -27,9 +27,12 @@ from workers.engines import (
     Prepared,
     TransientEngineError,
 )
+from workers.reading.large import LargePage
+from workers.reading.tiled import generate_all
 
 logger = logging.getLogger(__name__)
 
+IMAGES_A_TIME = 8  # in which an engine that is not too slow for pages reads as many tiles
 HOTTER = 0.3  # added to the temperature with each new try at a page that looped
 
 
@@ -150,7 +153,7 @@ class Runner:
         on_text, on_done = self._partials.begin(pages), partial(self.end_row, pages)
         control = Control(deadline=self.deadline, on_text=on_text, on_done=on_done)
         self._running = pages, control
-        generations = self.engine.generate([loaded.prepared for loaded in left], control) if left else []
+        generations = generate_all(self.engine, [loaded.prepared for loaded in left], control) if left else []
         outcomes = dict(zip(pages, generations, strict=True)) | self.outcomes
         return [outcomes[loaded.page] for loaded in batch]
 
@@ -160,6 +163,12 @@ class Runner:
         count(self.ledger, "retries", len(pages), reason=reason[:40])
         for page in pages:
             self._tries.setdefault(page, []).append(attempt_record(self.engine.name, 0.0, reason))
+
+
+def most_times(batch: Sequence[Loaded]) -> float:
+    """What a page's time is multiplied by: a large page has as much for every few images that it is as large as."""
+    large = [loaded.prepared.work for loaded in batch if isinstance(loaded.prepared, LargePage)]
+    return max(1.0, max(large, default=0) / IMAGES_A_TIME)
 
 
 def hotter(loaded: Loaded, temperature: float) -> Loaded:

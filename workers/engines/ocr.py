@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from importlib import import_module, metadata
 from itertools import chain, count
 from statistics import mean
@@ -37,6 +38,7 @@ from workers.engines import (
     Prepared,
     StopReason,
 )
+from workers.engines.ocr_tiles import detect_page
 from workers.reading_order import find_gutters, join_rows, order_rows
 from workers.text_lines import (
     Pixels,
@@ -57,6 +59,7 @@ DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
 READER_VERSION = 1  # to be raised when the text of a page changes with this module, or with reading_order
 
+MIN_LETTER = 9.0  # px; a line of 6 pt print at 150 dpi
 MIN_CONFIDENCE = 0.5  # lines below are noise; RapidOCR's own default
 SAMPLE_LINES = 3
 SURE_CONFIDENCE = 0.9  # on the corpus upright samples scored 0.98 and more, turned ones 0.78 and less
@@ -88,7 +91,9 @@ class OcrEngine:
         except metadata.PackageNotFoundError as exc:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
-        self.image_spec = ImageSpec(factor=32, max_side=options.ocr_max_dimension)
+        self.image_spec = ImageSpec(
+            factor=32, max_side=options.ocr_max_dimension, min_letter=MIN_LETTER, takes_large=True
+        )
         self.max_batch = options.ocr_threads or os.cpu_count() or 1
         self._models: Models | None = None
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
@@ -158,13 +163,13 @@ class _Page:
         self._models, self._row, self._control = models, row, control
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
-        self._quads = models.detect(pixels, is_alone=is_alone)
+        self._quads = detect_page(pixels, partial(models.detect, is_alone=is_alone))
         self._readings: dict[int, Reading] = {}
         self._coming: dict[int, Future[Reading | None]] = {}
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
-            self._quads = models.detect(self._pixels, is_alone=is_alone)
+            self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._split_lines_across_gutters()
         self._boxes = level_boxes(self._quads)
         self._rows = order_rows(self._boxes)
