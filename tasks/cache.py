@@ -47,7 +47,7 @@ def blob_key(key: str) -> str:
 
 
 def look_up(key: str) -> dict[str, Any] | None:
-    """What was kept under the key, {text, lines, engine, tokens, rotation}; it counts as used now."""
+    """What was kept under the key, {text, lines, engine, tokens, rotation, notices}; it counts as used now."""
     if not key:
         return None
     try:
@@ -66,6 +66,7 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
         "engine": engine,
         "tokens": generation.tokens,
         "rotation": generation.rotation,
+        "notices": generation.notices,
     }
     try:
         get_blobs().write_json(blob_key(key), entry)

@@ -223,6 +223,7 @@ class Batcher:
             retry_count=self.settings.vlm_retry_count,
             partials=self.partials,
             on_end=partial(self.end_page, started, len(batch)),
+            image_of=self.reader.image_of,
         )
         self.running.add(runner)
         self.begun.set()

@@ -65,6 +65,14 @@ class Reader:
             image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
             return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
 
+    def image_of(self, page: PageTask) -> Image.Image | None:
+        """The page as people see it; None where it is gone."""
+        try:
+            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            return image.convert(self.engine.image_spec.mode)
+        except (BlobMissing, OSError):
+            return None
+
 
 def place(page: PageTask) -> tuple[str, int]:
     """Puts the pages of a batch in one order, so that the batch that was staged is the one that is generated."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from PIL import Image
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tasks.generate.partials import PartialTexts
@@ -28,7 +29,7 @@ from workers.engines import (
     TransientEngineError,
 )
 from workers.reading.large import LargePage
-from workers.reading.tiled import generate_all
+from workers.reading.second_look import read_all
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,15 @@ class Loaded:
     prepared: Prepared
 
 
+def no_image(_: PageTask) -> Image.Image | None:
+    return None
+
+
 class Runner:
     """One batch on its way through the engine; `stop` may be called from any thread.
 
     `on_end` is called once for each page, from any thread, as soon as it is sure what the page came to, with what came
-    to nothing before.
+    to nothing before. `image_of` gives a page as people see it, for a page that the engine does not have as an image.
     """
 
     def __init__(
@@ -63,7 +68,9 @@ class Runner:
         retry_count: int,
         partials: PartialTexts,
         on_end: Callable[[PageTask, Generation, Attempts], None],
+        image_of: Callable[[PageTask], Image.Image | None] = no_image,
     ) -> None:
+        self._image_of = image_of
         self.engine, self.ledger, self.batch = engine, ledger, list(batch)
         self.deadline, self.retry_count = deadline, retry_count
         self.outcomes: dict[PageTask, Generation] = {}
@@ -153,9 +160,15 @@ class Runner:
         on_text, on_done = self._partials.begin(pages), partial(self.end_row, pages)
         control = Control(deadline=self.deadline, on_text=on_text, on_done=on_done)
         self._running = pages, control
-        generations = generate_all(self.engine, [loaded.prepared for loaded in left], control) if left else []
+        generations = self.read(left, control) if left else []
         outcomes = dict(zip(pages, generations, strict=True)) | self.outcomes
         return [outcomes[loaded.page] for loaded in batch]
+
+    def read(self, batch: Sequence[Loaded], control: Control) -> list[Generation]:
+        def image_of(row: int) -> Image.Image | None:
+            return self._image_of(batch[row].page)
+
+        return read_all(self.engine, [loaded.prepared for loaded in batch], control, image_of)
 
     def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
         """Remember for the pages' records a try that came to nothing."""

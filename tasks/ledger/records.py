@@ -64,7 +64,9 @@ class Page:
 
     `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
     `text_layer_recall` is the share of the PDF's own words that the engine's text has, None where it has none.
-    `cache_key` is the place in the page cache that its text will have; "" for none.
+    `confidence` is how sure the engine was of its lines, 0 to 1, None where it gives none. `notices` are words for what
+    people should look at; `tasks.reasons` has their sentences. `cache_key` is the place in the page cache that
+    its text will have; "" for none.
     """
 
     index: int
@@ -83,6 +85,8 @@ class Page:
     rotation: int = 0
     cached: bool = False
     text_layer_recall: float | None = None
+    confidence: float | None = None
+    notices: tuple[str, ...] = ()
     has_image: bool = False
     attempts: tuple[dict[str, Any], ...] = ()
     cache_key: str = ""
@@ -103,7 +107,7 @@ class Page:
     @classmethod
     def from_line(cls, line: bytes) -> Page:
         values = json.loads(line)
-        return cls(**(values | {"attempts": tuple(values["attempts"])}))
+        return cls(**(values | {name: tuple(values.get(name, ())) for name in ("attempts", "notices")}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +157,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
 def read_page(index: int, raw: str | None) -> Page:
     known = Page.__dataclass_fields__
     values = {name: value for name, value in json.loads(raw or "{}").items() if name in known}
-    values["attempts"] = tuple(values.get("attempts", ()))
+    values |= {name: tuple(values.get(name, ())) for name in ("attempts", "notices")}
     return Page(**(values | {"index": index}))
 
 
