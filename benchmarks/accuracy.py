@@ -26,8 +26,10 @@ from rapidfuzz.distance import Levenshtein
 
 from benchmarks.report import publish, table
 from tasks.settings import get_settings
-from workers.documents.open import DocumentLimits, render_page
-from workers.engines import Control, Engine, PageRequest, load_engine
+from workers.documents.kinds import DocumentLimits
+from workers.documents.open import render_page
+from workers.engines import Control, Engine, PageRequest
+from workers.engines.registry import load_engine
 from workers.prompts import build_prompt
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "dev"

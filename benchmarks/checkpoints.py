@@ -2,7 +2,8 @@
 
     python -m benchmarks.checkpoints
 
-The list is made from the registries of the installed transformers and the rules of workers/engines/vlm_checkpoint.py.
+The list is made from the registries of the installed transformers and the rules of workers/engines/vlm/checkpoint.py.
+It is the same for each version the engine works with.
 A checkpoint's own files have the last word: they may name another processor than the registry does.
 """
 
@@ -11,26 +12,33 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
-import transformers
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
-
 from tests.settings_table import replace_between
-from workers.engines.vlm_checkpoint import OWN_PROMPTS, refusal
-from workers.engines.vlm_processor import IMAGE_ONLY, PROCESSOR_CLASSES
+from workers.engines.vlm.checkpoint import OWN_PROMPTS, refusal
+from workers.engines.vlm.compat import IMAGE_BACKENDS, MODEL_CLASSES, processor_class, processor_parts
+from workers.engines.vlm.processor import IMAGE_ONLY, PLACES_IMAGE_ITSELF, PROCESSOR_CLASSES
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "checkpoints.md", ROOT / "README.md"
 MARKS = "<!-- checkpoints begin -->", "<!-- checkpoints end -->"
 
+VERSIONS = "5.23 and 5.24"  # of transformers, whatever is installed; a test compares this with pyproject.toml
+
+# Model types that the last of these versions lists and the first does not, and why they are refused, if they are.
+ADDED_IN = "5.24"
+ADDED = {
+    "apertus1p5": "its image processor exists for torchvision only",
+    "hy_v4_vl": "",
+    "inkling2_loop": "its image processor exists for torchvision only",
+}
+
 # Model types of the tiny checkpoints in tests/; a test compares this with them.
 TESTED = {
     "florence2", "gemma3", "glm_ocr", "got_ocr2", "granite_docling", "idefics2", "idefics3", "internvl", "lighton_ocr",
-    "llava", "llava_next", "llava_onevision", "paddleocr_vl", "pix2struct", "qwen2_5_vl", "qwen2_vl", "qwen3_vl",
-    "smolvlm", "vision-encoder-decoder",
+    "llava", "llava_next", "llava_onevision", "paddleocr_vl", "paligemma", "pix2struct", "qwen2_5_vl", "qwen2_vl",
+    "qwen3_vl", "smolvlm", "vision-encoder-decoder",
 }  # fmt: skip
 
 # Checkpoints people ask for, by the model type in their config.json, as their model cards tell.
@@ -48,6 +56,7 @@ KNOWN_AS = {
     "llava_next": "LLaVA-NeXT (1.6)",
     "llava_onevision": "LLaVA-OneVision",
     "paddleocr_vl": "PaddleOCR-VL",
+    "paligemma": "PaliGemma",
     "pix2struct": "Pix2Struct, DePlot",
     "qwen2_5_vl": "Qwen2.5-VL, olmOCR, Nanonets-OCR",
     "qwen2_vl": "Qwen2-VL, MinerU 2.5",
@@ -58,7 +67,7 @@ KNOWN_AS = {
 
 HEAD = """# Checkpoints the `vlm` engine drives
 
-Written by `python -m benchmarks.checkpoints` for transformers {version}. What counts is
+Written by `python -m benchmarks.checkpoints` for transformers {versions}. What counts is
 `model_type` in a checkpoint's `config.json`. *Tested* means that tests/ runs a tiny checkpoint of the type: its batch
 equals its single pages, and this engine's loop equals `generate()`. *Same path* means that nothing is known to stand
 in the way, and that nobody has looked. Code that comes with a checkpoint is never run (`trust_remote_code=False`), so
@@ -81,6 +90,16 @@ class Verdict:
     def is_tested(self) -> bool:
         return self.model_type in TESTED and not self.reason
 
+    @property
+    def name(self) -> str:
+        return f"`{self.model_type}`" + (f" (from {ADDED_IN} on)" if self.model_type in ADDED else "")
+
+
+def judge_all() -> list[Verdict]:
+    """All model types that one of the versions lists, in order."""
+    unseen = [Verdict(model_type=name, reason=reason) for name, reason in ADDED.items() if name not in MODEL_CLASSES]
+    return sorted([*map(judge, MODEL_CLASSES), *unseen], key=attrgetter("model_type"))
+
 
 def judge(model_type: str) -> Verdict:
     """The engine's rules first, then what the registries say of the processor."""
@@ -88,12 +107,12 @@ def judge(model_type: str) -> Verdict:
 
 
 def _processor_refusal(model_type: str) -> str:
-    backends = IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type)
+    backends = IMAGE_BACKENDS.get(model_type)
     if backends and "pil" not in backends:
         return "its image processor exists for torchvision only"
-    name = PROCESSOR_CLASSES.get(model_type) or PROCESSOR_MAPPING_NAMES.get(model_type)
+    name = PROCESSOR_CLASSES.get(model_type)
     try:
-        parts = set(processor_class_from_name(name).get_attributes()) if name else set()
+        parts = set(processor_parts(processor_class(name))) if name else set()
     except ImportError:
         return f"{name} exists for torchvision only"
     unknown = sorted(parts - {"image_processor", "tokenizer", "video_processor", "feature_extractor"})
@@ -102,37 +121,37 @@ def _processor_refusal(model_type: str) -> str:
 
 def write_table() -> Iterator[str]:
     """The page, line by line."""
-    verdicts = [judge(model_type) for model_type in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)]
-    yield HEAD.format(version=transformers.__version__)
+    verdicts = judge_all()
+    yield HEAD.format(versions=VERSIONS)
     yield "## Tested\n"
     yield "| model type | checkpoints | style | prompt |"
     yield "|---|---|---|---|"
     for verdict in filter(lambda v: v.is_tested, verdicts):
         name = verdict.model_type
-        style = "raw" if name == "florence2" else "none" if name in IMAGE_ONLY else "chat"
+        style = "raw" if name in PLACES_IMAGE_ITSELF else "none" if name in IMAGE_ONLY else "chat"
         prompt = f"`{OWN_PROMPTS[name]}`" if OWN_PROMPTS.get(name) else ""
         yield f"| `{name}` | {KNOWN_AS.get(name, '')} | {style} | {prompt} |"
     yield "\n## Same path\n"
-    yield ", ".join(f"`{v.model_type}`" for v in verdicts if not v.reason and not v.is_tested) + "."
+    yield ", ".join(v.name for v in verdicts if not v.reason and not v.is_tested) + "."
     yield "\n## Refused\n"
     yield "| model type | why |"
     yield "|---|---|"
     for verdict in filter(lambda v: v.reason, verdicts):
-        yield f"| `{verdict.model_type}` | {verdict.reason} |"
+        yield f"| {verdict.name} | {verdict.reason} |"
 
 
 def write_note() -> Iterator[str]:
     """The README's note, line by line: the names only."""
-    verdicts = [judge(model_type) for model_type in sorted(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)]
+    verdicts = judge_all()
     tested = "; ".join(
         f"{KNOWN_AS[v.model_type]} (`{v.model_type}`)" if v.model_type in KNOWN_AS else f"`{v.model_type}`"
         for v in verdicts
         if v.is_tested
     )
-    same_path = ", ".join(f"`{v.model_type}`" for v in verdicts if not v.reason and not v.is_tested)
-    refused = ", ".join(f"`{v.model_type}`" for v in verdicts if v.reason)
+    same_path = ", ".join(v.name for v in verdicts if not v.reason and not v.is_tested)
+    refused = ", ".join(v.name for v in verdicts if v.reason)
     paragraphs = (
-        f"By `model_type` in a checkpoint's `config.json`, for transformers {transformers.__version__}:",
+        f"By `model_type` in a checkpoint's `config.json`, for transformers {VERSIONS}:",
         f"**Tested** on tiny checkpoints: {tested}.",
         f"**Same path**, so expected to work: {same_path}.",
         f"**Refused**, with the reason: {refused}, and every type that comes with code of its own.",

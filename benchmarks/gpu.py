@@ -25,6 +25,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.random_models import SIZES, RandomEngine
 from benchmarks.report import publish, table
 from workers.engines import Control, Prepared
+from workers.engines.vlm.model import compile_step, why_not_compiled
 
 FULL_SIZES = ("smolvlm-256m", "granite-docling-258m", "qwen2.5-vl-3b")
 PROFILED_TOKENS = 48
@@ -150,8 +151,8 @@ def compare(size: str, options: argparse.Namespace) -> list[str]:
     pages = [engine.prepare_page(seed, options.tokens) for seed in range(options.pages)]
     prepare_ms = (time.perf_counter() - began) * 1000 / options.pages
     results = [measure(name, run, options.tokens, device) for name, run in contenders(engine, pages, options.batch)]
-    if device.type == "cuda" and engine.model._can_compile_fullgraph:
-        engine._loaded = replace(engine._require_model(), has_static_cache=True)
+    if not why_not_compiled(engine.model, replace(engine.options, cuda_graphs=True)):
+        engine._loaded = replace(engine._require_model(), has_static_cache=True, forward=compile_step(engine.model))
         name, run = contenders(engine, pages, options.batch)[-1]
         results.append(measure(f"{name}, CUDA graphs", run, options.tokens, device))
     parameters = sum(weight.numel() for weight in engine.model.parameters()) / 1e6

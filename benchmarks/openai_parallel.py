@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 from benchmarks.report import publish, table
 from tests.fault_server import FaultServer
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
-from workers.engines.openai import OpenAIEngine
-from workers.engines.openai_wire import request_body
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.wire import request_body
 
 TICK_S = 0.001
 PARALLEL = (1, 2, 4, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from workers.engines import EngineOptions, PageRequest, Prepared
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_model import DTYPES, describe
-from workers.engines.vlm_processor import without_video
+from workers.engines.vlm.compat import without_video
+from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.model import DTYPES, describe
 
 PAD, BOS, EOS = 0, 1, 2
 IMAGE_TOKENS = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
@@ -113,11 +113,10 @@ class RandomEngine(VlmEngine):
         config = self.checkpoint.config
         torch.manual_seed(0)
         with device:
-            model = self.checkpoint.model_class._from_config(config, dtype=DTYPES[self.options.dtype]).eval()
-        model = model.to(device)
-        is_compiled = self.options.cuda_graphs and device.type == "cuda" and bool(model._can_compile_fullgraph)
-        self._loaded = describe(model, self.checkpoint, self.processor.tokenizer, has_static_cache=is_compiled)
-        model.generation_config.eos_token_id = None  # every answer has the length that is asked for
+            model = hf.AutoModelForImageTextToText.from_config(config, dtype=DTYPES[self.options.dtype]).eval()
+        made = describe(model.to(device), self.checkpoint, self.processor.tokenizer, self.options)
+        self._loaded = replace(made, eos_ids=frozenset())  # every answer has the length that is asked for
+        made.model.generation_config.eos_token_id = None
 
     @property
     def model(self) -> Any:

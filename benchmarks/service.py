@@ -23,9 +23,10 @@ from benchmarks.report import be_engine_process, publish, table
 from tasks.settings import load_settings
 from tests.services import Service
 from web.stack.stack import Stack
-from workers.documents.open import DocumentLimits
+from workers.documents.kinds import DocumentLimits
 from workers.documents.pages import prepare_page
-from workers.engines import Control, Engine, PageRequest, Prepared, load_engine
+from workers.engines import Control, Engine, PageRequest, Prepared
+from workers.engines.registry import load_engine
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
 

@@ -27,7 +27,7 @@ from pagefan.answers import (
     TextFormat,
     is_url,
 )
-from pagefan.connection import Connection, patiently, whole_file
+from pagefan.connection import Connection, open_file, patiently, whole_file
 
 __all__ = [
     "Client",
@@ -70,16 +70,18 @@ class Client:
 
     # send
 
-    def submit(self, path: str | Path, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
+    def submit(
+        self, path: str | Path, *, idempotency_key: str = "", follow_links: bool = True, **options: Unpack[Options]
+    ) -> Json:
         """Upload a file and return its job. `options` are those of POST /jobs, such as `pages="1-3"`.
 
         With a key, sending the same file again within a day gives the same job, and `replayed` in it is true. Raises
-        OSError for a file that cannot be read.
+        OSError for a file that cannot be read, for what is no file, and for a link where those are not followed.
         """
         path = Path(path)
         name = path.name.encode(errors="replace").decode()  # a name need not be text
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        with path.open("rb") as file:
+        with open_file(path, follow_links=follow_links) as file:
             answer = self._server.call("POST", "/jobs", files={"file": (name, file)}, data=options, headers=headers)
         return submitted_job(answer)
 

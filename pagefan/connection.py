@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
+import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +78,16 @@ def patiently(call: Callable[[], Json]) -> Json:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+
+
+def open_file(path: Path, *, follow_links: bool = True) -> io.BufferedReader:
+    """A regular file for reading; raises OSError for a pipe, a device or a folder, which might never end."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags if follow_links else flags | getattr(os, "O_NOFOLLOW", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 @contextlib.contextmanager

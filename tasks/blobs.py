@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import errno
 import json
+import os
 import secrets
 import shutil
 import tempfile
@@ -15,14 +16,49 @@ from pathlib import Path
 from typing import IO, Any
 
 import fsspec
+import redis
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+from tenacity import (
+    Retrying,
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
 
+from tasks.ids import check_job_id
+
+MOST_KEY = 500  # characters
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
+IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"  # suffixes of a page's files
+
+# The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
+patiently = retry(
+    retry=retry_if_exception_type((OSError, redis.ConnectionError, redis.TimeoutError)),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    stop=stop_after_delay(60),
+    reraise=True,
+)
 
 
 class BlobMissing(Exception):
     """No blob has this key."""
+
+
+class BadKey(ValueError):
+    """This is no key of ours: it would lead out of the store."""
+
+
+def check_key(key: str) -> str:
+    """The key as it is: names with single slashes between them. Raises BadKey for every other form."""
+    if len(key) > MOST_KEY or "\\" in key or not key.isprintable():
+        raise BadKey(f"{key!r:.80} is not a key")
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise BadKey(f"{key!r:.80} is not a key: a part of it is no name")
+    return key
 
 
 class Blobs:
@@ -31,13 +67,22 @@ class Blobs:
     def __init__(self, url: str) -> None:
         self.fs, self.root = fsspec.core.url_to_fs(url)
         self.is_local = isinstance(self.fs, LocalFileSystem)
+        if self.is_local:
+            self.root = os.path.realpath(self.root)
         self._cache: Path | None = None
         if not self.is_local:
             self._cache = Path(tempfile.mkdtemp(prefix="pagefan-"))
             atexit.register(shutil.rmtree, self._cache, ignore_errors=True)
 
     def path(self, key: str) -> str:
-        return f"{self.root}/{key}"
+        """Where a key lies: below the root, whatever the key is. Raises BadKey for one that would lead elsewhere.
+
+        All that reads, writes and removes comes through here. "" is the root itself, for those who list it.
+        """
+        path = f"{self.root}/{check_key(key)}" if key else str(self.root)
+        if self.is_local and os.path.realpath(path) != path:
+            raise BadKey(f"{key!r:.80} leads through a link")
+        return path
 
     @contextlib.contextmanager
     def writer(self, key: str, mode: str = "wb") -> Iterator[IO[Any]]:
@@ -93,6 +138,7 @@ class Blobs:
 
     def delete(self, key: str) -> None:
         """Remove a blob, or a folder of them, even while others write there; nothing happens when there is none."""
+        check_key(key)  # the root itself is never removed
         for attempt in Retrying(
             retry=retry_if_exception(is_not_empty), stop=stop_after_attempt(5), wait=wait_fixed(0.1), reraise=True
         ):
@@ -118,6 +164,7 @@ class Blobs:
 
     def local(self, key: str) -> Path:
         """A path on this machine with the blob; remote ones are fetched, and the last few stay. Raises BlobMissing."""
+        check_key(key)
         if self._cache is None:
             path = Path(self.path(key))
             if not path.is_file():
@@ -148,7 +195,12 @@ def changed_at(info: dict[str, Any]) -> float:
 
 
 def job_key(job_id: str, name: str = "") -> str:
-    return f"jobs/{job_id}/{name}".rstrip("/")
+    """A file of a job, or its folder. Raises BadId for what is no id, and so never gives the folder of all jobs."""
+    return f"jobs/{check_job_id(job_id)}/{name}".rstrip("/")
+
+
+def source_key(job_id: str, kind: str) -> str:
+    return job_key(job_id, f"source.{kind}")
 
 
 def page_key(job_id: str, index: int, suffix: str) -> str:

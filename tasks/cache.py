@@ -30,11 +30,13 @@ TELLING = ("model", "model_revision", "dtype", "attention", "prompt_style", "bas
 
 def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     """Where the page's text belongs in the cache; "" for a page that is not cached: switched off, or hot."""
-    settings, request = get_settings(), load_run(page.job_id, page.run).request(page.index)
+    settings, context = get_settings(), load_run(page.job_id, page.run)
+    request = context.request(page.index)
     if not settings.page_cache_mb or request.temperature:
         return ""
     options = settings.engine_options()
     decisive = {
+        "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
         "engine": [engine_name(), prepared.revision, *(getattr(options, name) for name in TELLING)],
         "request": [request.prompt, request.max_new_tokens, request.task, request.language],

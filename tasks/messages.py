@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+from tasks.ids import BadId, check_job_id, check_number
+
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
 JOB_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
@@ -46,14 +48,18 @@ class JobOptions:
 class PageTask:
     """One page of one run of a job.
 
-    `run` counts from 1 and rises with each repair. `position` is the page's 0-based place in the run,
-    `index` its 0-based place in the document; people see `page_number = index + 1`.
+    `run` counts from 1 and rises with each repair. `index` is the page's 0-based place in the document; people see
+    `page_number = index + 1`.
     """
 
     job_id: str
     run: int
-    position: int
     index: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Tells the page from all others, whatever the run."""
+        return self.job_id, self.index
 
     @property
     def page_number(self) -> int:
@@ -64,9 +70,12 @@ class PageTask:
         return f"{self.job_id}.{self.run}-p{self.page_number:06d}"
 
     def to_json(self) -> list[Any]:
-        return [self.job_id, self.run, self.position, self.index]
+        return [self.job_id, self.run, self.index]
 
     @classmethod
-    def from_json(cls, value: list[Any]) -> Self:
-        job_id, run, position, index = value
-        return cls(job_id=job_id, run=run, position=position, index=index)
+    def from_json(cls, value: object) -> Self:
+        """The page that a message names; raises BadId for a message that is none of ours."""
+        if not isinstance(value, list) or len(value) != 3:
+            raise BadId(f"{value!r:.80} is not a page")
+        job_id, run, index = value
+        return cls(job_id=check_job_id(job_id), run=check_number(run), index=check_number(index))

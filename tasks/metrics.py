@@ -16,12 +16,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from tasks.app import PREFIX, PRIORITIES
+from tasks.broker import QUEUES, queue_keys
 from tasks.ledger import Ledger
 
 KEY = "pf:metrics"
-QUEUES = ("cpu", "gpu")
-PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 HISTOGRAMS = {
     "page_seconds": ("Time a page took in one step.", (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)),
     "request_seconds": (
@@ -104,11 +102,6 @@ def queue_depths(ledger: Ledger) -> Metric:
     for queue in QUEUES:
         family.add_metric([queue], sum(ledger.redis.llen(key) for key in queue_keys(queue)))
     return family
-
-
-def queue_keys(queue: str) -> list[str]:
-    """The Redis lists of a queue, one for each priority."""
-    return [f"{PREFIX}{queue}{PRIORITY_SEPARATOR}{step}" if step else PREFIX + queue for step in PRIORITIES]
 
 
 def workers(ledger: Ledger) -> Iterable[Metric]:

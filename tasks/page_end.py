@@ -6,15 +6,13 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-import redis
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
-from tasks.blobs import BlobMissing, page_key
+from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
 from tasks.cache import keep
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Attempts
 from tasks.messages import JobOptions, PageState, PageTask
 from tasks.metrics import count
+from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
@@ -25,16 +23,7 @@ from workers.reading.confidence import confidence_notices, confidence_of
 logger = logging.getLogger(__name__)
 
 UNREAD = frozenset({"unreadable", "unread_script", "unread_ink"})  # notices of what an engine could not read
-IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"
 TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
-
-# The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
-patiently = retry(
-    retry=retry_if_exception_type((OSError, redis.ConnectionError, redis.TimeoutError)),
-    wait=wait_random_exponential(multiplier=0.2, max=5),
-    stop=stop_after_delay(60),
-    reraise=True,
-)
 
 
 def content_key(page: PageTask) -> str:
@@ -104,7 +93,7 @@ def save_generation(
         save_text(page, generation.text, state="fallback", reason=reason, attempts=attempts, **common)
     else:
         reason = "generation_failed" if generation.stop_reason == "error" else generation.stop_reason
-        fail_page(page, reason, generation.error or FAILURES.get(reason, ""), attempts=attempts)
+        fail_page(page, reason, generation.error or REASONS.get(reason, ""), attempts=attempts)
 
 
 def is_unread(page: PageTask, generation: Generation) -> bool:
@@ -145,16 +134,6 @@ def measure_recall(options: JobOptions, layer: str, text: str) -> float | None:
     return round(recall(layer, text), 3)
 
 
-FAILURES = {
-    "timeout": "The page took longer than VLM_CONCURRENT_TIMEOUT; retry it, or raise the limit.",
-    "repetition": "The engine repeated itself without end; retry the page with another dpi or prompt.",
-    "length": "The engine reached max_new_tokens without text; retry the page with a larger one.",
-    "content_filter": "The model server's content filter refused the page.",
-    "poison": "The process that worked on this page died each time; the page is set aside. Its image is kept.",
-    "lost": "The page's task was lost several times; retry the page.",
-}
-
-
 @patiently
 def fail_page(
     page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = (), notices: tuple[str, ...] = ()
@@ -164,7 +143,7 @@ def fail_page(
     if is_healthy(layer, min_letters=1):  # a short page is better than none
         save_text(page, layer, state="fallback", reason=reason, engine=TEXT_LAYER, seconds=0.0, attempts=attempts)
         return
-    detail = detail or FAILURES.get(reason, "")
+    detail = detail or REASONS.get(reason, "")
     if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail, notices=list(notices)):
         log_end(page, "failed", 0.0, reason)
     if reason != "poison":

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 REASONS = {
-    "lost": "The job's record was lost with the job store. Send the file again.",
+    "source_lost": "The uploaded file is gone from the store. Send it again.",
+    "job_lost": "The job's record was lost with the job store. Send the file again.",
+    "task_lost": "The page's task was lost several times. Retry the page.",
+    "lost": "It was lost on the way. Send the file again.",  # records of versions that had one word for all three
     "encrypted": "The PDF needs a password. Send it again with the option `password`.",
     "wrong_password": "The password does not open this PDF. Send it again with the right one.",
     "address_refused": "The server fetches only from public addresses. Send the file itself.",

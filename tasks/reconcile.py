@@ -8,23 +8,21 @@ deterministic, and pages that have ended stay as they are.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator
 
-from tasks.app import FIRST, PREFIX, app
-from tasks.assemble.results import iter_pages
-from tasks.blobs import BlobMissing, job_key
-from tasks.cache import trim
+from tasks.app import app
+from tasks.archive import iter_pages
+from tasks.assemble.job_end import conclude
+from tasks.broker import live_task_ids
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import PageTask
-from tasks.metrics import QUEUES, queue_keys
 from tasks.page_end import fail_page
-from tasks.pipeline import assemble_document, conclude, feed_pages, purge_job, send_pages, send_split
+from tasks.pipeline import pages, send_split
 from tasks.runs import load_run
-from tasks.services import get_blobs, get_ledger
+from tasks.services import get_ledger
 from tasks.settings import get_settings
 from workers.documents.selection import Selection
 
@@ -46,26 +44,12 @@ def reconcile() -> None:
     jobs = get_ledger().active_jobs()
     if not jobs:
         return
-    live = live_task_ids()
+    live = live_task_ids(client)
     for job_id in jobs:
         try:
             look_after(job_id, live)
         except UnknownJob as exc:
             logger.info("%s", exc)
-
-
-def live_task_ids() -> set[str]:
-    """Ids of all tasks that wait in a queue or are held by a worker. Their number is bounded by the jobs' windows."""
-    client = get_ledger().redis
-    ids: set[str] = set()
-    for key in (key for queue in QUEUES for key in queue_keys(queue)):
-        ids.update(message_id(json.loads(raw)) for raw in client.lrange(key, 0, -1))
-    ids.update(message_id(json.loads(raw)[0]) for raw in client.hvals(PREFIX + "unacked"))
-    return ids
-
-
-def message_id(message: dict[str, dict[str, str]]) -> str:
-    return message["headers"]["id"]
 
 
 def find_forgotten_jobs() -> None:
@@ -113,7 +97,7 @@ def look_after(job_id: str, live: set[str]) -> None:
     left = sum((ledger.run_progress(job_id, run) or (0, 0, 1))[2] for run in range(1, job.run + 1))
     if (job.state == "assembling" or left <= 0) and quiet and not joins & live and was_missing(f"{job_id}-join"):
         logger.warning("job %s: its join was lost and is sent again", job_id)
-        assemble_document.apply_async((job_id, job.run), task_id=f"{job_id}.{job.run}-join", priority=FIRST)
+        pages.send_join(job_id, job.run)
 
 
 def look_after_run(job: Job, run: int, live: set[str]) -> None:
@@ -124,17 +108,17 @@ def look_after_run(job: Job, run: int, live: set[str]) -> None:
         logger.warning("job %s run %d: its record was lost and is made again", job.id, run)
         ledger.restore_run(job.id, run, selection=str(selection), size=len(selection))
         load_run.cache_clear()
-        feed_pages(job.id, run)
+        pages.feed(job.id, run)
         return
     size, following, left = progress
     context = load_run(job.id, run)
     fed = ledger.positions_fed(job.id, run, before=time.time() - get_settings().reconcile_s)
     lost = [position for position in fed if is_lost(context.page(position), live)]
     if not lost and left > 0 and following >= size and not ledger.positions_fed(job.id, run):
-        lost = [page.position for page in unaccounted_pages(job, run) if was_missing(page.task_id)]
+        lost = [position for position, page in unaccounted_pages(job, run) if was_missing(page.task_id)]
         ledger.mark_fed(job.id, run, lost[: get_settings().page_window], time.time())
     resend(job.id, run, lost[: get_settings().page_window])
-    feed_pages(job.id, run)
+    pages.feed(job.id, run)
 
 
 def run_selection(job: Job, run: int) -> Selection:
@@ -155,13 +139,13 @@ def was_missing(task_id: str) -> bool:
     return not get_ledger().redis.set(key, "1", nx=True, px=int(get_settings().reconcile_s * 2500) + 1000)
 
 
-def unaccounted_pages(job: Job, run: int) -> Iterator[PageTask]:
-    """Pages of a fully fed run that have not ended though no task of theirs is on its way."""
+def unaccounted_pages(job: Job, run: int) -> Iterator[tuple[int, PageTask]]:
+    """Pages of a fully fed run, with their positions, that have not ended though no task of theirs is on its way."""
     context = load_run(job.id, run)
     ended = {page.index for page in iter_pages(job) if page.has_ended or page.run != run}
     for position, index in enumerate(context.selection):
         if index not in ended:
-            yield context.page(position)
+            yield position, context.page(position)
 
 
 def resend(job_id: str, run: int, positions: list[int]) -> None:
@@ -172,28 +156,7 @@ def resend(job_id: str, run: int, positions: list[int]) -> None:
     for position in positions:
         page = context.page(position)
         if ledger.count_resend(job_id, page.index) > MAX_RESENDS:
-            fail_page(page, "lost")
+            fail_page(page, "task_lost")
     logger.warning("job %s run %d: %d lost page tasks are sent again", job_id, run, len(positions))
     ledger.mark_fed(job_id, run, positions, time.time())
-    send_pages(job_id, run, positions, urgent=len(context.selection))
-
-
-@app.task(name="expire_jobs", send_events=False)
-def expire_jobs() -> None:
-    """Remove jobs, and folders nobody knows, that are older than JOB_TTL_S, and what the page cache has no room for."""
-    oldest = time.time() - get_settings().job_ttl_s
-    for job_id in get_ledger().jobs_ended_before(oldest):
-        purge_job(job_id)
-    trim()
-    blobs = get_blobs()
-    for job_id in blobs.names("jobs"):
-        if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):
-            blobs.delete(job_key(job_id))
-
-
-def folder_is_older(job_id: str, time_s: float) -> bool:
-    try:
-        record = get_blobs().read_json(job_key(job_id, "job.json"))
-    except (BlobMissing, ValueError):
-        return False
-    return float(record["created_at"]) < time_s
+    pages.send(job_id, run, positions, urgent=len(context.selection))

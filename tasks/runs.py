@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from tasks.blobs import source_key
 from tasks.ledger import UnknownJob
 from tasks.messages import JobOptions, PageTask
 from tasks.services import get_ledger
 from tasks.settings import get_settings
-from workers.documents.open import DocumentLimits
 from workers.documents.selection import Selection
 from workers.engines import PageRequest
 from workers.prompts import build_prompt
@@ -24,6 +24,7 @@ class RunContext:
     job_id: str
     run: int
     kind: str
+    owner: str
     options: JobOptions
     selection: Selection
 
@@ -32,7 +33,7 @@ class RunContext:
         return source_key(self.job_id, self.kind)
 
     def page(self, position: int) -> PageTask:
-        return PageTask(job_id=self.job_id, run=self.run, position=position, index=self.selection.nth(position))
+        return PageTask(job_id=self.job_id, run=self.run, index=self.selection.nth(position))
 
     def request(self, index: int) -> PageRequest:
         options = self.options
@@ -52,10 +53,6 @@ class RunContext:
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 
 
-def source_key(job_id: str, kind: str) -> str:
-    return f"jobs/{job_id}/source.{kind}"
-
-
 @lru_cache(maxsize=256)
 def load_run(job_id: str, run: int) -> RunContext:
     """The run's context; raises UnknownJob when the ledger has it no longer."""
@@ -68,11 +65,7 @@ def load_run(job_id: str, run: int) -> RunContext:
         job_id=job_id,
         run=run,
         kind=job.kind,
+        owner=job.owner,
         options=replace(job.options, **ledger.run_options(job_id, run)),
         selection=Selection.parse(selection),
     )
-
-
-def document_limits() -> DocumentLimits:
-    settings = get_settings()
-    return DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)

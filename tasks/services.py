@@ -10,7 +10,8 @@ from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
 from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
-from workers.engines import Engine, load_engine
+from workers.engines import Engine
+from workers.engines.registry import load_engine
 from workers.sandbox.sandbox import Sandbox
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from workers.engines import ENGINES, EngineOptions
+from workers.documents.kinds import DocumentLimits
+from workers.engines import EngineOptions
+from workers.engines.registry import ENGINES
 from workers.net.addresses import AddressRules
 
 
@@ -159,3 +161,8 @@ def mark_worker_queues(queues: Iterable[str]) -> None:
 def worker_queues() -> frozenset[str]:
     """The queues of the worker that this process belongs to; empty outside one."""
     return frozenset(filter(None, os.environ.get(WORKER_QUEUES, "").split(",")))
+
+
+def document_limits() -> DocumentLimits:
+    settings = get_settings()
+    return DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)

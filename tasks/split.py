@@ -1,4 +1,4 @@
-"""Documents by URL: the split fetches them first, so that no web request waits for somebody else's server."""
+"""The first step on a document: fetch it where a URL names it, so that no web request waits for that; then open it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import BinaryIO, cast
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from tasks.access.quotas import charge_pages
+from tasks.blobs import BlobMissing, source_key
+from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
-from tasks.runs import source_key
-from tasks.services import get_blobs, get_ledger
-from tasks.settings import get_settings
-from workers.documents.open import HEAD_BYTES, sniff
+from tasks.services import get_blobs, get_ledger, get_sandbox
+from tasks.settings import document_limits, get_settings
+from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
+from workers.documents.open import inspect_document
+from workers.documents.selection import Selection, select_pages
 from workers.net.fetch import Fetched, fetch
+from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
 
@@ -71,3 +76,31 @@ def fetch_patiently(url: str, file: tempfile.SpooledTemporaryFile[bytes]) -> Fet
     max_bytes = settings.max_upload_mb * 2**20
     rules = settings.address_rules()
     return fetch(url, cast("BinaryIO", file), rules=rules, max_bytes=max_bytes, timeout_s=settings.fetch_timeout_s)
+
+
+def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
+    """Number of pages, the pages chosen and warnings. Raises DocumentError for a file that is no use, OverQuota."""
+    ledger, settings = get_ledger(), get_settings()
+    job = ledger.job(job_id)
+    if job is None:
+        raise UnknownJob(f"no job has the id {job_id}")
+    try:
+        path = get_blobs().local(source_key(job_id, job.kind))
+        info = get_sandbox().run(
+            inspect_document,
+            path,
+            password=job.options.password,
+            limits=document_limits(),
+            timeout_s=settings.open_timeout_s,
+        )
+        selection = select_pages(job.options.pages, info.num_pages)
+        charge_pages(job.owner, f"{job_id}.1", len(selection))
+        return info.num_pages, selection, tuple(info.warnings)
+    except BlobMissing as exc:
+        raise DocumentError("source_lost", "The uploaded file is gone from the store; send it again.") from exc
+    except SandboxTimeout as exc:
+        raise DocumentError("timeout", f"Opening took over {settings.open_timeout_s:g} s; save it anew.") from exc
+    except SandboxDied as exc:
+        raise DocumentError("corrupt", "The file crashes the reader that opens it; save or print it anew.") from exc
+    except ValueError as exc:
+        raise DocumentError("bad_pages", str(exc)) from exc

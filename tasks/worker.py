@@ -9,8 +9,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 from celery.signals import (
@@ -21,22 +19,13 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from tasks.generate.batcher import Batcher
-from tasks.services import get_blobs, get_ledger, get_sandbox, make_engine
+from tasks.pipeline import get_batcher
+from tasks.services import get_sandbox
 from tasks.settings import get_settings, mark_worker_queues, worker_queues
 
 logger = logging.getLogger(__name__)
 
 COLD_STOP_S = 3.0
-
-
-@cache
-def get_batcher() -> Batcher:
-    """The owner of the engine in this process; the first call loads the model."""
-    pipeline = import_module("tasks.pipeline")  # which imports this module
-    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pipeline.return_early)
-    batcher.start()
-    return batcher
 
 
 @celeryd_after_setup.connect

@@ -93,7 +93,7 @@ def test_celery_knows_every_option(kind: str) -> None:
 
 
 def test_flower_knows_every_option() -> None:
-    for option in words(read_procfile()["flower"])[4:]:
+    for option in words(read_procfile()["flower"])[3:]:
         assert option.removeprefix("--").partition("=")[0].replace("-", "_") in default_options
 
 

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz import fuzz
 
-from workers.documents.open import DocumentLimits, render_page
+from workers.documents.kinds import DocumentLimits
+from workers.documents.open import render_page
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
 from workers.engines.ocr import OcrEngine
 from workers.text_lines import Pixels, Quads, Reading

@@ -14,8 +14,9 @@ from fault_server import serve
 from PIL import Image
 from services import wait_until
 
-from workers.engines import Control, EngineError, EngineOptions, Generation, PageRequest, Prepared, load_engine
-from workers.engines.openai import OpenAIEngine
+from workers.engines import Control, EngineError, EngineOptions, Generation, PageRequest, Prepared
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.registry import load_engine
 
 StartEngine = Callable[..., OpenAIEngine]
 
@@ -278,7 +279,7 @@ def test_server_errors_of_many_pages_make_the_others_wait(
     start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pages under way use up their attempts; then one page at a time tries, and none is lost."""
-    monkeypatch.setattr("workers.engines.openai_breaker.LONGEST_PAUSE_S", 0.3)
+    monkeypatch.setattr("workers.engines.openai.breaker.LONGEST_PAUSE_S", 0.3)
     with serve(latency_s=0.05) as server:
         server.sick = "500"
         engine = start_engine(server.base_url, parallel_requests=2)
@@ -302,7 +303,7 @@ def test_page_that_always_breaks_the_server_stops_no_other(start_engine: StartEn
 def test_idle_engine_notices_that_the_server_is_back(
     start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.engines.openai.LOOK_S", 0.1)
+    monkeypatch.setattr("workers.engines.openai.engine.LOOK_S", 0.1)
     port = free_port()
     engine = start_engine(f"http://127.0.0.1:{port}/v1")
     wait_until(lambda: engine.trouble, 10)

@@ -21,8 +21,8 @@ from tiny_engines import QUICKEST, SIZES, checkpoint, loaded
 from tiny_models import draw_page
 
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
-from workers.engines.openai import OpenAIEngine
-from workers.engines.openai_wire import data_url
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.wire import data_url
 
 START_S = 120.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from workers.engines.openai_wire import Fault, read_answer, retry_after_s
+from workers.engines.openai.wire import Fault, read_answer, retry_after_s
 
 
 @pytest.mark.parametrize(

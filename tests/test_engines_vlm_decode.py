@@ -1,12 +1,9 @@
-"""The decode loop: it never waits for the device at a token, and what stops one row leaves the others alone."""
+"""The decode loop: what stops one row leaves the others alone, and text comes while it runs."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
 from types import SimpleNamespace
@@ -15,25 +12,21 @@ from typing import Any, Literal
 import pytest
 import torch
 from tiny_engines import (
-    FAMILIES,
     QUICKEST,
     StopRow,
     asked_for,
-    checkpoint,
+    forget_end_tokens,
     limited,
     loaded,
     model_of,
     one_by_one,
     prepare_pages,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LogitsProcessorList, TopKLogitsWarper
 
-from workers.engines import Control, EngineOptions, Generation
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_batch import DeviceBatch
-from workers.engines.vlm_decode import CHECK_EVERY, DecodeLoop
-from workers.engines.vlm_rows import Rows, TextStream
+from workers.engines import Control, Generation
+from workers.engines.vlm.decode import CHECK_EVERY, DecodeLoop
+from workers.engines.vlm.rows import Rows, TextStream
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -114,69 +107,6 @@ def test_finished_rows_leave_the_batch(name: str) -> None:
     assert (sizes[0], sizes[-1]) == (3, 1)
 
 
-def forget_end_tokens(engine: VlmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every answer run to its limit."""
-    monkeypatch.setattr(model_of(engine).generation_config, "eos_token_id", None)
-    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), eos_ids=frozenset()))
-
-
-class CountReads(TorchDispatchMode):
-    """Counts what would make the host wait for a device: values that are read, shapes that depend on values."""
-
-    READS = (
-        "_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_consecutive", "_unique2",
-        "repeat_interleave.Tensor",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads: Counter[str] = Counter()
-        self._patch = pytest.MonkeyPatch()
-
-    def __enter__(self) -> CountReads:
-        for method in ("tolist", "cpu", "numpy"):
-            self._patch.setattr(torch.Tensor, method, self._counted(method))
-        super().__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._patch.undo()
-
-    def _counted(self, method: str) -> Callable[..., Any]:
-        original = getattr(torch.Tensor, method)
-
-        def call(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            self.reads[method] += 1
-            return original(tensor, *args, **kwargs)
-
-        return call
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(function).removeprefix("aten.")
-        by_mask = name.startswith(("index.Tensor", "index_put")) and any(
-            index is not None and index.dtype == torch.bool for index in args[1]
-        )
-        if by_mask or name.removesuffix(".default") in self.READS or name in self.READS:
-            self.reads[name] += 1
-        return function(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_no_token_waits_for_the_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(name)
-    forget_end_tokens(engine, monkeypatch)
-    reads = []
-    for length in (9, 9 + 2 * CHECK_EVERY):
-        pages = prepare_pages(engine, max_new_tokens=length)
-        pages[0] = asked_for(pages[0], temperature=0.5)
-        with CountReads() as count:
-            engine.generate(pages, Control())
-        reads.append(count.reads)
-    more = reads[1] - reads[0]
-    assert sum(more.values()) == 2, f"one copy every {CHECK_EVERY} tokens and nothing else: {more}"
-
-
 def test_greedy_row_is_not_disturbed_by_a_row_that_is_drawn() -> None:
     engine = loaded(QUICKEST)
     cold, other, _ = prepare_pages(engine)
@@ -205,7 +135,7 @@ def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
 
 
 def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engines.vlm_rows.TEXT_INTERVAL_S", 0.0)
+    monkeypatch.setattr("workers.engines.vlm.rows.TEXT_INTERVAL_S", 0.0)
     engine = loaded("vit_reader")
     seen: dict[int, list[str]] = {0: [], 1: [], 2: []}
     answers = engine.generate(
@@ -235,30 +165,3 @@ def test_text_stream_keeps_characters_whole() -> None:
     texts = [stream.extend(data[:length]) for length in range(1, len(data) + 1)]
     assert texts[-1] == data.decode()
     assert not any("\ufffd" in text for text in texts)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", ["qwen2_5_vl", "smolvlm", "donut"])
-def test_no_token_waits_for_a_real_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = VlmEngine(EngineOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", cuda_graphs=False))
-    engine.load()
-    pages = prepare_pages(engine, max_new_tokens=40)
-    expected = one_by_one(engine, pages)
-    append, finish = DeviceBatch.append, DeviceBatch.finish
-
-    def strict(batch: DeviceBatch, tokens: torch.Tensor) -> None:
-        torch.cuda.set_sync_debug_mode("error")  # from the first token on, whatever waits raises
-        append(batch, tokens)
-
-    def relaxed(batch: DeviceBatch) -> None:
-        torch.cuda.set_sync_debug_mode("default")
-        finish(batch)
-
-    monkeypatch.setattr(DeviceBatch, "append", strict)
-    monkeypatch.setattr(DeviceBatch, "finish", relaxed)
-    try:
-        assert engine.generate(pages, Control()) == expected
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

@@ -24,16 +24,10 @@ from tiny_models import draw_page
 from transformers import AutoImageProcessor, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
 
-from workers.engines import (
-    Control,
-    EngineError,
-    EngineOptions,
-    PageRequest,
-    Prepared,
-    load_engine,
-)
-from workers.engines.vlm import VlmEngine
-from workers.engines.vlm_collate import collate
+from workers.engines import Control, EngineError, EngineOptions, PageRequest, Prepared
+from workers.engines.registry import load_engine
+from workers.engines.vlm.collate import collate
+from workers.engines.vlm.engine import VlmEngine
 from workers.prompts import TRANSCRIBE
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
@@ -143,6 +137,30 @@ def test_spooled_tensors_are_small() -> None:
     assert not {"attention_mask", "pixel_attention_mask"} & set(tensors)
 
 
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        ({"config": "bfloat16"}, torch.bfloat16),
+        ({"text_config": "bfloat16"}, torch.bfloat16),
+        ({"config": "float16", "text_config": "bfloat16"}, torch.float16),
+        ({}, torch.float32),
+    ],
+)
+def test_pixels_for_a_gpu_are_of_the_type_of_the_weights(
+    dtypes: dict[str, str], expected: torch.dtype, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("qwen3_vl"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    for part in (config, config["text_config"], config["vision_config"]):
+        part.pop("dtype", None)
+    for part, dtype in dtypes.items():
+        config.get(part, config)["dtype"] = dtype
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = prepare_pages(VlmEngine(EngineOptions(model=str(folder), device="cuda")))[0].tensors
+    assert tensors is not None
+    assert tensors["pixel_values"].dtype == expected
+
+
 def test_page_without_tensors_is_prepared_from_its_image() -> None:
     engine = loaded(QUICKEST)
     page = prepare_pages(engine)[0]
@@ -154,7 +172,7 @@ def test_page_without_tensors_is_prepared_from_its_image() -> None:
 
 def test_prompt_style_is_found_out() -> None:
     styles = {name: loaded(name).processor.style for name in FAMILIES}
-    assert {name for name, style in styles.items() if style == "raw"} == {"florence2"}
+    assert {name for name, style in styles.items() if style == "raw"} == {"florence2", "paligemma"}
     assert {name for name, style in styles.items() if style == "none"} == {
         "got_ocr2", "donut", "vit_reader", "pix2struct"
     }  # fmt: skip

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from workers.engines import Control, EngineOptions, PageRequest, Prepared, load_engine
-from workers.engines.vlm import VlmEngine
+from workers.engines import Control, EngineOptions, PageRequest, Prepared
+from workers.engines.registry import load_engine
+from workers.engines.vlm.engine import VlmEngine
 
 DATA = Path(__file__).parent / "data"
 READER = DATA / "tiny-reader"

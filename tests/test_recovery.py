@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 from services import ENDED, Service, make_pdf, wait_until
 
+from tasks.broker import queue_keys
 from tasks.messages import PageTask
-from tasks.metrics import queue_keys
 from web.stack.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -293,7 +293,7 @@ def test_total_loss_of_redis_keeps_results_and_reports_the_rest(service: Service
     assert (job["state"], job["pages"]["ok"]) == ("succeeded", 5)
     service.check_complete(finished, 5)
     lost = service.job(unfinished)
-    assert (lost["state"], lost["error"]["reason"]) == ("failed", "lost")
+    assert (lost["state"], lost["error"]["reason"]) == ("failed", "job_lost")
     after = service.submit(make_pdf(5))
     assert service.wait(after)["state"] == "succeeded"
 
@@ -354,6 +354,6 @@ def test_generation_that_never_returns_costs_its_process_and_no_other_page(start
 
 
 def test_page_tasks_return_the_same_for_every_run() -> None:
-    page = PageTask(job_id="j", run=1, position=4, index=9)
+    page = PageTask(job_id="j", run=1, index=9)
     assert PageTask.from_json(page.to_json()) == page
     assert page.task_id == "j.1-p000010"

@@ -40,9 +40,9 @@ def test_missing_blob_is_named(blobs: Blobs) -> None:
 
 def test_folder_is_deleted_whole(blobs: Blobs) -> None:
     for name in ("a", "pages/b", "pages/c"):
-        blobs.write(job_key("j", name), b"x")
-    blobs.delete(job_key("j"))
-    assert not blobs.exists(job_key("j", "pages/b"))
+        blobs.write(job_key("0123456789abcdef", name), b"x")
+    blobs.delete(job_key("0123456789abcdef"))
+    assert not blobs.exists(job_key("0123456789abcdef", "pages/b"))
     assert blobs.names("jobs") == []
 
 
@@ -66,9 +66,9 @@ def test_few_fetched_copies_stay() -> None:
 
 
 def test_page_files_sort_by_page_number() -> None:
-    keys = [page_key("j", index, "png") for index in (0, 9, 99, 9_999)]
+    keys = [page_key("0123456789abcdef", index, "png") for index in (0, 9, 99, 9_999)]
     assert keys == sorted(keys)
-    assert keys[0] == "jobs/j/pages/000001.png"
+    assert keys[0] == "jobs/0123456789abcdef/pages/000001.png"
 
 
 def test_folder_that_gets_a_file_while_it_is_removed_goes_all_the_same(

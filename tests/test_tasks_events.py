@@ -8,7 +8,7 @@ from base64 import b64decode
 
 from services import Service, make_pdf, wait_until
 
-from tasks.app import EVENTS_S
+from tasks.broker import EVENTS_S
 from web.stack.stack import Stack
 
 PAGES = 40

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
+from tasks.generate.budget import Budget, size_of
 from tasks.generate.partials import PartialTexts
 from tasks.generate.runner import Loaded, Runner
 from tasks.ledger import Ledger, connect
@@ -54,7 +56,7 @@ def ledger(redis_url: str) -> Ledger:
 def batch(num_pages: int, prompt: str = "") -> list[Loaded]:
     return [
         Loaded(
-            PageTask(job_id="j", run=1, position=index, index=index),
+            PageTask(job_id="j", run=1, index=index),
             0,
             "",
             Prepared(request=PageRequest(page_number=index + 1, prompt=prompt), image=Image.new("RGB", (8, 8))),
@@ -76,11 +78,19 @@ class Told:
         self.tries[page.page_number] = tries
 
 
-def make_runner(engine: EchoEngine, ledger: Ledger, pages: list[Loaded], told: Callable[..., None]) -> Runner:
-    deadline = time.monotonic() + 60
+def make_runner(
+    engine: EchoEngine, ledger: Ledger, pages: list[Loaded], told: Callable[..., None], budget: Budget | None = None
+) -> Runner:
     return Runner(
-        engine, ledger, pages, deadline=deadline, retry_count=3, partials=PartialTexts(ledger), on_end=told
-    )  # fmt: skip
+        engine,
+        ledger,
+        pages,
+        deadline=time.monotonic() + 60,
+        retry_count=3,
+        partials=PartialTexts(ledger),
+        budget=budget or Budget(),
+        on_end=told,
+    )
 
 
 def run(engine: EchoEngine, ledger: Ledger, num_pages: int, prompt: str = "") -> tuple[list[Generation], Told]:
@@ -116,6 +126,51 @@ def test_batch_too_large_for_memory_is_halved_at_once(ledger: Ledger) -> None:
     generations, _ = run(engine, ledger, 4, "!oom 1")
     assert [generation.stop_reason for generation in generations] == ["stop"] * 4
     assert engine.batches == [[1, 2, 3, 4], [1, 2], [1], [2], [3, 4]]
+
+
+class Small(Flaky):
+    """Its memory holds `room` tokens."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        if size_of(batch) > self.room:
+            self.batches.append([prepared.request.page_number for prepared in batch])
+            raise OutOfMemory
+        return super().generate(batch, control)
+
+
+def sized(*tokens: int) -> list[Loaded]:
+    pages = batch(len(tokens))
+    return [replace(page, prepared=replace(page.prepared, num_tokens=n)) for page, n in zip(pages, tokens, strict=True)]
+
+
+def test_size_that_fits_is_learned(ledger: Ledger) -> None:
+    engine, budget = Small(room=50), Budget()
+    assert budget.most is None
+    for pages in (8, 6, 5, 8):
+        make_runner(engine, ledger, sized(*[10] * pages), Told(), budget).run()
+    assert budget.most == 55  # pages of 10: five at once
+    assert [len(pages) for pages in engine.batches] == [8, 4, 4, 6, 3, 3, 5, 8, 4, 4]
+    assert [part.stop for part in budget.cut([page.prepared for page in sized(*[10] * 8)])] == [5, 8]
+    assert [part.stop for part in budget.cut([page.prepared for page in sized(10, 60, 10, 20, 30)])] == [1, 2, 4, 5]
+
+
+def test_page_too_large_for_the_memory_alone_makes_no_batch_smaller(ledger: Ledger) -> None:
+    engine, budget, told = Small(room=50), Budget(), Told()
+    make_runner(engine, ledger, sized(10, 60, 10, 10), told, budget).run()
+    assert [told.generations[number].stop_reason for number in (1, 2, 3, 4)] == ["stop", "error", "stop", "stop"]
+    assert budget.most is None
+
+
+def test_what_fitted_once_and_does_not_today_is_made_a_little_smaller(ledger: Ledger) -> None:
+    engine, budget = Small(room=80), Budget()
+    make_runner(engine, ledger, sized(*[10] * 8), Told(), budget).run()
+    engine.room = 79
+    make_runner(engine, ledger, sized(*[10] * 8), Told(), budget).run()
+    assert budget.most == 79
 
 
 def test_looping_page_alone_is_tried_hotter(ledger: Ledger) -> None:

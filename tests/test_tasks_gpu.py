@@ -11,14 +11,13 @@ from PIL import Image
 from services import wait_until
 from web_service import WebService, web_service
 
-from tasks.blobs import page_key
+from tasks.blobs import IMAGE, page_key
 from tasks.generate.batcher import Batcher
 from tasks.generate.runner import Loaded
 from tasks.messages import PageTask
-from tasks.page_end import IMAGE
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.engines import Control, EngineOptions, Generation, Prepared
+from workers.engines import Control, EngineOptions, Generation, OutOfMemory, PageRequest, Prepared
 from workers.engines.echo import EchoEngine
 
 
@@ -53,7 +52,7 @@ def make_ready(web: WebService, job_id: str, num_pages: int, *, bucket: str = ""
     out = io.BytesIO()
     Image.new("L", (64, 64), "white").save(out, "PNG")
     for index in range(num_pages):
-        page = PageTask(job_id=job_id, run=1, position=index, index=index)
+        page = PageTask(job_id=job_id, run=1, index=index)
         get_blobs().write(page_key(job_id, index, IMAGE), out.getvalue())
         web.ledger.move(page, "ready", bucket=bucket)
         web.ledger.offer(page)
@@ -68,15 +67,37 @@ def run(engine: EchoEngine, pages: Sequence[PageTask]) -> None:
         wait_until(lambda: all(get_ledger().look(page) is None for page in pages), 20, "every page to end")
     finally:
         batcher.close(5)
+        for thread in batcher.threads:
+            thread.join(5)
+        get_ledger().redis.connection_pool.disconnect()  # an error's frames may keep it until they are collected
 
 
 def test_next_batch_is_on_the_device_before_the_last_one_ends(web: WebService) -> None:
     job_id = web.open(16)
     make_ready(web, job_id, 16)
     engine = StagedEcho()
-    run(engine, [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(16)])
+    run(engine, [PageTask(job_id=job_id, run=1, index=index) for index in range(16)])
     assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
     assert [engine.was_staged(batch) for batch in engine.batches] == [False, True, True, True]
+
+
+def test_batch_that_did_not_fit_is_the_last_of_its_size(web: WebService) -> None:
+    class Small(StagedEcho):
+        """Has memory for two pages at once."""
+
+        def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+            if len(batch) > 2:
+                self.batches.append(list(batch))
+                raise OutOfMemory
+            return super().generate(batch, control)
+
+    job_id = web.open(16)
+    make_ready(web, job_id, 16)
+    engine = Small()
+    run(engine, [PageTask(job_id=job_id, run=1, index=index) for index in range(16)])
+    assert [len(batch) for batch in engine.batches] == [4, 2, 2, 3, 1, 2, 1, 2, 2, 2, 2]
+    staged = [engine.was_staged(batch) for batch in engine.batches[-4:]]
+    assert staged == [True, False, True, False], "of four pages the two that are first"
 
 
 def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> None:
@@ -86,7 +107,7 @@ def test_batch_has_pages_of_several_jobs_and_of_one_length(web: WebService) -> N
     make_ready(web, other, 2, bucket="10/12")
     engine = StagedEcho()
     pages = [
-        PageTask(job_id=job_id, run=1, position=index, index=index)
+        PageTask(job_id=job_id, run=1, index=index)
         for job_id, num_pages in ((long_one, 2), (other, 2), (short, 4))
         for index in range(num_pages)
     ]
@@ -111,8 +132,24 @@ def test_page_is_stored_while_another_of_its_batch_runs(web: WebService) -> None
 
     job_id = web.open(4)
     make_ready(web, job_id, 4)
-    run(Patient(), [PageTask(job_id=job_id, run=1, position=index, index=index) for index in range(4)])
+    run(Patient(), [PageTask(job_id=job_id, run=1, index=index) for index in range(4)])
     assert num_ok() == 4
+
+
+def test_worker_reports_what_its_engine_tells_and_what_fits(web: WebService) -> None:
+    class Telling(StagedEcho):
+        def report(self) -> dict[str, str]:
+            return {"graphs": "off: no compiler"}
+
+    batcher = Batcher(Telling(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher.start()
+    try:
+        facts = wait_until(lambda: web.ledger.workers("gpu").get(batcher.token), 20, "a report")
+        assert (facts["engine"], facts["graphs"], facts["batch_tokens"]) == ("echo", "off: no compiler", None)
+        batcher.budget.note_failure([Prepared(request=PageRequest(page_number=1), num_tokens=100)] * 4)
+        wait_until(lambda: web.ledger.workers("gpu")[batcher.token]["batch_tokens"] == 200, 20, "the size that fits")
+    finally:
+        batcher.close(5)
 
 
 def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebService) -> None:  # noqa: ARG001

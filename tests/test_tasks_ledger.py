@@ -28,7 +28,7 @@ def running_job(ledger: Ledger, num_pages: int, *, job_id: str = "j1", owner: st
 
 
 def page(index: int, *, run: int = 1, job_id: str = "j1") -> PageTask:
-    return PageTask(job_id=job_id, run=run, position=index, index=index)
+    return PageTask(job_id=job_id, run=run, index=index)
 
 
 def make_ready(ledger: Ledger, *pages: PageTask) -> None:

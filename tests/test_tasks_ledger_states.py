@@ -52,7 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
     workers = st.sampled_from(["one", "two"])
 
     def task(self, index: int, run: int) -> PageTask:
-        return PageTask(job_id=JOB, run=run, position=index, index=index)
+        return PageTask(job_id=JOB, run=run, index=index)
 
     def last_run(self) -> int:
         job = self.ledger.job(JOB)

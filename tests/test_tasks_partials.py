@@ -13,7 +13,7 @@ from tasks.generate.partials import PartialTexts, read_partials, text_key, watch
 from tasks.ledger import Ledger, connect
 from tasks.messages import JobOptions, PageTask
 
-JOB = "partialjob"
+JOB = "0123456789abcdef"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def ledger(redis_url: str) -> Iterator[Ledger]:
 
 
 def task(index: int) -> PageTask:
-    return PageTask(job_id=JOB, run=1, position=index, index=index)
+    return PageTask(job_id=JOB, run=1, index=index)
 
 
 def keys(ledger: Ledger) -> set[str]:

@@ -12,11 +12,12 @@ from fault_server import FaultServer, serve
 from PIL import Image
 from services import Service, make_pdf, wait_until
 
-from tasks.generate.keeper import most_pages, observe_requests, server_report
+from tasks.generate.served import engine_report, most_pages, observe_requests
 from tasks.ledger import Ledger, connect
 from tasks.metrics import KEY
-from workers.engines import Control, EngineOptions, PageRequest, load_engine
-from workers.engines.openai import OpenAIEngine
+from workers.engines import Control, EngineOptions, PageRequest
+from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.registry import load_engine
 from workers.prompts import TRANSCRIBE
 
 
@@ -34,7 +35,7 @@ def test_requests_are_entered_into_the_metrics_once(redis_url: str) -> None:
         with closing(engine):
             prepared = engine.prepare(Image.new("RGB", (32, 32)), PageRequest(page_number=1))
             engine.generate([prepared, prepared], Control())
-            assert server_report(engine) == {"trouble": "", "in_flight": 0}
+            assert engine_report(engine) == {"trouble": "", "in_flight": 0}
             observe_requests(engine, Ledger(redis))
             observe_requests(engine, Ledger(redis))
         counted = [float(value) for key, value in redis.hgetall(KEY).items() if '"sum"' not in key]

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 MAY_READ_ENVIRONMENT = {
     "tasks/settings.py": "the one place where settings are read",
     "web/cli/parser.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
+    "web/stack/flower.py": "Flower reads its settings from the environment alone, so they are put there",
     "web/cli/local.py": "hands its environment, with addresses filled in, to the processes it starts",
 }
 

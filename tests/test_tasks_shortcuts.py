@@ -15,7 +15,8 @@ from tasks import cache
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions
 from tasks.page_end import fail_page, save_generation
-from tasks.pipeline import cancel_job, keep_prepared
+from tasks.prepare import keep_prepared
+from tasks.repair import cancel_job
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
 from workers.documents.pages import PreparedPage
@@ -42,9 +43,9 @@ def prepared(digest: str = "d1", layer: str = "") -> PreparedPage:
     )  # fmt: skip
 
 
-def open_job(web: WebService, num_pages: int = 1, **options: Any) -> str:
-    job_id = f"s{web.ledger.redis.incr('test:shortcuts'):015d}"
-    web.ledger.create(job_id, owner="local", name="a.pdf", kind="pdf", size=1, options=JobOptions(**options))
+def open_job(web: WebService, num_pages: int = 1, *, owner: str = "local", **options: Any) -> str:
+    job_id = f"5{web.ledger.redis.incr('test:shortcuts'):015d}"
+    web.ledger.create(job_id, owner=owner, name="a.pdf", kind="pdf", size=1, options=JobOptions(**options))
     web.ledger.begin_split(job_id)
     web.ledger.open_first_run(job_id, num_pages=num_pages, selection=f"1-{num_pages}", size=num_pages)
     return job_id
@@ -211,3 +212,11 @@ def test_cache_that_is_switched_off_is_not_used(web: WebService, monkeypatch: py
     generate(web, first)
     assert prepare(web, open_job(web)).state == "ready"
     assert get_blobs().names("cache") == []
+
+
+def test_nobody_learns_what_another_key_has_sent(web: WebService) -> None:
+    first = open_job(web, owner="key-a")
+    prepare(web, first)
+    generate(web, first)
+    assert not prepare(web, open_job(web, owner="key-b")).has_ended
+    assert prepare(web, open_job(web, owner="key-a")).cached

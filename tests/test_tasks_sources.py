@@ -12,10 +12,11 @@ from small_site import Site, small_site
 from web_service import PDF, WebService, web_service
 
 from tasks import split as sources
+from tasks.blobs import source_key
 from tasks.messages import JobOptions
-from tasks.pipeline import split_document, submit_url
-from tasks.runs import source_key
+from tasks.pipeline import split_document
 from tasks.services import get_blobs
+from tasks.submit import Entry, submit_jobs
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: S
 
 
 def submit(web: WebService, url: str) -> str:
-    job_id = submit_url(url, name="report.pdf", options=JobOptions())
+    [job_id] = submit_jobs([Entry(source_url=url, name="report.pdf", options=JobOptions())])
     web.ledger.begin_split(job_id)
     return job_id
 

@@ -18,10 +18,12 @@ from services import Service, make_pdf, wait_until
 from small_site import Site, small_site
 from web_service import WebService, check_problem, web_service
 
+from tasks.archive import load_job
 from tasks.assemble import webhooks
-from tasks.assemble.results import load_job
+from tasks.assemble.job_end import end_unopened
 from tasks.assemble.webhooks import PAUSES_S, deliver_webhook, event_id
-from tasks.pipeline import assemble_document, cancel_job, end_unopened
+from tasks.pipeline import assemble_document
+from tasks.repair import cancel_job
 from web.stack.stack import Stack
 from workers.net.webhook import sign
 

@@ -6,7 +6,7 @@ import io
 
 from web_service import PDF, WebService, check_problem
 
-from tasks.pipeline import purge_job
+from tasks.retention import purge_job
 
 
 def send(web: WebService, *names: str, batch_id: str = "") -> tuple[str, list[str]]:

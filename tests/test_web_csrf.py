@@ -87,3 +87,23 @@ def test_open_server_takes_nothing_from_pages_of_other_sites(web: WebService, he
     job_id = web.open(1)
     assert web.client.delete(f"/api/v1/jobs/{job_id}", headers=headers).status_code == 403
     assert web.client.post("/api/v1/jobs", data={}, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["[", "[::1", "a b", "[x]", "evil.example", "\t", "a@b.example", "127.0.0.1.evil.example:80"]
+)
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/jobs"])
+def test_a_strange_host_is_refused_and_no_fault_of_ours(web: WebService, host: str, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = web.client.open(path, method=method, headers={"Host": host}, environ_overrides={"HTTP_HOST": host})
+        assert answer.status_code < 500
+        if "evil" in host:
+            assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "null", "http://", "localhost", "http://evil.example", "http://localhost.", ""]
+)
+def test_a_strange_origin_is_refused_and_no_fault_of_ours(web: WebService, origin: str) -> None:
+    answer = web.client.post("/api/v1/jobs", json={"url": "https://a.example/"}, headers={"Origin": origin})
+    assert answer.status_code == (403 if origin else 202)

@@ -23,16 +23,16 @@ def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 AWAY = [
     ("GET", "/api/v1/jobs"),
-    ("GET", "/api/v1/jobs/a"),
-    ("GET", "/api/v1/jobs/a/pages"),
-    ("GET", "/api/v1/jobs/a/pages/1"),
-    ("GET", "/api/v1/jobs/a/pages/1/image"),
-    ("GET", "/api/v1/jobs/a/result"),
+    ("GET", "/api/v1/jobs/0123456789abcdef"),
+    ("GET", "/api/v1/jobs/0123456789abcdef/pages"),
+    ("GET", "/api/v1/jobs/0123456789abcdef/pages/1"),
+    ("GET", "/api/v1/jobs/0123456789abcdef/pages/1/image"),
+    ("GET", "/api/v1/jobs/0123456789abcdef/result"),
     ("POST", "/api/v1/jobs"),
-    ("POST", "/api/v1/jobs/a/retry"),
-    ("DELETE", "/api/v1/jobs/a"),
+    ("POST", "/api/v1/jobs/0123456789abcdef/retry"),
+    ("DELETE", "/api/v1/jobs/0123456789abcdef"),
     ("GET", "/"),
-    ("GET", "/jobs/a"),
+    ("GET", "/jobs/0123456789abcdef"),
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from web_service import PDF, WebService, check_problem, web_service
 
-from tasks import pipeline
+from tasks import pipeline, split
 from tasks.access import keys, quotas
 from tasks.access.keys import create_key, get_keyring, read_keys, revoke_key
 from tasks.access.quotas import OverQuota, charge_pages, pages_today
@@ -213,7 +213,7 @@ def test_document_longer_than_the_day_fails_its_job(make_web: MakeWeb, monkeypat
         def run(self, *_: object, **__: object) -> DocumentInfo:
             return DocumentInfo(kind="pdf", num_pages=50)
 
-    monkeypatch.setattr(pipeline, "get_sandbox", Reader)
+    monkeypatch.setattr(split, "get_sandbox", Reader)
     with make_web(key_pages_per_day=49) as web:
         id, mine = new_key()
         form = {"file": (io.BytesIO(PDF), "a.pdf")}

@@ -210,7 +210,23 @@ def test_running_page_shows_what_has_been_read_so_far(web: WebService) -> None:
     assert "so far &amp; no further" in get(web, f"/jobs/{job_id}/pages/2").text
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "evil", ""])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "https://evil.example/",
+        "/\\evil.example",
+        "evil",
+        "",
+        "/\t/evil.example",
+        "/\t\\evil.example",
+        "/\n/evil.example",
+        "//[",
+        "/jobs\\..",
+        "/jobs\r\nSet-Cookie: a=b",
+        "/é",
+    ],
+)
 def test_login_leads_to_no_other_site(web: WebService, target: str) -> None:
     with web.app.test_request_context("/login"):
         assert own_path(target) == "/"

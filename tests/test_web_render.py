@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from web_service import WebService, page
@@ -10,6 +14,7 @@ from web_service import WebService, page
 from tasks.page_end import save_text
 from web.api.render import render_markdown, render_text
 
+ROOT = Path(__file__).parents[1]
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -103,3 +108,34 @@ def test_page_view_renders_markdown_and_keeps_the_source(web: WebService) -> Non
     assert "<h1>Heading</h1>" in shown
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
+
+
+UNITS = [
+    "[", "![", "](", "*a", "*_", "_", "`", "<", "|", "> ", "- ", "[a](", "~~", "\\", "&amp;", "<a>", "a\n", "[]: ",
+    "1. ", "<!--", "<?", "\n>", "[a]: b\n", "    a\n\n", "<div>", "<b><i>", "**a *b ", "- \n  - ", "|a", "\0", "`a``b",
+]  # fmt: skip
+WIDE_TABLE = "|a" * 1500 + "|\n" + "|-" * 1500 + "|\n" + "|\n" * 20_000
+RENDER_ALL = """
+import json, resource, sys
+from web.api.render import render_markdown
+for text in json.load(sys.stdin):
+    spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+    resource.setrlimit(resource.RLIMIT_CPU, (spent + 4, -1))
+    sys.stderr.write(f"\\n{text[:40]!r}")
+    assert len(render_markdown(text)) < 3_000_000
+"""
+
+
+@pytest.mark.parametrize("length", [300_000, 55_000, 5_000])
+def test_any_text_is_shown_within_bounds(length: int) -> None:
+    """In a process that the system ends once one text has taken some seconds of CPU."""
+    texts = json.dumps([(unit * length)[:length] for unit in (*UNITS, WIDE_TABLE)])
+    run = subprocess.run([sys.executable, "-c", RENDER_ALL], input=texts, text=True, capture_output=True, cwd=ROOT)
+    assert run.returncode == 0, f"it took too long: {run.stderr[-200:]}"
+
+
+def test_a_text_that_is_too_much_is_whole_and_says_so() -> None:
+    shown = render_markdown("<script>[" * 20_000)
+    assert "shown as it is" in shown
+    assert shown.count("&lt;script&gt;[") == 20_000
+    assert "shown as it is" not in render_markdown("# A page\n\n" + "word [link](https://a.example) " * 500)

@@ -156,6 +156,33 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
     assert child.process.returncode == -signal.SIGKILL
 
 
+def test_logs_stay_small_however_much_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talker = "sh -c 'n=0; while :; do n=$((n+1)); echo line $n; done'"
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": talker})
+    monkeypatch.setattr("web.stack.child.MOST_LOG", 100_000)
+    with Stack(plain_env(), tmp_path) as stack, supervised(stack):
+        logs = tmp_path / "logs"
+        wait_until(lambda: (logs / "beat.log.3").exists())
+        third = (logs / "beat.log.3").read_bytes()
+        wait_until(lambda: (logs / "beat.log.3").read_bytes() != third)
+        assert stack.processes["beat"].is_running
+    assert sorted(path.name for path in logs.glob("beat*")) == ["beat.log", "beat.log.1", "beat.log.2", "beat.log.3"]
+    assert all(path.stat().st_size <= 100_000 for path in logs.glob("beat.log.?"))
+    assert (logs / "beat.log.1").read_bytes().startswith(b"line") or b"\nline" in (logs / "beat.log.1").read_bytes()
+
+
+def test_a_log_is_emptied_though_the_disk_has_no_room_for_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_only(tmp_path) as stack:
+        child = stack.processes["redis"]
+        child.log.write_bytes(b"x" * 2000)
+        monkeypatch.setattr("web.stack.child.MOST_LOG", 1000)
+        monkeypatch.setattr("web.stack.child.copy_end", lambda *_: os.truncate("/nowhere/at/all", 0))
+        child.rotate_log()
+        assert child.log.stat().st_size < 2000
+
+
 def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -186,6 +187,45 @@ def test_command_watches_until_ctrl_c(web: WebService, desk: Desk) -> None:
     assert process.returncode == 0
     assert "Stopped" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to /dev/zero", "link to a file", "link to a folder", "socket"])
+def test_what_is_no_file_of_the_folder_is_not_read(
+    web: WebService, desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.pdf").write_bytes(PDF)
+    trap = desk.inbox / "a.pdf"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind == "pipe":
+            os.mkfifo(trap)
+        elif kind == "socket":
+            listener.bind(str(trap))
+        else:
+            target = {"file": outside / "secret.pdf", "folder": outside}.get(kind.split()[-1], Path("/dev/zero"))
+            trap.symlink_to(target)
+        desk.put("b.pdf")
+        watcher = desk.start()
+        with reading(web):
+            step_until(watcher, lambda: "b.pdf.md" in desk.made())
+    assert desk.made() == ["b.pdf.md"]
+    assert [job.name for job in web.ledger.jobs()] == ["b.pdf"]
+    assert kind == "link to a folder" or capsys.readouterr().err.count("a.pdf: skipped") == 1
+
+
+def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(web: WebService, desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "secret.pdf").write_bytes(PDF)
+    watcher = desk.start()
+    path = desk.put("a.pdf")
+    rest(watcher)
+    before = web.ledger.num_active()
+    for make in (lambda: path.symlink_to(tmp_path / "secret.pdf"), lambda: os.mkfifo(path)):
+        path.unlink()
+        make()
+        watcher.seen[path] = ((1, 1, 1), 0.0)
+        watcher.send(path)
+    assert web.ledger.num_active() == before
 
 
 @pytest.mark.parametrize("results", ["inbox", "inbox/../inbox"])

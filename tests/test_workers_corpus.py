@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from workers.documents.open import DocumentError, DocumentLimits, PageImage, inspect_document, render_page
+from workers.documents.kinds import DocumentError, DocumentLimits
+from workers.documents.open import PageImage, inspect_document, render_page
 from workers.engines import ImageSpec
 from workers.sandbox.sandbox import Sandbox, SandboxTimeout
 

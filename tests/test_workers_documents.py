@@ -12,15 +12,8 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from workers.documents.images import fit
-from workers.documents.open import (
-    FORMATS,
-    DocumentError,
-    DocumentLimits,
-    inspect_document,
-    read_text_layer,
-    render_page,
-    sniff,
-)
+from workers.documents.kinds import FORMATS, DocumentError, DocumentLimits, sniff
+from workers.documents.open import inspect_document, read_text_layer, render_page
 from workers.engines import ImageSpec
 
 LIMITS = DocumentLimits(max_pages=50, max_page_pixels=4_000_000)

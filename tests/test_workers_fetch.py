@@ -329,7 +329,16 @@ def test_name_whose_address_changes_gains_nothing(
 @pytest.mark.usefixtures("lookups")
 @pytest.mark.parametrize(
     "target",
-    ["http://127.0.0.1:1/", "http://inside.example/", "//169.254.169.254/", "file:///etc/passwd", "http://[::1]/"],
+    [
+        "http://127.0.0.1:1/",
+        "http://inside.example/",
+        "//169.254.169.254/",
+        "file:///etc/passwd",
+        "http://[::1]/",
+        "http://[",
+        "//[x]/",
+        "http://a:b/",
+    ],
 )
 def test_redirect_is_checked_like_the_first_url(
     site: ThreadingHTTPServer, connected: list[tuple[str, int]], target: str

@@ -13,18 +13,11 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from workers.documents.open import DocumentError, DocumentLimits, render_page
+from workers.documents.kinds import DocumentError, DocumentLimits
+from workers.documents.open import render_page
 from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
-from workers.engines import (
-    ENGINES,
-    Control,
-    EngineError,
-    EngineOptions,
-    Generation,
-    ImageSpec,
-    PageRequest,
-    Prepared,
-)
+from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines.registry import ENGINES
 from workers.sandbox.sandbox import Sandbox
 
 LIMITS = DocumentLimits()

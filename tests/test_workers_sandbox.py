@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from workers.documents.open import DocumentError
+from workers.documents.kinds import DocumentError
 from workers.sandbox import sandbox as module
 from workers.sandbox.sandbox import Sandbox, SandboxDied, SandboxStopped, SandboxTimeout
 

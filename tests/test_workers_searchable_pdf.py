@@ -11,8 +11,11 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from workers.documents.open import DocumentError, DocumentLimits, render_page, write_searchable_pdf
-from workers.engines import Control, EngineOptions, PageRequest, load_engine
+from workers.documents.kinds import DocumentError, DocumentLimits
+from workers.documents.open import render_page
+from workers.documents.pages import write_searchable_pdf
+from workers.engines import Control, EngineOptions, PageRequest
+from workers.engines.registry import load_engine
 from workers.results.invisible_font import visual
 
 LIMITS = DocumentLimits()

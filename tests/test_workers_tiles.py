@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from workers.documents.open import DocumentLimits, render_page
+from workers.documents.kinds import DocumentLimits
+from workers.documents.open import render_page
 from workers.documents.pages import prepare_page
 from workers.documents.tiles import SHOWN_PIXELS, Tile, cut, spans
 from workers.engines import Control, EngineOptions, Generation, ImageSpec, Line, PageRequest, Prepared

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
+import tiny_gemmas
 import tiny_patches
 import tiny_readers
 import tiny_tiles
@@ -18,9 +20,9 @@ from tiny_models import build, draw_page
 from transformers.utils import logging as hf_logging
 
 from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
-from workers.engines.vlm import VlmEngine
+from workers.engines.vlm.engine import VlmEngine
 
-FAMILIES = tiny_patches.FAMILIES | tiny_tiles.FAMILIES | tiny_readers.FAMILIES
+FAMILIES = tiny_patches.FAMILIES | tiny_tiles.FAMILIES | tiny_gemmas.FAMILIES | tiny_readers.FAMILIES
 QUICKEST = "llava"  # where the family does not matter
 SIZES = [(224, 160), (160, 224), (96, 250)]  # three page shapes, so that batches are ragged
 
@@ -66,6 +68,11 @@ def asked_for(page: Prepared, **request: Any) -> Prepared:
 def limited(pages: list[Prepared], *lengths: int) -> list[Prepared]:
     """The same pages, each with an answer of another length."""
     return [asked_for(page, max_new_tokens=length) for page, length in zip(pages, lengths, strict=True)]
+
+
+def forget_end_tokens(engine: VlmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every answer run to its limit."""
+    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), eos_ids=frozenset()))
 
 
 def one_by_one(engine: VlmEngine, pages: list[Prepared]) -> list[Generation]:

@@ -15,7 +15,7 @@ from tiny_models import (
     with_vocabulary,
 )
 
-from workers.engines.vlm_processor import without_video
+from workers.engines.vlm.compat import without_video
 
 
 def qwen2_5_vl() -> Made:

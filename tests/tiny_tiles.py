@@ -15,7 +15,7 @@ from tiny_models import (
     with_vocabulary,
 )
 
-from workers.engines.vlm_processor import without_video
+from workers.engines.vlm.compat import without_video
 
 
 def idefics3() -> Made:
@@ -213,31 +213,6 @@ def internvl() -> Made:
     return hf.InternVLForConditionalGeneration(config), processor
 
 
-def gemma3() -> Made:
-    """Its layers look at a window of the text, but for some: the masks of such a batch are made at every step."""
-    edge = 56
-    names = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
-    tokenizer = byte_tokenizer(*names.values(), **names)
-    config = hf.Gemma3Config(
-        text_config=with_vocabulary(
-            tokenizer, head_dim=8, sliding_window=16, layer_types=["sliding_attention", "full_attention"]
-        ),
-        vision_config={**VISION, "image_size": edge, "patch_size": 14, "vision_use_head": False},
-        mm_tokens_per_image=4,
-        tie_word_embeddings=False,
-        boi_token_index=token_id(tokenizer, names["boi_token"]),
-        eoi_token_index=token_id(tokenizer, names["eoi_token"]),
-        image_token_index=token_id(tokenizer, names["image_token"]),
-    )
-    processor = hf.Gemma3Processor(
-        image_processor=hf.Gemma3ImageProcessorPil(size={"height": edge, "width": edge}),
-        tokenizer=tokenizer,
-        image_seq_length=4,
-        chat_template=chat_template(names["boi_token"]),
-    )
-    return hf.Gemma3ForConditionalGeneration(config), processor
-
-
 FAMILIES = {
     make.__name__: make
     for make in (
@@ -250,6 +225,5 @@ FAMILIES = {
         idefics2,
         llava_onevision,
         internvl,
-        gemma3,
     )
 }

@@ -18,7 +18,9 @@ from werkzeug.serving import make_server
 from tasks.access.keys import get_keyring
 from tasks.app import app as celery_app
 from tasks.app import configure
+from tasks.archive import write_job_record
 from tasks.assemble import results
+from tasks.assemble.job_end import final_state
 from tasks.generate.partials import PartialTexts
 from tasks.messages import JobOptions, PageTask
 from tasks.page_end import fail_page, save_text
@@ -78,7 +80,7 @@ class WebService:
 
     def open(self, num_pages: int, *, selection: str = "", owner: str = "local", name: str = "report.pdf") -> str:
         """A job whose document has been opened: `running`, all pages queued."""
-        job_id = f"t{next(NUMBERS):015d}"
+        job_id = f"{next(NUMBERS):016x}"
         self.ledger.create(job_id, owner=owner, name=name, kind="pdf", size=1234, options=JobOptions())
         self.ledger.begin_split(job_id)
         selection = selection or f"1-{num_pages}"
@@ -107,12 +109,12 @@ class WebService:
         """Assemble, as the last task of a job does."""
         assert self.ledger.begin_assembly(job_id) == "assemble"
         results.write_results(job_id)
-        self.ledger.end_job(job_id, results.final_state(job_id), only_from="assembling")
-        results.write_job_record(job_id)
+        self.ledger.end_job(job_id, final_state(job_id), only_from="assembling")
+        write_job_record(job_id)
 
 
 def page(job_id: str, number: int, run: int = 1) -> PageTask:
-    return PageTask(job_id=job_id, run=run, position=number - 1, index=number - 1)
+    return PageTask(job_id=job_id, run=run, index=number - 1)
 
 
 def check_problem(answer: Any, status: int, kind: str) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from flask import Response
 from tasks.settings import get_settings
 from web.api import batches, docs, events, health, jobs, metrics, results
 from web.api.auth import is_signed_in, register_auth
+from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
 from web.api.render import render_markdown
-from web.api.uploads import REQUEST_FACTOR, UploadRequest
 from web.site import login, pages
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
@@ -41,9 +41,8 @@ def create_app() -> APIFlask:
         template_folder="site/templates",
         static_folder="site/static",
     )
-    app.request_class = UploadRequest
     app.config.update(
-        MAX_CONTENT_LENGTH=REQUEST_FACTOR * get_settings().max_upload_mb * 1024 * 1024,
+        MAX_CONTENT_LENGTH=REQUEST_FACTOR * get_settings().max_upload_mb * MIB,
         AUTO_404_RESPONSE=False,
         HTTP_ERROR_SCHEMA=docs.PROBLEM_SCHEMA,
         VALIDATION_ERROR_SCHEMA=docs.PROBLEM_SCHEMA,
@@ -55,6 +54,7 @@ def create_app() -> APIFlask:
     app.jinja_env.filters |= {"with_code": with_code, "markdown": render_markdown}
     register_errors(app)
     register_auth(app)
+    register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in()})
     for blueprint in (jobs.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp, login.bp, pages.bp, docs.bp):

@@ -52,7 +52,7 @@ def check_room(owner: str, num_jobs: int) -> None:
         return
     most = settings.key_active_jobs
     if most and get_ledger().num_active(owner) + num_jobs > most:
-        raise OverQuota(f"A key may have {most} unfinished jobs; wait until some have ended.", JOBS_AGAIN_S)
+        raise over_jobs(most)
     if settings.key_pages_per_day and pages_today(owner) >= settings.key_pages_per_day:
         raise over_pages(settings.key_pages_per_day)
 
@@ -79,6 +79,10 @@ def pages_today(owner: str) -> int:
 
 def day_key(owner: str) -> str:
     return f"pf:day:{owner}:{int(time.time()) // DAY_S}"
+
+
+def over_jobs(most: int) -> OverQuota:
+    return OverQuota(f"A key may have {most} unfinished jobs; wait until some have ended.", JOBS_AGAIN_S)
 
 
 def over_pages(most: int) -> OverQuota:

@@ -13,15 +13,17 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.app import NORMAL, app
-from tasks.assemble.results import iter_page_results, load_job
-from tasks.blobs import BlobMissing, job_key
+from tasks.app import app
+from tasks.archive import load_job
+from tasks.assemble.results import iter_page_results
+from tasks.blobs import BlobMissing, job_key, source_key
+from tasks.broker import NORMAL
 from tasks.ledger.records import Job
-from tasks.runs import document_limits, source_key
 from tasks.services import get_blobs, get_ledger, get_sandbox
-from tasks.settings import get_settings
+from tasks.settings import document_limits, get_settings
 from workers.assemble import page_record
-from workers.documents.open import DocumentError, write_searchable_pdf
+from workers.documents.kinds import DocumentError
+from workers.documents.pages import write_searchable_pdf
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.app import NORMAL, app
-from tasks.assemble import results
+from tasks.app import app
+from tasks.archive import write_job_file
+from tasks.broker import NORMAL
 from tasks.ledger.records import Job
 from tasks.services import get_ledger
 from tasks.settings import get_settings
@@ -89,7 +90,7 @@ def deliver_webhook(self: Any, job_id: str, event: str) -> None:
     finally:
         _room.release()
     get_ledger().note_delivery(job_id, attempt.to_json())
-    results.write_job_file(job_id)
+    write_job_file(job_id)
     logger.info("job %s: webhook %s", job_id, attempt.reason or f"took {attempt.seconds:.2f} s", extra={"job": job_id})
     retries = self.request.retries
     if not attempt.is_last and retries < len(PAUSES_S):

@@ -1,51 +1,84 @@
-"""What a GPU worker tells of an engine that is the client of a model server."""
+"""Keeps claims alive while an engine works, passes on cancellations and partial texts, and reports the worker."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+import logging
+import threading
+from collections.abc import Callable, Set
 
-from tasks.ledger import Ledger
-from tasks.metrics import observe
+import redis
+from kombu.exceptions import OperationalError
+
+from tasks.generate.budget import Budget
+from tasks.generate.held import Held
+from tasks.generate.partials import PartialTexts
+from tasks.generate.served import engine_report, observe_requests
+from tasks.generate.watchdog import Running
+from tasks.generate.writer import Writer
+from tasks.ledger import Ledger, UnknownJob
+from tasks.messages import PageTask
+from tasks.metrics import count
 from workers.engines import Engine
 
+logger = logging.getLogger(__name__)
 
-@runtime_checkable
-class ServedEngine(Protocol):
-    """The part of such an engine that others have not; `generate` and all of this may be used in any thread."""
-
-    name: str
-
-    @property
-    def trouble(self) -> str:
-        """Why pages wait for the server; empty when it is well."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """Requests under way."""
-        ...
-
-    def take_notes(self) -> tuple[list[tuple[str, float]], list[float]]:
-        """Outcome and seconds of each request, and the seconds of each page, that ended since the last call."""
-        ...
+CLAIM_S = 5.0  # a claim lapses after this long without renewal
+OVERDUE_S = 0.5  # an ended page waits this long for its task
+RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
 
 
-def most_pages(engine: Engine, gpu_batch_pages: int) -> int:
-    """Most pages that are generated at once; GPU_BATCH_PAGES is about the memory of a GPU here, not on a server."""
-    return max(1, engine.max_batch if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
+class Keeper:
+    """What the keeper's thread does, every RENEW_S, until `closed`."""
 
+    def __init__(
+        self,
+        token: str,
+        engine: Engine,
+        ledger: Ledger,
+        held: Held,
+        running: Running,
+        budget: Budget,
+        writer: Writer,
+        partials: PartialTexts,
+        return_early: Callable[[PageTask], None],
+    ) -> None:
+        self.token, self.engine, self.ledger = token, engine, ledger
+        self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
+        self.return_early = return_early
+        self.loaded, self.closed = threading.Event(), threading.Event()
 
-def server_report(engine: Engine) -> dict[str, Any]:
-    """How the server is doing, for the worker's report; empty for an engine without one."""
-    return {"trouble": engine.trouble, "in_flight": engine.in_flight} if isinstance(engine, ServedEngine) else {}
+    def keep(self) -> None:
+        while not self.closed.wait(RENEW_S):
+            self.writer.later(self.return_overdue)
+            claimed = self.held.claimed()
+            try:
+                if claimed:
+                    lost = self.ledger.renew(self.token, claimed, ttl_s=CLAIM_S)
+                    self.stop_rows({claimed[place] for place in lost})
+                self.partials.flush()
+                if self.loaded.is_set():
+                    self.report()
+            except redis.RedisError as exc:
+                logger.warning("claims could not be renewed: %s", exc)
 
+    def report(self) -> None:
+        facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
+        busy = self.running.busy_ratio()
+        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
+        observe_requests(self.engine, self.ledger)
 
-def observe_requests(engine: Engine, ledger: Ledger) -> None:
-    """Enter into the metrics what was asked of the server since the last call."""
-    if not isinstance(engine, ServedEngine):
-        return
-    requests, page_seconds = engine.take_notes()
-    for outcome, seconds in requests:
-        observe(ledger, "request_seconds", seconds, outcome=outcome)
-    for seconds in page_seconds:
-        observe(ledger, "page_seconds", seconds, step="request", engine=engine.name)
+    def stop_rows(self, pages: Set[PageTask]) -> None:
+        """Stop the rows of these pages, all at once; a page whose job goes on was taken by another process."""
+        for page in self.running.stop(pages):
+            if self.ledger.look(page) is not None:
+                logger.warning("job %s page %d: the claim was lost", page.job_id, page.page_number)
+                count(self.ledger, "claims_lost")
+
+    def return_overdue(self) -> None:
+        """See to ended pages whose tasks stand behind one that waits; in the writer's thread."""
+        for page in self.held.overdue(OVERDUE_S):
+            self.held.collect(page)
+            try:
+                self.return_early(page)
+            except (redis.RedisError, OperationalError, UnknownJob) as exc:
+                logger.warning("job %s page %d waits for its task: %s", page.job_id, page.page_number, exc)

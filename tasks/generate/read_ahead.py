@@ -8,10 +8,10 @@ from io import BytesIO
 import redis
 from PIL import Image
 
-from tasks.blobs import BlobMissing, Blobs, page_key
+from tasks.blobs import IMAGE, PACKED, BlobMissing, Blobs, page_key
+from tasks.generate.budget import Budget
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
-from tasks.page_end import IMAGE, PACKED
 from tasks.runs import load_run
 from workers.engines import Engine, EngineError, Prepared, StagingEngine
 from workers.reading.large import LargePage, unpack
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class Reader:
     """One thread calls `look` now and then, another takes what was read; nothing is claimed."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, most: int) -> None:
-        self.engine, self.ledger, self.blobs, self.most = engine, ledger, blobs, most
+    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, most: int, budget: Budget) -> None:
+        self.engine, self.ledger, self.blobs, self.most, self.budget = engine, ledger, blobs, most, budget
         self.ahead: dict[PageTask, Prepared] = {}
         self.staged: list[Prepared] = []
 
@@ -50,11 +50,14 @@ class Reader:
             return False
 
     def stage(self, batch: list[Prepared]) -> None:
-        is_new = list(map(id, batch)) != list(map(id, self.staged))
-        is_plain = not any(isinstance(page, LargePage) for page in batch)
-        if len(batch) == self.most and is_new and is_plain and isinstance(self.engine, StagingEngine):
-            self.engine.stage(batch)
-            self.staged = batch
+        """Where the batch is full: all of it, or the first part where it is too large for the engine's memory."""
+        if len(batch) != self.most or not isinstance(self.engine, StagingEngine):
+            return
+        first = batch[next(self.budget.cut(batch))]
+        is_plain = not any(isinstance(page, LargePage) for page in first)
+        if is_plain and list(map(id, first)) != list(map(id, self.staged)):
+            self.engine.stage(first)
+            self.staged = first
 
     def read(self, page: PageTask) -> Prepared:
         """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""

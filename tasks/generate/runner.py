@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from tasks.generate.budget import Budget
 from tasks.generate.partials import PartialTexts
 from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
@@ -67,6 +68,7 @@ class Runner:
         deadline: float,
         retry_count: int,
         partials: PartialTexts,
+        budget: Budget,
         on_end: Callable[[PageTask, Generation, Attempts], None],
         image_of: Callable[[PageTask], Image.Image | None] = no_image,
     ) -> None:
@@ -74,7 +76,8 @@ class Runner:
         self.engine, self.ledger, self.batch = engine, ledger, list(batch)
         self.deadline, self.retry_count = deadline, retry_count
         self.outcomes: dict[PageTask, Generation] = {}
-        self._partials, self._on_end = partials, on_end
+        self._partials, self._budget, self._on_end = partials, budget, on_end
+        self._too_large: list[list[Loaded]] = []
         self._tries: dict[PageTask, list[dict[str, Any]]] = {}
         self._running: tuple[list[PageTask], Control] = [], Control()
         self._lock = threading.Lock()
@@ -94,6 +97,7 @@ class Runner:
     def run(self) -> None:
         """Errors are isolated by halving the batch; looping pages are tried again, hotter. Raises EngineBroken."""
         generations = self.generate_isolated(self.batch)
+        self.learn_sizes()
         for number in range(1, max(2, self.retry_count)):
             looping = [row for row, generation in enumerate(generations) if generation.stop_reason == "repetition"]
             if not looping:
@@ -160,7 +164,12 @@ class Runner:
         on_text, on_done = self._partials.begin(pages), partial(self.end_row, pages)
         control = Control(deadline=self.deadline, on_text=on_text, on_done=on_done)
         self._running = pages, control
-        generations = self.read(left, control) if left else []
+        try:
+            generations = self.read(left, control) if left else []
+        except OutOfMemory:
+            self._too_large.append(left)
+            raise
+        self._budget.note_fit([loaded.prepared for loaded in left])
         outcomes = dict(zip(pages, generations, strict=True)) | self.outcomes
         return [outcomes[loaded.page] for loaded in batch]
 
@@ -169,6 +178,13 @@ class Runner:
             return self._image_of(batch[row].page)
 
         return read_all(self.engine, [loaded.prepared for loaded in batch], control, image_of)
+
+    def learn_sizes(self) -> None:
+        """What did not fit because of its size is to be smaller; a page that does not fit alone says nothing of it."""
+        alone = {left[0].page for left in self._too_large if len(left) == 1}
+        for left in self._too_large:
+            if len(left) > 1 and alone.isdisjoint(loaded.page for loaded in left):
+                self._budget.note_failure([loaded.prepared for loaded in left])
 
     def note_try(self, batch: Sequence[Loaded], reason: str) -> None:
         """Remember for the pages' records a try that came to nothing."""

@@ -6,7 +6,7 @@ Jobs and pages are small hashes; nothing here grows with a page's content. Times
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,14 @@ class UnknownJob(LedgerError):
     """No job has this id."""
 
 
+class QueueFull(LedgerError):
+    """There are as many unfinished jobs as may be, of all or of one owner."""
+
+    def __init__(self, *, is_owners: bool) -> None:
+        super().__init__("too many unfinished jobs")
+        self.is_owners = is_owners
+
+
 class PageBusy(LedgerError):
     """The page is still at work; wait for it or cancel the job."""
 
@@ -48,6 +56,22 @@ def connect(url: str, *, retries: int = 8) -> redis.Redis:
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
     )
     return redis.Redis.from_pool(pool)
+
+
+def new_fields(
+    *, owner: str, name: str, kind: str, size: int, options: JobOptions, batch_id: str = "", source_url: str = ""
+) -> dict[str, Any]:
+    """What the record of a new job has."""
+    return {
+        "owner": owner,
+        "name": name,
+        "kind": kind,
+        "size": size,
+        "batch_id": batch_id,
+        "source_url": source_url,
+        "priority": options.priority,
+        "options": json.dumps(options.to_json()),
+    }
 
 
 class Ledger:
@@ -75,17 +99,20 @@ class Ledger:
         source_url: str = "",
     ) -> bool:
         """Enter a new job, `queued`; False when the id is taken. Kind and size of a URL's document come later."""
-        fields = {
-            "owner": owner,
-            "name": name,
-            "kind": kind,
-            "size": size,
-            "batch_id": batch_id,
-            "source_url": source_url,
-            "priority": options.priority,
-            "options": json.dumps(options.to_json()),
-        }
+        fields = new_fields(
+            owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id, source_url=source_url
+        )
         return bool(self._call("create", job=job_id, fields=fields))
+
+    def create_all(self, jobs: Mapping[str, Mapping[str, Any]], *, most: int, most_of_owner: int = 0) -> None:
+        """Enter all of these new jobs of one owner, `new_fields` by id, or none where that would be too many.
+
+        Raises QueueFull where more than `most` jobs, or `most_of_owner` of theirs, would be unfinished; 0 is no limit.
+        """
+        entries = [{"job": job_id, "fields": fields} for job_id, fields in jobs.items()]
+        outcome = self._call("create_all", jobs=entries, most=most, most_of_owner=most_of_owner)
+        if outcome != "entered":
+            raise QueueFull(is_owners=outcome == "owner_full")
 
     def job(self, job_id: str) -> Job | None:
         raw = self.redis.hgetall(f"pf:job:{job_id}")

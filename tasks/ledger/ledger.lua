@@ -98,6 +98,20 @@ function ops.create(a)
   return true
 end
 
+-- All of these jobs of one owner, or none where they would be too many; each a moment after the one before.
+function ops.create_all(a)
+  local owner = a.jobs[1].fields.owner
+  if a.most > 0 and redis.call('SCARD', 'pf:active') + #a.jobs > a.most then return 'full' end
+  if a.most_of_owner > 0 and redis.call('SCARD', 'pf:active:' .. owner) + #a.jobs > a.most_of_owner then
+    return 'owner_full'
+  end
+  for _, entry in ipairs(a.jobs) do
+    ops.create(entry)
+    now = now + 0.000001
+  end
+  return 'entered'
+end
+
 -- queued -> splitting; false where there is nothing left to split.
 function ops.begin_split(a)
   local state = job_state(a.job)

@@ -162,5 +162,5 @@ def read_page(index: int, raw: str | None) -> Page:
 
 
 def read_claim(entry: dict[str, Any]) -> Claimed:
-    task = PageTask(job_id=entry["job"], run=int(entry["run"]), position=-1, index=int(entry["index"]))
+    task = PageTask(job_id=entry["job"], run=int(entry["run"]), index=int(entry["index"]))
     return Claimed(task=task, starts=int(entry["starts"]), bucket=entry["bucket"])

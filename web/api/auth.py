@@ -50,13 +50,21 @@ def refuse_other_names() -> None:
 
     An attacker needs a name of his own, with a dot; addresses, `localhost` and names of a local network have none.
     """
-    settings, host = get_settings(), urlsplit(f"//{request.host}").hostname or ""
+    settings, host = get_settings(), name_in(f"//{request.host}")
     if settings.allow_open or get_keyring().is_needed or not is_foreign(host):
         return
     if host not in (settings.web_host.lower(), settings.publish_address.lower()):
         raise Problem(
             "forbidden", f"This server has no keys, so it does not answer at {host}: make a key, or set ALLOW_OPEN=1."
         )
+
+
+def name_in(url: str) -> str:
+    """The host that a URL names; raises Problem for one that cannot be read."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError as exc:
+        raise Problem("bad-request", "The Host cannot be read.") from exc
 
 
 def is_foreign(host: str) -> bool:
@@ -75,8 +83,12 @@ def refuse_other_sites() -> None:
         return
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site", "none")
-    if site not in ("none", "same-origin") or (origin and urlsplit(origin).netloc != request.host):
+    if site not in ("none", "same-origin") or (origin and not is_origin_of(origin, request.host)):
         raise Problem("forbidden", "The browser says that another site sent this request.")
+
+
+def is_origin_of(origin: str, host: str) -> bool:
+    return origin.partition("://")[2] == host
 
 
 def refuse_unproven() -> None:

@@ -7,7 +7,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 
-from tasks.assemble.results import load_pages
+from tasks.archive import load_pages
 from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key
 from tasks.blobs import BlobMissing, page_key
 from tasks.ledger.records import Job

@@ -6,7 +6,7 @@ import json
 import logging
 
 from apiflask import HTTPError
-from flask import Flask, Response, current_app, redirect, render_template, request, url_for
+from flask import Flask, Response, redirect, render_template, request, url_for
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
@@ -14,11 +14,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
 from tasks.ledger import LedgerError, PageBusy, UnknownJob
+from web.api.bodies import why_too_large
 from web.api.problems import Problem
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+MOST_ERRORS = 20  # named in one answer
 
 BY_STATUS = {
     400: "bad-request",
@@ -74,7 +76,7 @@ def on_api_error(error: HTTPError) -> BaseResponse:
         for options in dict(error.detail).values()
         for option, messages in options.items()
         for message in messages
-    ]
+    ][:MOST_ERRORS]
     detail = "; ".join(f"{entry['option']}: {entry['message']}" for entry in errors)
     return respond(Problem("invalid-options", detail, extra={"errors": errors}))
 
@@ -84,9 +86,10 @@ def on_http_error(error: HTTPException) -> BaseResponse:
     code = error.code or 500
     if code < 400:
         return Response(error.get_response().response, code, error.get_headers())
-    detail = f"A request may carry at most {current_app.config['MAX_CONTENT_LENGTH'] >> 20} MiB." if code == 413 else ""
+    if code == 413:
+        return respond(why_too_large())
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return respond(Problem(BY_STATUS.get(code, "internal" if code >= 500 else "bad-request"), detail, kept))
+    return respond(Problem(BY_STATUS.get(code, "internal" if code >= 500 else "bad-request"), headers=kept))
 
 
 def on_store_away(error: Exception) -> BaseResponse:

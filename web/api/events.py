@@ -18,7 +18,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request, stream_with_context
 
-from tasks.assemble.results import load_pages
+from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
 from tasks.services import get_ledger
 from web.api.changes import Topic, get_changes

@@ -22,6 +22,7 @@ TAG = {"name": "Health", "description": "For load balancers and monitors."}
 bp = APIBlueprint("health", __name__, tag=TAG)
 
 QUEUES = ("cpu", "gpu")
+PROBE = bytes(64 * 1024)  # a full disk still takes an empty file
 
 
 @cache
@@ -74,8 +75,10 @@ def check_redis() -> str:
 def check_blobs() -> str:
     key = f"health/{uuid.uuid4().hex}"
     try:
-        get_blobs().write(key, b"")
-        get_blobs().delete(key)
+        try:
+            get_blobs().write(key, PROBE)
+        finally:
+            get_blobs().delete(key)
     except OSError as exc:
         logger.warning("the file store cannot be written: %s", exc)
         return f"cannot be written: {type(exc).__name__}"

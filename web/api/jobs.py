@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import partial, wraps
@@ -11,9 +12,10 @@ from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from tasks.assemble.results import load_job
+from tasks.archive import load_job
+from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.pipeline import cancel_job, retry_job
+from tasks.repair import cancel_job, retry_job
 from tasks.services import get_ledger
 from web.api.changes import get_changes
 from web.api.idempotency import Submitted, fingerprint_of, submit_once
@@ -27,13 +29,14 @@ TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
+CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")  # a time in Unix seconds
 POLL_AGAIN_S = 1
 PAUSE_S = 0.1  # least time between two looks at a job that is waited for
 
 
 def find_job(job_id: str) -> Job:
     """The asker's job; raises Problem for any other, as if it had never been."""
-    job = load_job(job_id) if job_id.isalnum() and job_id.isascii() else None
+    job = load_job(job_id) if is_job_id(job_id) else None
     if job is None or job.owner != g.owner:
         raise Problem("unknown-job")
     return job
@@ -161,11 +164,12 @@ def list_jobs(query_data: ListQuery) -> JobListOut:
 
 
 def read_cursor(cursor: str) -> float | None:
-    try:
-        return float(cursor) if cursor else None
-    except ValueError:
+    if not cursor:
+        return None
+    if not CURSOR.fullmatch(cursor):
         errors = [{"option": "cursor", "message": "pass `next` of the answer before, unchanged"}]
-        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors}) from None
+        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors})
+    return float(cursor)
 
 
 @bp.post("/jobs/<job_id>/retry")

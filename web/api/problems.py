@@ -70,6 +70,11 @@ KINDS: dict[str, Kind] = {
         title="None of the wanted formats can be given",
         advice="Ask for one of the formats listed at /docs with `?format=`.",
     ),
+    "too-slow": Kind(
+        status=408,
+        title="The request came too slowly",
+        advice="Send it again over a faster line, or a smaller file.",
+    ),
     "not-finished": Kind(
         status=409,
         title="The job has not finished",
@@ -109,6 +114,11 @@ KINDS: dict[str, Kind] = {
         status=413,
         title="The upload is too large",
         advice="Split the document or make it smaller; the operator can raise MAX_UPLOAD_MB.",
+    ),
+    "too-many-parts": Kind(
+        status=413,
+        title="The form has too many parts or too much text",
+        advice="Send fewer files in one request, each with the same `batch_id`, and shorter options.",
     ),
     "unsupported-format": Kind(
         status=415,
@@ -155,6 +165,11 @@ KINDS: dict[str, Kind] = {
         status=503,
         title="The file store does not take the file",
         advice="Try again later; the operator can see in /readyz and the log what is wrong with the store.",
+    ),
+    "busy": Kind(
+        status=503,
+        title="The server receives too much at once",
+        advice="Wait as long as Retry-After says, then send it again.",
     ),
     "queue-full": Kind(
         status=503,

@@ -11,7 +11,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from tasks.assemble.results import load_pages, read_content
+from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 
@@ -37,6 +37,12 @@ section > h2:first-child { font: 0.85rem system-ui, sans-serif; opacity: .7; }
 .missing { border-left: 4px solid #c0392b; padding-left: 1rem; }
 table { border-collapse: collapse; } td, th { border: 1px solid #8886; padding: .2rem .5rem; }
 """
+MOST_MARKDOWN = 60_000  # characters; a page of a book has some 3,000
+MOST_BRACKETS = 5_000
+MOST_CELLS = 10_000
+TOO_MUCH = Markup(
+    '<p class="missing">This text is too long or too deep to be shown as Markdown; it is shown as it is.</p>\n'
+)
 HEAD = Markup(
     """<!doctype html>
 <html lang="und">
@@ -65,7 +71,9 @@ def policy() -> str:
 
 
 def render_markdown(text: str) -> Markup:
-    """Markdown, and the HTML tables that models write in it, as HTML that is safe to show."""
+    """Markdown, and the HTML tables that models write in it, as HTML that is safe to show. Too much is shown plain."""
+    if is_too_much(text):
+        return TOO_MUCH + render_plain(text)
     html = nh3.clean(
         parser().render(text),
         tags=set(TAGS),
@@ -76,9 +84,18 @@ def render_markdown(text: str) -> Markup:
     return Markup(html)
 
 
+def is_too_much(text: str) -> bool:
+    """Whether Markdown of it would take long: a bracket costs as much as forty letters, a short row a whole one."""
+    return len(text) > MOST_MARKDOWN or text.count("[") > MOST_BRACKETS or text.count("|") > MOST_CELLS
+
+
+def render_plain(text: str) -> Markup:
+    return Markup('<div class="plain">{}</div>').format(text)
+
+
 def render_text(text: str, *, is_plain: bool) -> Markup:
     """The text of a page; plain where an OCR engine gave lines, Markdown where a language model wrote."""
-    return Markup('<div class="plain">{}</div>').format(text) if is_plain else render_markdown(text)
+    return render_plain(text) if is_plain else render_markdown(text)
 
 
 def write_html(job: Job) -> Iterator[str]:

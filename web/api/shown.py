@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import url_for
 
-from tasks.assemble.results import load_pages, read_content
+from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 from tasks.services import get_ledger

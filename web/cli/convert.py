@@ -19,7 +19,7 @@ from pagefan.client import Client, check_readable
 from tasks.reasons import explain
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
-from workers.documents.open import FORMATS
+from workers.documents.kinds import FORMATS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
@@ -204,7 +204,8 @@ def piece_of(page: Json, format: Format) -> str:
     """The page's part of a result, as the server writes it."""
     fault = page["fault"] or {"reason": "", "detail": ""}
     reason, detail = fault["reason"], fault["detail"]
-    own = "" if detail == explain(reason, "") else detail  # results have only the words of the page itself
+    is_stored = page["state"] == "failed" or detail != explain(reason, "")
+    own = detail if is_stored else ""  # results have only the words of the page itself
     result = PageResult(
         index=page["page_number"] - 1, state=page["state"], text=page["text"], reason=reason, detail=own
     )

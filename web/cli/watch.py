@@ -19,7 +19,7 @@ from rich.console import Console
 
 from pagefan.answers import ENDED, ClientError, Format, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
-from pagefan.connection import whole_file
+from pagefan.connection import open_file, whole_file
 from web.cli.convert import SUFFIXES
 from web.cli.terminal import put
 
@@ -127,16 +127,16 @@ class Watcher:
     def submit(self, path: Path) -> Json:
         """The file's job: the one it has where it was sent before, within a day, and not in vain."""
         try:
-            job = self.client.submit(path, idempotency_key=self.key_of(path), **self.options)
+            job = self.client.submit(path, idempotency_key=self.key_of(path), follow_links=False, **self.options)
             if not job["replayed"] or job["state"] not in ("failed", "cancelled"):
                 return job
         except Refused as exc:
             if exc.kind != "unknown-job":
                 raise
-        return self.client.submit(path, **self.options)
+        return self.client.submit(path, follow_links=False, **self.options)
 
     def key_of(self, path: Path) -> str:
-        with path.open("rb") as file:
+        with open_file(path, follow_links=False) as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         rest = json.dumps([path.name, self.options], sort_keys=True)
         return f"watch-{content[:32]}-{hashlib.sha256(rest.encode()).hexdigest()[:16]}"
@@ -210,12 +210,16 @@ def find_files(folder: Path, output: Path) -> Iterator[Path]:
 
 
 def reason_to_skip(path: Path) -> str:
-    """Why the file is not sent; empty for one that is."""
+    """Why the file is not sent; empty for one that is. A link could publish what lies outside the folder."""
+    if path.is_symlink():
+        return "it is a link"
     if path.name.startswith("."):
         return "it is hidden"
     if path.name.startswith("~") or path.name.endswith("~") or path.suffix.lower() in TEMPORARY:
         return "it is temporary"
-    return "" if path.suffix.lower() in SUFFIXES else "its kind is not read here"
+    if path.suffix.lower() not in SUFFIXES:
+        return "its kind is not read here"
+    return "" if path.is_file() or not path.exists() else "it is no file"
 
 
 def sign(path: Path) -> Signature | None:

@@ -33,6 +33,9 @@ def send_cookie(response: Response) -> Response:
 
 def check_csrf() -> None:
     """Raise Problem unless the form came from one of our pages in this browser."""
-    sent, kept = request.form.get("csrf_token", ""), request.cookies.get(COOKIE, "")
-    if not kept or not hmac.compare_digest(sent.encode(), kept.encode()):
+    kept = request.cookies.get(COOKIE, "")
+    if not kept:  # before the form is read, which may carry files
+        raise Problem("forbidden", "The form came without this browser's token; allow cookies and reload the page.")
+    sent = request.form.get("csrf_token", "")
+    if not hmac.compare_digest(sent.encode(), kept.encode()):
         raise Problem("forbidden", "The form's token does not fit; it may be too old.")

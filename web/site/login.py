@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from apiflask import APIBlueprint
 from flask import redirect, render_template, request, url_for
@@ -11,6 +11,8 @@ from werkzeug.wrappers import Response
 from tasks.access.keys import get_keyring
 from web.api.auth import SESSION_COOKIE, SESSION_TTL_S, close_session, open_session
 from web.site.csrf import check_csrf
+
+OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")  # no second slash, no backslash, nothing that browsers leave out
 
 bp = APIBlueprint("login", __name__, enable_openapi=False)
 
@@ -49,6 +51,4 @@ def log_out() -> Response:
 
 def own_path(target: str) -> str:
     """`target` if it is a path on this server, else the start page."""
-    parts = urlsplit(target)
-    is_own = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc
-    return target if is_own else url_for("pages.show_upload")
+    return target if OWN_PATH.fullmatch(target) else url_for("pages.show_upload")

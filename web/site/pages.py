@@ -10,9 +10,9 @@ from flask import g, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from tasks.assemble.results import load_pages
+from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
-from tasks.pipeline import cancel_job
+from tasks.repair import cancel_job
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 from web.api.batches import find_batch
@@ -22,9 +22,9 @@ from web.api.outputs import JobSummary, PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
-from web.api.uploads import refuse_when_full, submit_files, submit_link
+from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
-from workers.documents.open import FORMATS
+from workers.documents.kinds import FORMATS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
 
@@ -64,7 +64,8 @@ def create_jobs() -> Response:
         raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
     link = validate(UrlFields, values | {"url": url}) if url else None
     form = validate(JobForm, values | {"file": files}) if files else None
-    job_ids = (submit_files(form.file, form)[1] if form else []) + (submit_link(link)[1] if link else [])
+    entries = (entries_of(form.file, form) if form else []) + ([entry_of_link(link)] if link else [])
+    _, job_ids = submit(entries, batch_id)
     if len(job_ids) == 1:
         return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
     return redirect(url_for("pages.list_jobs", batch=batch_id), 303)

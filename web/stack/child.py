@@ -13,6 +13,16 @@ from pathlib import Path
 
 STEADY_S = 60.0  # a child that lived this long starts its back-off anew
 LONGEST_PAUSE_S = 30.0
+MOST_LOG = 10 << 20  # bytes of one log file
+KEPT_LOGS = 3  # older ones of each process
+
+
+def copy_end(source: Path, target: Path) -> None:
+    """Copy the last MOST_LOG bytes, for the same eyes as the source's."""
+    with source.open("rb") as log, target.open("wb") as out:
+        os.fchmod(out.fileno(), source.stat().st_mode & 0o777)
+        log.seek(-min(MOST_LOG, source.stat().st_size), os.SEEK_END)
+        out.write(log.read(MOST_LOG))
 
 
 class Guard:
@@ -111,6 +121,22 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
         self.guard.tell(f"-{self.pid}")
+
+    def rotate_log(self) -> None:
+        """Keep the log and KEPT_LOGS older ones, each of MOST_LOG bytes at most.
+
+        The process goes on writing to the same file, which is copied and emptied: what it writes in that moment may be
+        lost, but it needs neither a signal nor a living supervisor to write. On a full disk only the emptying is done.
+        """
+        if not self.log.exists() or self.log.stat().st_size <= MOST_LOG:
+            return
+        names = [self.log.with_name(f"{self.log.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
+        with contextlib.suppress(OSError):
+            for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+                if newer.exists():
+                    newer.replace(older)
+            copy_end(self.log, names[0])
+        os.truncate(self.log, 0)
 
     def log_tail(self, num_lines: int = 15) -> str:
         if not self.log.exists():

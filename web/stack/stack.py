@@ -176,7 +176,6 @@ class Stack:
         }
         num_renders = self.settings.render_processes or os.cpu_count() or 1
         defaults = {
-            "FLOWER_UNAUTHENTICATED_API": "true",  # the stack's Flower listens on the loopback only
             "BLOB_URL": f"file://{self.data_dir}/blobs",
             "CPU_CONCURRENCY": str(num_renders + 2),  # split and assemble while all renders are busy
         }
@@ -245,6 +244,7 @@ class Stack:
                 raise StackStopped("stopped before it was ready")
 
     def _revive(self, child: Child) -> None:
+        child.rotate_log()
         if child.is_running:
             return
         if not child.retry_at:

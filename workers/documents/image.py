@@ -11,7 +11,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageOps
 
 from workers.documents.images import normalise
-from workers.documents.open import DocumentError, DocumentLimits, Kind
+from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import fit_or_large
 from workers.engines import ImageSpec
 

@@ -6,14 +6,17 @@ import hashlib
 import io
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from PIL import Image
 
 from workers.documents.images import fit, is_grey
-from workers.documents.open import READERS, DocumentLimits, load_reader, render_page
+from workers.documents.kinds import DocumentLimits
+from workers.documents.open import READERS, load_reader, render_page
 from workers.documents.tiles import shown
-from workers.engines import Engine, EngineOptions, PageRequest, load_engine
+from workers.engines import Engine, EngineOptions, PageRequest
+from workers.engines.registry import load_engine
 from workers.reading.large import is_large, pack_large
 
 PNG_LEVEL = 1  # zlib's fastest
@@ -111,3 +114,11 @@ def encode_png(image: Image.Image) -> bytes:
     out = io.BytesIO()
     (image.convert("L") if is_grey(image) else image).save(out, "PNG", compress_level=PNG_LEVEL)
     return out.getvalue()
+
+
+def write_searchable_pdf(
+    source: Path | str, pages: Path | str, out: Path | str, *, password: str = "", limits: DocumentLimits
+) -> None:
+    """Write the source as PDF with what was read as invisible text; see `searchable_pdf`, loaded here."""
+    writer = import_module("workers.results.searchable_pdf")
+    writer.write(Path(source), Path(pages), Path(out), password=password, limits=limits)

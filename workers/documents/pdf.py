@@ -13,7 +13,7 @@ import pymupdf
 from PIL import Image
 
 from workers.documents.images import smart_resize
-from workers.documents.open import DocumentError, DocumentLimits, Kind
+from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
 

@@ -95,9 +95,9 @@ def parse_parts(text: str) -> list[tuple[int, int | None]]:
 
 
 def parse_part(part: str) -> tuple[int, int | None]:
-    match = PART.fullmatch(re.sub(r"\s*-\s*", "-", part))
+    match = PART.fullmatch("-".join(piece.strip() for piece in part.split("-")))
     if not match or (match["last"] and not match["dash"]):
-        raise ValueError(f"{part!r} is not a page or a range of pages; write for example 1-3,7,-1.")
+        raise ValueError(f"{part!r:.60} is not a page or a range of pages; write for example 1-3,7,-1.")
     first = int(match["first"])
     last = int(match["last"]) if match["last"] else None if match["dash"] else first
     if first == 0 or last == 0:

@@ -25,7 +25,7 @@ WHITE = "\t\n\r\f\v"
 MOJIBAKE = re.compile("[\u00c2\u00c3\u00c5\u00d0\u00d1][\u0080-\u00bf\u0152-\u0178\u2013-\u203a\u20ac]|\u00e2\u20ac.")
 LEADERS = re.compile(r"([^\w\s])(?:\s*\1){2,}")
 WORD = re.compile(r"[^\W\d_]+")
-HYPHEN = re.compile(r"(?<=\w)[-\u00ad\u2010]\s*\n\s*(?=\w)")
+HYPHEN = re.compile(r"(?<=\w)[-\u00ad\u2010][^\S\n]*+\n\s*+(?=\w)")
 # what is written without spaces counts by characters: Thai, Lao, Khmer, kana, Han
 TOKEN = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|\w+?(?=[\u3040-\u9fff])|\w+")
 SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")

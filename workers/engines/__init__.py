@@ -1,21 +1,13 @@
-"""Engines turn prepared page images into text. A new engine is one file here and one line in `ENGINES`."""
+"""What an engine is, and what goes in and out of it. The engines themselves are named in `registry`."""
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
-
-ENGINES = {
-    "ocr": "workers.engines.ocr:OcrEngine",
-    "echo": "workers.engines.echo:EchoEngine",
-    "vlm": "workers.engines.vlm:VlmEngine",
-    "openai": "workers.engines.openai:OpenAIEngine",
-}
 
 StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]
 
@@ -199,12 +191,3 @@ class StagingEngine(Protocol):
     def stage(self, batch: Sequence[Prepared]) -> None:
         """Called from another thread than `generate`, which may then get these very pages, in this order, or not."""
         ...
-
-
-def load_engine(name: str, options: EngineOptions) -> Engine:
-    """Make the engine called `name`; its model is not loaded yet. Raises KeyError for an unknown name."""
-    if name not in ENGINES:
-        raise KeyError(f"no engine {name!r}; known engines: {', '.join(sorted(ENGINES))}")
-    module_name, _, class_name = ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module_name), class_name)(options)
-    return engine

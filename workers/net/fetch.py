@@ -165,8 +165,16 @@ def fetch(url: str, out: BinaryIO, *, rules: AddressRules, max_bytes: int, timeo
                 check_answer(answer, target, max_bytes)
                 name = PurePosixPath(unquote(target.path.partition("?")[0])).name
                 return Fetched(name=name, size=copy_body(answer, out, max_bytes))
-            target = parse_url(urljoin(str(target), location))
+            target = parse_url(join(target, location))
     raise FetchError("too_many_redirects", f"The address leads on more than {MAX_REDIRECTS} times.")
+
+
+def join(target: Target, location: str) -> str:
+    """Where a redirect leads; raises FetchError for what cannot be read."""
+    try:
+        return urljoin(str(target), location)
+    except ValueError as exc:
+        raise FetchError("bad_url", f"{target.host} leads on to an address that cannot be read.") from exc
 
 
 def header(answer: httpcore.Response, name: str) -> str:
@@ -186,7 +194,7 @@ def check_answer(answer: httpcore.Response, target: Target, max_bytes: int) -> N
     if header(answer, "content-encoding").lower() not in ("", "identity"):
         raise FetchError("wrong_type", "The address compresses the file though asked not to; send the file itself.")
     length = header(answer, "content-length")
-    if length.isdecimal() and int(length) > max_bytes:
+    if length.isdecimal() and (len(length) > 18 or int(length) > max_bytes):
         raise too_large(max_bytes)
 
 

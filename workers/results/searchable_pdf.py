@@ -17,7 +17,8 @@ from typing import Any
 
 import pymupdf
 
-from workers.documents.open import DocumentLimits, open_reader, render_page
+from workers.documents.kinds import DocumentLimits
+from workers.documents.open import open_reader, render_page
 from workers.documents.pdf import open_own_pdf, text_of
 from workers.documents.text_layer import is_healthy, recall
 from workers.engines import ImageSpec

@@ -18,7 +18,8 @@ from pathlib import Path
 from traceback import format_exc
 from typing import Any, NamedTuple
 
-from workers.documents.open import READERS, DocumentError, load_reader
+from workers.documents.kinds import DocumentError
+from workers.documents.open import READERS, load_reader
 
 logger = logging.getLogger(__name__)
 

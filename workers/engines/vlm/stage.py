@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 
 from workers.engines import Control, Generation, Prepared
-from workers.engines.vlm_collate import EXACT, Tensors
-from workers.engines.vlm_model import LoadedModel
+from workers.engines.vlm.collate import EXACT, Tensors
+from workers.engines.vlm.model import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

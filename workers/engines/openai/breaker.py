@@ -11,7 +11,7 @@ import logging
 import random
 import time
 
-from workers.engines.openai_wire import Fault
+from workers.engines.openai.wire import Fault
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 import torch
-from transformers.generation.utils import MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL
+from transformers import Cache
 
-from workers.engines.vlm_rows import Rows
+from workers.engines.vlm.compat import PREFILL_ONLY, attention_of, keep_rows, takes_static_cache
+from workers.engines.vlm.rows import Rows
 
 # Arguments of a decode step that have one row a page, and the dimension in which.
 ROW_DIMENSION = {
@@ -25,7 +26,7 @@ ROW_DIMENSION = {
     "position_ids": -2,
 }
 KINDS = {"full_attention", "sliding_attention"}  # of attention whose masks can be made ahead
-READ_ONCE = {*MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL, "flattened_patches", "image_grid_thw"}  # by the first pass
+READ_ONCE = {*PREFILL_ONLY, "flattened_patches", "image_grid_thw"}  # by the first pass
 
 
 class HostCopy:
@@ -57,8 +58,11 @@ class HostCopy:
 class DeviceBatch:
     """What lives on the device, one slot a row that is still in the batch."""
 
-    def __init__(self, rows: Rows, prompt: torch.Tensor, temperatures: Sequence[float], config: Any) -> None:
+    def __init__(
+        self, rows: Rows, prompt: torch.Tensor, temperatures: Sequence[float], config: Any, cache: Cache
+    ) -> None:
         self.rows = rows
+        self.cache = cache
         self.device = prompt.device
         self.slots = list(range(prompt.shape[0]))  # row of each slot
         self.prompt_length = prompt.shape[1]
@@ -66,9 +70,9 @@ class DeviceBatch:
         self.length = 0  # tokens generated
         self.seen = 0  # of them, known to the host
         self.copy: HostCopy | None = None
-        self._eos = config._eos_token_tensor
-        self._pad = config._pad_token_tensor.to(self.device)
-        self._buffer = self._pad.repeat(prompt.shape[0], config.max_length)  # [pages, prompt and answer]
+        self._eos = self._upload(sorted(rows.eos_ids)) if rows.eos_ids else None
+        self._pad = config.pad_token_id
+        self._buffer = prompt.new_full((prompt.shape[0], config.max_length), self._pad)  # [pages, prompt and answer]
         self._buffer[:, : self.prompt_length] = prompt
         self._limits = self._upload([row.limit for row in rows.rows])
         self._alive = self._limits > 0
@@ -119,9 +123,8 @@ class DeviceBatch:
         """Make the attention masks of all steps to come, which the library would read on the host at each of them."""
         text = model.config.get_text_config(decoder=True)
         mask: Any = inputs.get("attention_mask")
-        cache = inputs.get("past_key_values")
         is_flat = mask is not None and mask.ndim == 2  # [pages, tokens]
-        if text._attn_implementation not in ("sdpa", "eager"):
+        if attention_of(text) not in ("sdpa", "eager"):
             return
         if model.config.is_encoder_decoder:
             inputs.pop("decoder_attention_mask", None)  # decoder prompts of one batch have one length: all ones
@@ -129,7 +132,7 @@ class DeviceBatch:
             self._masks[self._growing_mask] = _widen(torch.ones_like(self._buffer), text, model.dtype)
             if is_flat:
                 self._masks["attention_mask"] = None if bool(mask.all()) else _widen(mask, text, model.dtype)
-        elif is_flat and cache is not None and not cache.is_compileable and _masks_can_be_made(model, text):
+        elif is_flat and not self.cache.is_compileable and _masks_can_be_made(model, text):
             self._kinds, self._window = _attention_kinds(text), getattr(text, "sliding_window", None)
             ahead = mask.new_ones((mask.shape[0], self._buffer.shape[1] - mask.shape[1]))
             self._masks[self._growing_mask] = _widen(torch.cat([mask, ahead], 1), text, model.dtype)
@@ -146,18 +149,15 @@ class DeviceBatch:
 
     def drop_finished(self, model: Any, inputs: dict[str, Any]) -> None:
         """Take rows that are over out of the batch; `inputs` are changed in place."""
-        cache = inputs.get("past_key_values")
-        if cache is None or cache.is_compileable or not _has_known_rows(inputs, len(self.slots)):
+        if self.cache.is_compileable or not _has_known_rows(inputs, len(self.slots)):
             return
         running = set(self.rows.running)
         kept = [slot for slot, row in enumerate(self.slots) if row in running]
         index = self._upload(kept)
-        cache.reorder_cache(index)  # selects fewer rows; unlike batch_select_indices every kind of layer has it
+        self.cache.reorder_cache(index)  # selects fewer rows; unlike batch_select_indices every kind of layer has it
         for key, value in inputs.items():
             inputs[key] = _select(key, value, index)
-        inner = getattr(model, "model", model)
-        if getattr(inner, "rope_deltas", None) is not None:
-            inner.rope_deltas = inner.rope_deltas.index_select(0, index)
+        keep_rows(model, index)
         self._buffer, self._alive = self._buffer.index_select(0, index), self._alive.index_select(0, index)
         self._limits, self.temperatures = self._limits[index], self.temperatures[index]
         self._masks = {k: v if v is None else v.index_select(0, index) for k, v in self._masks.items()}
@@ -173,13 +173,13 @@ def _attention_kinds(text: Any) -> Set[str]:
 def _masks_can_be_made(model: Any, text: Any) -> bool:
     """A model that is compiled takes a mask for each kind of attention; others may know one mask only."""
     kinds = _attention_kinds(text)
-    return kinds <= KINDS and (len(kinds) == 1 or bool(model._can_compile_fullgraph))
+    return kinds <= KINDS and (len(kinds) == 1 or takes_static_cache(model))
 
 
 def _widen(mask: torch.Tensor, text: Any, dtype: torch.dtype) -> torch.Tensor:
     """A mask [pages, tokens] as attention takes it, [pages, heads, queries, tokens]: sdpa obeys it, eager adds it."""
     wide = mask.bool()[:, None, None]
-    if text._attn_implementation == "sdpa":
+    if attention_of(text) == "sdpa":
         return wide
     return torch.zeros_like(wide, dtype=dtype).masked_fill_(~wide, torch.finfo(dtype).min)
 

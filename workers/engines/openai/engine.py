@@ -29,8 +29,8 @@ from workers.engines import (
     Prepared,
     StopReason,
 )
-from workers.engines.openai_client import MAX_NOTES, Call, Client
-from workers.engines.openai_wire import Fault
+from workers.engines.openai.client import MAX_NOTES, Call, Client
+from workers.engines.openai.wire import Fault
 
 T = TypeVar("T")
 

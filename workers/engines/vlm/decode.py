@@ -7,23 +7,28 @@ end of text, deadlines, cancelled pages, partial text and loops are all decided 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
+import transformers
+from transformers import Cache, LogitsProcessorList
 
-from workers.engines.vlm_batch import DeviceBatch
-from workers.engines.vlm_rows import Rows
+from workers.engines import EngineError
+from workers.engines.vlm.batch import DeviceBatch
+from workers.engines.vlm.rows import Rows
 
 CHECK_EVERY = 8  # tokens between two copies to the host
 COLDEST = 1e-2  # temperatures below this are taken as it
+ANSWER_IS_ONE = {"paligemma"}  # the type of its prompt's tokens is 0; the others have the type of the prompt's last
 
 
 class DecodeLoop:
     """One batch's generation. `temperatures` has one value a row, 0 takes the likeliest token.
 
-    `warpers` are the checkpoint's own top-k and top-p, applied where a row has a temperature.
+    `warpers` are the checkpoint's own top-k and top-p, applied where a row has a temperature. `forward` is the pass of
+    one token where it is another than the model's own.
     """
 
     def __init__(
@@ -33,11 +38,13 @@ class DecodeLoop:
         *,
         check_every: int = CHECK_EVERY,
         warpers: LogitsProcessorList | None = None,
+        forward: Callable[..., Any] | None = None,
     ) -> None:
         self.rows = rows
         self.check_every = check_every
         self._warpers = warpers or LogitsProcessorList()
         self._temperatures = list(temperatures)
+        self._forward = forward
         self.steps = 0  # forward passes that were run
         self.checks = 0
 
@@ -51,14 +58,15 @@ class DecodeLoop:
         **inputs: Any,
     ) -> torch.Tensor:
         """Called by `generate`; `input_ids` is [pages, prompt tokens]. The result is in `rows`."""
-        output = model._prefill(input_ids, generation_config, inputs)
-        batch = DeviceBatch(self.rows, input_ids, self._temperatures, generation_config)
+        first = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **inputs)
+        output = model(**first, return_dict=True)
+        cache = find_cache(inputs, output)
+        batch = DeviceBatch(self.rows, input_ids, self._temperatures, generation_config, cache)
         batch.mask_ahead(model, inputs)
-        forward = _step_function(model, generation_config, inputs)
-        is_encoder_decoder = model.config.is_encoder_decoder
-        with model._optimize_model_for_decode():
+        forward = self._forward or model.__call__
+        with experts_for_decoding(model):
             while True:
-                inputs = model._update_model_kwargs_for_generation(output, inputs, is_encoder_decoder)
+                grow(inputs, model.config)
                 logits = output.logits[:, -1].to(torch.float32, copy=True)  # [pages, vocabulary]
                 del output
                 batch.append(self._choose(batch, logits_processor(batch.ids, logits)))
@@ -97,10 +105,48 @@ class DecodeLoop:
         return True
 
 
-def _step_function(model: Any, config: Any, inputs: dict[str, Any]) -> Callable[..., Any]:
-    """The forward pass of one token: compiled into CUDA graphs where model, cache and device allow it."""
-    if model._valid_auto_compile_criteria(inputs, config):
-        compiled: Callable[..., Any] = model.get_compiled_call(config.compile_config)
-        return compiled
-    forward: Callable[..., Any] = model.__call__
-    return forward
+def find_cache(inputs: dict[str, Any], output: dict[str, Any]) -> Cache:
+    """The keys and values that the first pass has filled; its name among the arguments differs between versions.
+
+    Raises EngineError where there are none: each step would read the whole page again, or one token without the page.
+    """
+    given, returned = (
+        next((value for value in values if isinstance(value, Cache)), None)
+        for values in (inputs.values(), output.values())
+    )
+    if given is None:
+        raise EngineError(
+            f"transformers {transformers.__version__} gave the model no cache of keys and values, without which this "
+            f"engine does not generate; what it gave: {', '.join(sorted(inputs))}"
+        )
+    if returned is not None and returned is not given:
+        raise EngineError("the model does not use the cache of keys and values that it is given")
+    return given
+
+
+def grow(inputs: dict[str, Any], config: Any) -> None:
+    """Make those of a model's arguments that are as long as prompt and answer one token longer, in place."""
+    prefix = "decoder_" if config.is_encoder_decoder else ""
+    news: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        f"{prefix}attention_mask": torch.ones_like,
+        f"{prefix}position_ids": lambda last: last + 1,
+        "mm_token_type_ids": torch.zeros_like,
+        "token_type_ids": torch.ones_like if config.model_type in ANSWER_IS_ONE else torch.clone,
+    }
+    for key, new in news.items():
+        if (value := inputs.get(key)) is not None:
+            inputs[key] = torch.cat([value, new(value[..., -1:])], -1)
+
+
+@contextmanager
+def experts_for_decoding(model: Any) -> Iterator[None]:
+    """A mixture of experts runs them one by one for a token; grouped, as the prompt wants them, they are slower."""
+    before = model.get_experts_implementation()
+    if model.device.type == "cpu" or "grouped_mm" not in before.values():
+        yield
+        return
+    model.set_experts_implementation({k: "batched_mm" if v == "grouped_mm" else v for k, v in before.items()})
+    try:
+        yield
+    finally:
+        model.set_experts_implementation(before)

@@ -1,7 +1,7 @@
 """The one client of the `openai` engine: attempts at a page, and how the server is doing.
 
 An attempt that is not the last takes at most half of the time the page has left, so that a request the server lost is
-tried again. While the server is down, pages wait for it, see openai_breaker.py; a request that found it down is no
+tried again. While the server is down, pages wait for it, see breaker.py; a request that found it down is no
 attempt. Images are encoded and answers read in a small thread pool, never in the event loop.
 """
 
@@ -19,8 +19,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 
 from workers.engines import EngineOptions, Generation, Prepared
-from workers.engines.openai_breaker import Breaker
-from workers.engines.openai_wire import Fault, fault_of_status, fault_of_transport, read_answer, request_body
+from workers.engines.openai.breaker import Breaker
+from workers.engines.openai.wire import Fault, fault_of_status, fault_of_transport, read_answer, request_body
 
 T = TypeVar("T")
 

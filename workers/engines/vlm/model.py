@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from traceback import clear_frames
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from workers.engines import EngineBroken, EngineError, EngineOptions, OutOfMemory
-from workers.engines.vlm_checkpoint import Checkpoint
+from workers.engines.vlm.checkpoint import Checkpoint
+from workers.engines.vlm.compat import takes_static_cache
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class LoadedModel:
     warpers: LogitsProcessorList
     context_tokens: int | None
     has_static_cache: bool
+    forward: Callable[..., Any]  # the pass of one token: where the cache is static, on a GPU, as CUDA graphs
     copy_stream: Any  # the CUDA stream batches are copied on; None on a CPU
 
     def generation_arguments(self, prompt_tokens: int, new_tokens: int) -> dict[str, Any]:
@@ -59,8 +61,10 @@ def pixel_dtype(checkpoint: Checkpoint, options: EngineOptions) -> torch.dtype:
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
-    stored = getattr(checkpoint.config, "dtype", None)
-    return stored if isinstance(stored, torch.dtype) else torch.float32
+    """As the config says, or that of its text model: some checkpoints, such as Qwen3-VL, tell it nowhere else."""
+    config = checkpoint.config
+    stored = (getattr(part, "dtype", None) for part in (config, config.get_text_config(decoder=True)))
+    return next((dtype for dtype in stored if isinstance(dtype, torch.dtype)), torch.float32)
 
 
 def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -> LoadedModel:
@@ -72,17 +76,17 @@ def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -
     device = _choose_device(options.device)
     dtype = pixel_dtype(checkpoint, replace(options, device=device.type))
     attention = {} if options.attention == "auto" else {"attn_implementation": options.attention}
-    with device_errors(checkpoint.name):
+    with device_errors(checkpoint.name), current_device(device):
         try:
             model = checkpoint.model_class.from_pretrained(**checkpoint.pretrained, dtype=dtype, **attention)
         except (ImportError, OSError, ValueError) as exc:
             raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
         model = model.to(device).eval()
-    logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
-    return describe(model, checkpoint, tokenizer, has_static_cache=_can_compile(model, options))
+        logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
+        return describe(model, checkpoint, tokenizer, options)
 
 
-def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_cache: bool) -> LoadedModel:
+def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: EngineOptions) -> LoadedModel:
     """What generating needs to know of `model`, which is told to take the likeliest token from now on."""
     config = model.generation_config
     warpers = LogitsProcessorList()
@@ -100,6 +104,7 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_c
         eos_token_id=sorted(eos_ids) or None, pad_token_id=pad_id,
     )  # fmt: skip
     text = model.config.get_text_config(decoder=True)
+    is_compiled = not why_not_compiled(model, options)
     return LoadedModel(
         model=model,
         device=model.device,
@@ -108,7 +113,8 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, *, has_static_c
         pad_id=pad_id,
         warpers=warpers,
         context_tokens=getattr(text, "max_position_embeddings", None),
-        has_static_cache=has_static_cache,
+        has_static_cache=is_compiled,
+        forward=compile_step(model) if is_compiled else model.__call__,
         copy_stream=torch.cuda.Stream(model.device) if model.device.type == "cuda" else None,
     )
 
@@ -129,13 +135,33 @@ def _choose_device(device: str) -> torch.device:
         raise EngineError(f"DEVICE={device!r} is not one of auto, cpu, cuda, cuda:1") from exc
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise EngineError(f"DEVICE={device!r}: this process sees no CUDA device")
+    if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
+        raise EngineError(
+            f"DEVICE={device!r}: this process sees {count} CUDA device{'s' * (count > 1)}, counted from 0"
+        )
     return chosen
 
 
-def _can_compile(model: Any, options: EngineOptions) -> bool:
-    """A cache of fixed size lets a decode step be captured as a CUDA graph; on a CPU it only costs."""
-    is_able = bool(getattr(model, "_can_compile_fullgraph", False)) and not model.config.is_encoder_decoder
-    return options.cuda_graphs and is_able and model.device.type == "cuda"
+def current_device(device: torch.device) -> AbstractContextManager[None]:
+    """Make `device` the one that streams and events of this thread belong to: they would be those of GPU 0."""
+    return cast("AbstractContextManager[None]", torch.cuda.device(device)) if device.type == "cuda" else nullcontext()
+
+
+def why_not_compiled(model: Any, options: EngineOptions) -> str:
+    """A cache of fixed size lets a decode step be captured as a CUDA graph, but not everywhere; empty where it can."""
+    if model.device.type != "cuda":
+        return "there is no GPU"
+    if not options.cuda_graphs:
+        return "they are switched off"
+    if model.config.is_encoder_decoder or not takes_static_cache(model):
+        return f"{model.config.model_type} is not made for a cache of fixed size"
+    return ""
+
+
+def compile_step(model: Any) -> Callable[..., Any]:
+    """The pass of one token as CUDA graphs; it is compiled when it is called, once for each shape."""
+    compiled: Callable[..., Any] = torch.compile(model.__call__, mode="reduce-overhead")
+    return compiled
 
 
 @contextmanager

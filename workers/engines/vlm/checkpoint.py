@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import AutoConfig, GenerationMixin
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
-    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
-)
+from huggingface_hub import try_to_load_from_cache
+from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, GenerationMixin
 
 from workers.engines import EngineError
+from workers.engines.vlm.compat import MODEL_CLASSES
 
 # Model types that transformers lists as image-to-text but that take or give something else than a page and its text.
 REFUSED = {
@@ -57,7 +55,7 @@ class Checkpoint:
     """A checkpoint the engine can drive. `identity` names its weights, for caches and results."""
 
     name: str  # hub id or folder
-    hub_revision: str | None
+    hub_revision: str | None  # the commit, where it is known
     identity: str
     config: Any
     model_class: Any
@@ -87,10 +85,11 @@ def open_checkpoint(model: str, revision: str = "") -> Checkpoint:
     config = _read_config(model, revision)
     if reason := refusal(config.model_type):
         raise EngineError(f"MODEL={model!r} cannot be driven: {reason}")
+    pin = _commit(model, revision) or revision or None
     return Checkpoint(
         name=model,
-        hub_revision=revision or None,
-        identity=_identify(model, revision, config),
+        hub_revision=pin,
+        identity=_identify(model, pin),
         config=config,
         model_class=MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)],
     )
@@ -109,22 +108,33 @@ def _read_config(model: str, revision: str) -> Any:
         ) from exc
 
 
+def _commit(model: str, revision: str) -> str | None:
+    """The commit of the hub that the config was just read from; None for a folder.
+
+    The weights and the processor are read from the same one, though the repository may move on meanwhile.
+    """
+    if Path(model).is_dir():
+        return None
+    found = try_to_load_from_cache(model, "config.json", revision=revision or None)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
 def refusal(model_type: str) -> str:
     """Why the engine does not drive checkpoints of `model_type`; empty where it does."""
-    if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+    if model_type not in MODEL_CLASSES:
         return f"transformers {transformers.__version__} does not list {model_type} among its image-to-text models"
     if model_type in REFUSED:
         return REFUSED[model_type]
-    model_class = getattr(transformers, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[model_type])
+    model_class = getattr(transformers, MODEL_CLASSES[model_type])
     if getattr(model_class, "generate", None) is not GenerationMixin.generate:
         return f"{model_class.__name__} has a generate() of its own, which cannot be stopped page by page"
     return ""
 
 
-def _identify(model: str, revision: str, config: Any) -> str:
+def _identify(model: str, revision: str | None) -> str:
     """The hub commit, or a digest of the folder that is the same on every machine with the same files."""
     if not Path(model).is_dir():
-        return f"{model}@{getattr(config, '_commit_hash', None) or revision or 'main'}"
+        return f"{model}@{revision or 'main'}"
     digest = hashlib.sha256()
     for path in sorted(p for p in Path(model).iterdir() if p.is_file()):
         digest.update(f"{path.name}:{path.stat().st_size}\n".encode())

@@ -7,20 +7,29 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from traceback import clear_frames
 
 import safetensors.torch
 import torch
 from PIL import Image
 
 from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
-from workers.engines.vlm_checkpoint import open_checkpoint
-from workers.engines.vlm_collate import Tensors, collate, count_tokens, shrink
-from workers.engines.vlm_decode import DecodeLoop
-from workers.engines.vlm_model import LoadedModel, device_errors, load_model, pixel_dtype
-from workers.engines.vlm_processor import PageProcessor
-from workers.engines.vlm_rows import Rows
-from workers.engines.vlm_stage import PartControl, Staged, group_by_decoder_prompt
+from workers.engines.vlm.checkpoint import open_checkpoint
+from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
+from workers.engines.vlm.decode import DecodeLoop
+from workers.engines.vlm.model import (
+    LoadedModel,
+    current_device,
+    device_errors,
+    load_model,
+    pixel_dtype,
+    why_not_compiled,
+)
+from workers.engines.vlm.processor import PageProcessor
+from workers.engines.vlm.rows import Rows
+from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prompt
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +53,7 @@ class VlmEngine:
         self._processor: PageProcessor | None = None
         self._loaded: LoadedModel | None = None
         self._staged: deque[Staged] = deque(maxlen=2)
+        self._graphs = "not tried yet"
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decoder")
 
     @property
@@ -73,6 +83,12 @@ class VlmEngine:
 
     def load(self) -> None:
         self._loaded = load_model(self.checkpoint, self.options, self.processor.tokenizer)
+        reason = why_not_compiled(self._loaded.model, self.options)
+        self._graphs = f"off: {reason}" if reason else "not tried yet"
+
+    def report(self) -> dict[str, str]:
+        """Whether decode steps run as CUDA graphs, and why not."""
+        return {"graphs": self._graphs}
 
     def close(self) -> None:
         self._loaded = None
@@ -87,7 +103,7 @@ class VlmEngine:
         The `generate` of the same Prepared objects finds it there. At most two batches wait; older ones are dropped.
         """
         torch.set_num_threads(1)  # of this thread: two OpenMP teams on the same cores slow each other at every step
-        with device_errors(self.checkpoint.name):
+        with device_errors(self.checkpoint.name), current_device(self._require_model().device):
             self._staged.append(self._upload(batch))
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
@@ -101,23 +117,40 @@ class VlmEngine:
         return [results[index] for index in range(len(batch))]
 
     def _generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-        with device_errors(self.checkpoint.name):
-            loaded = self._require_model()
+        loaded = self._require_model()
+        with device_errors(self.checkpoint.name), current_device(loaded.device):
             staged = self._take_staged(batch) or self._upload(batch)
-            try:
-                rows = self._run(loaded, staged, control)
-            except RuntimeError as exc:
-                if not loaded.has_static_cache or isinstance(exc, (torch.OutOfMemoryError, torch.AcceleratorError)):
-                    raise
-                logger.warning("%s does not compile, going on without CUDA graphs: %s", self.checkpoint.name, exc)
-                self._loaded = loaded = replace(loaded, has_static_cache=False)
-                rows = self._run(loaded, staged, control)
+            rows = self._run_either_way(loaded, staged, control)
         return rows.generations(len(batch))
 
+    def _run_either_way(self, loaded: LoadedModel, staged: Staged, control: Control) -> Rows:
+        """With CUDA graphs if they are on; what can be generated without them only is so from then on.
+
+        Compilers may raise anything.
+        """
+        if not loaded.has_static_cache:
+            return self._run(loaded, staged, control)
+        try:
+            rows = self._run(loaded, staged, control)
+        except (EngineError, torch.OutOfMemoryError, torch.AcceleratorError):
+            raise
+        except Exception as exc:
+            graphs = f"off: {type(exc).__name__}: {next(iter(str(exc).strip().splitlines()), '')}"
+            clear_frames(exc.__traceback__)  # they hold a cache
+        else:
+            self._graphs = "on"
+            return rows
+        plain = replace(loaded, has_static_cache=False, forward=loaded.model.__call__)
+        rows = self._run(plain, staged, control)
+        logger.warning("%s goes on without CUDA graphs, which are %s", self.checkpoint.name, graphs)
+        self._loaded, self._graphs = plain, graphs
+        return rows
+
     def _take_staged(self, batch: Sequence[Prepared]) -> Staged | None:
-        found = next((staged for staged in list(self._staged) if staged.is_for(batch)), None)
+        found = next((staged for staged in self._staged.copy() if staged.is_for(batch)), None)
         if found is not None:
-            self._staged.remove(found)
+            with suppress(ValueError):  # `stage` has just dropped it for a newer one; it is as good as before
+                self._staged.remove(found)
         return found
 
     def _require_model(self) -> LoadedModel:
@@ -154,7 +187,7 @@ class VlmEngine:
             stops_loops=self.stops_loops,
         )
         temperatures = [*[request.temperature for request in requests], *[0.0] * spare]
-        loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers)
+        loop = DecodeLoop(rows, temperatures, warpers=loaded.warpers, forward=loaded.forward)
         arguments = loaded.generation_arguments(staged.prompt_tokens, max(limits))
         loaded.model.generate(**staged.ready_inputs(), custom_generate=loop, **arguments)
         return rows

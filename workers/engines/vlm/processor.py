@@ -19,12 +19,10 @@ from typing import Any, Literal, cast
 import torch
 from PIL import Image
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer, ProcessorMixin
-from transformers.image_processing_base import ImageProcessingMixin
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from workers.engines import EngineError
-from workers.engines.vlm_checkpoint import OWN_PROMPTS, Checkpoint
+from workers.engines.vlm import compat
+from workers.engines.vlm.checkpoint import OWN_PROMPTS, Checkpoint
 from workers.prompts import TRANSCRIBE
 
 PromptStyle = Literal["chat", "raw", "none"]
@@ -34,8 +32,8 @@ IMAGE_ONLY = {"got_ocr2", "pix2struct", "pp_chart2table", "vision-encoder-decode
 PLACES_IMAGE_ITSELF = {"florence2", "kosmos-2.5", "paligemma"}  # their processors put the image before any text
 NOT_FOR_GENERATE = {"labels", "width", "height"}  # a processor gives them, `forward` takes them, generating does not
 
-# Model types whose processor class is registered under another name.
-PROCESSOR_CLASSES = {"glm_ocr": "Glm46VProcessor", "kosmos-2.5": "Kosmos2_5Processor"}
+# By model type the processor's class, as transformers lists them; two it has under other names.
+PROCESSOR_CLASSES = compat.PROCESSOR_CLASSES | {"glm_ocr": "Glm46VProcessor", "kosmos-2.5": "Kosmos2_5Processor"}
 
 
 class PageProcessor:
@@ -158,42 +156,20 @@ def _build(processor_class: type[ProcessorMixin], checkpoint: Checkpoint) -> Any
         "tokenizer": _load_tokenizer,
         "feature_extractor": _load_feature_extractor,
     }
-    parts = processor_class.get_attributes()
+    parts = compat.processor_parts(processor_class)
     if unknown := set(parts) - {*loaders, "video_processor"}:
         raise ValueError(f"{processor_class.__name__} also takes {', '.join(sorted(unknown))}")
-    settings, _ = processor_class.get_processor_dict(**checkpoint.pretrained)
+    settings = compat.processor_settings(processor_class, checkpoint.pretrained)
     accepted = set(inspect.signature(processor_class.__init__).parameters) | {"chat_template"}
     values = {k: v for k, v in settings.items() if k in accepted and k not in parts}
     values |= {part: loaders[part](checkpoint) if part in loaders else None for part in parts}
-    return cast(Any, without_video(processor_class))(**values)
-
-
-def without_video(processor_class: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """`processor_class`, content without the video processor that it would otherwise insist on.
-
-    A page needs none, and without torchvision none can be made.
-    """
-
-    def check(self: Any, name: str, part: Any) -> Any:
-        return None if name == "video_processor" else processor_class.check_argument_for_proper_class(self, name, part)
-
-    return type(processor_class.__name__, (processor_class,), {"check_argument_for_proper_class": check})
+    return cast(Any, compat.without_video(processor_class))(**values)
 
 
 def _processor_class(checkpoint: Checkpoint) -> type[ProcessorMixin] | None:
     """The class the checkpoint's files name, else the one transformers lists for its model type."""
-    name = ProcessorMixin.get_processor_dict(**checkpoint.pretrained)[0].get("processor_class")
-    name = name or _image_settings(checkpoint).get("processor_class")
-    name = name or get_tokenizer_config(**checkpoint.pretrained).get("processor_class")
-    name = name or PROCESSOR_CLASSES.get(checkpoint.model_type) or PROCESSOR_MAPPING_NAMES.get(checkpoint.model_type)
-    return cast("type[ProcessorMixin] | None", processor_class_from_name(name)) if name else None
-
-
-def _image_settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    try:
-        return dict(ImageProcessingMixin.get_image_processor_dict(**checkpoint.pretrained)[0])
-    except OSError:
-        return {}  # newer checkpoints keep them inside processor_config.json
+    name = compat.named_processor(checkpoint.pretrained) or PROCESSOR_CLASSES.get(checkpoint.model_type)
+    return compat.processor_class(name) if name else None
 
 
 def _load_image_processor(checkpoint: Checkpoint) -> Any:
