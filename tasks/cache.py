@@ -39,7 +39,7 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
         "engine": [engine_name(), prepared.revision, *(getattr(options, name) for name in TELLING)],
-        "request": [request.prompt, request.max_new_tokens],
+        "request": [request.prompt, request.max_new_tokens, request.task, request.language],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
@@ -49,7 +49,7 @@ def blob_key(key: str) -> str:
 
 
 def look_up(key: str) -> dict[str, Any] | None:
-    """What was kept under the key, {text, lines, engine, tokens, rotation}; it counts as used now."""
+    """What was kept under the key, {text, lines, engine, tokens, rotation, notices}; it counts as used now."""
     if not key:
         return None
     try:
@@ -68,6 +68,7 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
         "engine": engine,
         "tokens": generation.tokens,
         "rotation": generation.rotation,
+        "notices": generation.notices,
     }
     try:
         get_blobs().write_json(blob_key(key), entry)

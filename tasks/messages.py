@@ -18,7 +18,8 @@ class JobOptions:
     """What the user asked of a job; the same for all its pages.
 
     `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
-    `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high.
+    `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high. `language` is what the
+    page is written in, as `deu+fra` or `auto`, for engines that know languages.
     """
 
     task: Literal["transcribe", "ask", "describe"] = "transcribe"
@@ -30,6 +31,7 @@ class JobOptions:
     temperature: float = 0.0
     text_layer: Literal["ignore", "prefer", "fallback"] = "ignore"
     priority: int = 2
+    language: str = ""
     password: str = ""
     webhook_url: str = ""
 

@@ -16,11 +16,13 @@ from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.documents.text_layer import is_healthy, recall
+from workers.documents.text_layer import LOW_RECALL, is_healthy, recall
 from workers.engines import Generation, Line
+from workers.reading.confidence import confidence_notices, confidence_of
 
 logger = logging.getLogger(__name__)
 
+UNREAD = frozenset({"unreadable", "unread_script", "unread_ink"})  # notices of what an engine could not read
 TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
 
 
@@ -48,6 +50,7 @@ def save_text(
     rotation: int = 0,
     cached: bool = False,
     text_layer_recall: float | None = None,
+    notices: tuple[str, ...] = (),
     attempts: Attempts = (),
     **patch: Any,
 ) -> None:
@@ -58,6 +61,7 @@ def save_text(
     content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
     get_blobs().write_json(key, content | about)
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
+    about |= {"confidence": confidence_of(lines), "notices": [*notices, *confidence_notices(lines)]}
     if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
         log_end(page, state, seconds, reason)
     remove_intermediates(page)
@@ -67,6 +71,9 @@ def save_generation(
     page: PageTask, generation: Generation, *, engine: str, seconds: float, attempts: Attempts = ()
 ) -> None:
     """End a page with what the engine made of it, after the `attempts` that came to nothing."""
+    if is_unread(page, generation):
+        fail_unread(page, generation, engine, [*attempts, attempt_record(engine, seconds, generation.notices[0])])
+        return
     keep_in_cache(page, generation, engine, attempts)
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
@@ -77,6 +84,7 @@ def save_generation(
         "lines": generation.lines,
         "rotation": generation.rotation,
         "text_layer_recall": compare_with_layer(page, generation.text),
+        "notices": generation.notices,
     }
     if generation.stop_reason == "stop":
         save_text(page, generation.text, attempts=attempts[:-1], **common)
@@ -86,6 +94,23 @@ def save_generation(
     else:
         reason = "generation_failed" if generation.stop_reason == "error" else generation.stop_reason
         fail_page(page, reason, generation.error or REASONS.get(reason, ""), attempts=attempts)
+
+
+def is_unread(page: PageTask, generation: Generation) -> bool:
+    """Whether a page that looks written came back without text, or so poor that the job's text layer has more."""
+    if generation.stop_reason != "stop" or not UNREAD & set(generation.notices):
+        return False
+    if not generation.text.strip():
+        return True
+    layer = read_layer(page) if falls_back(page) else ""
+    return is_healthy(layer) and recall(layer, generation.text) < LOW_RECALL
+
+
+def fail_unread(page: PageTask, generation: Generation, engine: str, attempts: Attempts) -> None:
+    """End such a page, by the first of its notices."""
+    reason = next(notice for notice in generation.notices if notice in UNREAD)
+    logger.info("job %s page %d: %s could not read it (%s)", page.job_id, page.page_number, engine, reason)
+    fail_page(page, reason, attempts=attempts, notices=generation.notices)
 
 
 def keep_in_cache(page: PageTask, generation: Generation, engine: str, attempts: Attempts) -> None:
@@ -111,14 +136,16 @@ def measure_recall(options: JobOptions, layer: str, text: str) -> float | None:
 
 
 @patiently
-def fail_page(page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = ()) -> None:
+def fail_page(
+    page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = (), notices: tuple[str, ...] = ()
+) -> None:
     """End a page without the engine's text: with the PDF's text layer where the job asks for that, else `failed`."""
     layer = read_layer(page) if falls_back(page) else ""
     if is_healthy(layer, min_letters=1):  # a short page is better than none
         save_text(page, layer, state="fallback", reason=reason, engine=TEXT_LAYER, seconds=0.0, attempts=attempts)
         return
     detail = detail or REASONS.get(reason, "")
-    if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail):
+    if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail, notices=list(notices)):
         log_end(page, "failed", 0.0, reason)
     if reason != "poison":
         remove_intermediates(page)

@@ -111,6 +111,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         tokens=entry["tokens"],
         lines=tuple(Line(**line) for line in entry["lines"]),
         rotation=entry["rotation"],
+        notices=tuple(entry.get("notices", ())),
         cached=True,
         cache_key=cache_key,
         text_layer_recall=measure_recall(options, prepared.text_layer, entry["text"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 REASONS = {
     "source_lost": "The uploaded file is gone from the store. Send it again.",
     "job_lost": "The job's record was lost with the job store. Send the file again.",
@@ -20,11 +22,28 @@ REASONS = {
     "generation_failed": "The engine could not read this page. Retry it, or try another dpi.",
     "content_filter": "The model server's content filter refused this page. Another prompt may help.",
     "cancelled": "The job was cancelled before this page was read. Retry the page to read it.",
+    "unreadable": "The page looks written, but nothing could be read on it. Scan it anew, or try another engine.",
+    "unread_ink": "Most of what looks like writing could not be read. Scan it anew, or try another engine.",
+    "unread_script": "The page seems to be in a script that the engine does not read. Read it with `ENGINE=tesseract` "
+    "and its language.",
     "storage": "The result could not be stored. Free space on the server, then retry a page.",
     "internal": "Something went wrong on the server. Retry the page; the server's log has the details.",
+}
+NOTICES = {
+    "unread_script": "The page seems to be in a script that the engine does not read. Read it with `ENGINE=tesseract` "
+    "and its language, or use the PDF's own text with `text_layer=fallback`.",
+    "unread_ink": "Most of what looks like writing on this page is not in its text. Compare it with the page.",
+    "unreadable": "This page looks written, but no text could be read on it.",
+    "no_text": "No text was found on this page; it seems to have a picture only.",
+    "low_confidence": "The engine was unsure of this page's text. Compare it with the page.",
 }
 
 
 def explain(reason: str, detail: str) -> str:
     """The record's own words, or the meaning of its reason."""
     return detail or REASONS.get(reason, "")
+
+
+def describe(notices: Iterable[str]) -> str:
+    """What people should know of a page, in sentences; empty for nothing."""
+    return " ".join(NOTICES.get(notice, notice) for notice in notices)

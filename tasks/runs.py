@@ -39,6 +39,8 @@ class RunContext:
         options = self.options
         return PageRequest(
             page_number=index + 1,
+            task=options.task,
+            language=options.language,
             prompt=build_prompt(options.task, question=options.question, prompt=options.prompt),
             max_new_tokens=options.max_new_tokens or get_settings().max_new_tokens,
             temperature=options.temperature,

@@ -65,7 +65,7 @@ class Settings:
     fetch_allow: str = setting("", "host:port, network", "Addresses URLs may reach besides public ones, by comma.")
     webhook_secret: str = setting("", "secret", "Signs the calls of webhook_url; empty takes no webhook_url.")
     max_pages: int = setting(10_000, "pages", "Longest document that is taken.")
-    max_page_pixels: int = setting(64_000_000, "px", "Largest image that is decoded, width times height.")
+    max_page_pixels: int = setting(200_000_000, "px", "Largest image that is decoded, width times height.")
     max_jobs_queued: int = setting(1000, "jobs", "Unfinished jobs at which new ones are refused with 503.")
     keep_page_images: int = setting(300, "pages", "Jobs up to this long keep their page images; 0 keeps none.")
     page_cache_mb: int = setting(1024, "MiB", "Room for texts of pages, to be used for equal pages; 0 keeps none.")

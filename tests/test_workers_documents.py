@@ -318,7 +318,7 @@ def test_large_jpeg_is_not_decoded_in_full(tmp_path: Path, monkeypatch: pytest.M
         seen.append(image.size)
         return fit(image, spec)
 
-    monkeypatch.setattr("workers.documents.image.fit", see_size)
+    monkeypatch.setattr("workers.documents.image.fit_or_large", see_size)
     render(path, spec=ImageSpec(factor=32, max_side=256))
     assert seen == [(1000, 900)]
 

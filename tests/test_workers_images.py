@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from workers.documents.images import fit, is_blank, is_grey, normalise, smart_resize
+from workers.documents.images import fit, is_grey, normalise, smart_resize
+from workers.documents.ink import is_blank
 from workers.engines import ImageSpec
 
 A4_MM = 297

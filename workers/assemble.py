@@ -29,8 +29,9 @@ class PageResult:
     `state` is ok, blank, fallback, failed or cancelled, or that of a page still under way; `reason` is a word for
     machines and `detail` a sentence for people, both empty for a page that went well. `width` and `height` are
     pixels of the page image and `rotation` degrees clockwise. `text_layer_recall` is the share, 0 to 1, of the words
-    in a PDF's own sound text that `text` has too, None where there is no such text to compare. `lines` are records
-    {text, box, confidence} and `attempts` records {engine, seconds, reason}.
+    in a PDF's own sound text that `text` has too, None where there is no such text to compare. `confidence` is how
+    sure the engine was of its lines, 0 to 1, None where it gives none; `notices` are words for what to look at. `lines`
+    are records {text, box, confidence} and `attempts` records {engine, seconds, reason}.
     """
 
     index: int
@@ -47,6 +48,8 @@ class PageResult:
     rotation: int = 0
     cached: bool = False
     text_layer_recall: float | None = None
+    confidence: float | None = None
+    notices: tuple[str, ...] = ()
     lines: tuple[Mapping[str, Any], ...] = ()
     attempts: tuple[Mapping[str, Any], ...] = ()
 
@@ -58,18 +61,20 @@ class PageResult:
 def write_markdown(pages: Iterable[PageResult], out: IO[str]) -> None:
     """Each page after an anchor `page-12` that links can go to.
 
-    Where pages are missing or fallbacks, a note at the head names them; it needs all pages to be known, so that
-    the body waits in a temporary file.
+    Where pages are missing, fallbacks or to be looked at, a note at the head names them; it needs all pages to be
+    known, so that the body waits in a temporary file.
     """
-    missing, fallback = [], []
+    missing, fallback, noticed = [], [], []
     with tempfile.SpooledTemporaryFile(SPOOL_CHARS, "w+", encoding="utf-8", newline="") as body:
         for page in in_order(pages):
             if page.state == "fallback":
                 fallback.append(page.index)
             elif page.state not in ("ok", "blank"):
                 missing.append(page.index)
+            if page.notices and page.index not in (*missing[-1:], *fallback[-1:]):
+                noticed.append(page)
             body.write(page_markdown(page))
-        out.write(_notice(missing, fallback))
+        out.write(_notice(missing, fallback, noticed))
         body.seek(0)
         shutil.copyfileobj(body, out)
 
@@ -149,12 +154,15 @@ def _closed(text: str) -> str:
     return f"{text}\n{fence}" if fence else text
 
 
-def _notice(missing: list[int], fallback: list[int]) -> str:
+def _notice(missing: list[int], fallback: list[int], noticed: list[PageResult]) -> str:
     notes = []
     if missing:
         notes.append(f"Missing pages: {_numbers(missing)}.")
     if fallback:
         notes.append(f"Fallback pages: {_numbers(fallback)}.")
+    for word in dict.fromkeys(notice for page in noticed for notice in page.notices):
+        numbers = _numbers([page.index for page in noticed if word in page.notices])
+        notes.append(f"Pages to look at ({word.replace('_', ' ')}): {numbers}.")
     return f"> {' '.join(notes)}\n\n" if notes else ""
 
 

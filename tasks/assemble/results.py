@@ -50,6 +50,8 @@ def iter_page_results(job: Job) -> Iterator[PageResult]:
             rotation=page.rotation,
             cached=page.cached,
             text_layer_recall=page.text_layer_recall,
+            confidence=page.confidence,
+            notices=page.notices,
             lines=tuple(content.get("lines", ())),
             attempts=page.attempts,
         )

@@ -34,7 +34,7 @@ from tasks.generate.held import Held
 from tasks.generate.keeper import CLAIM_S, Keeper
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
-from tasks.generate.runner import Loaded, Runner
+from tasks.generate.runner import Loaded, Runner, most_times
 from tasks.generate.served import ServedEngine, most_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
@@ -198,11 +198,12 @@ class Batcher:
             self.engine,
             self.ledger,
             batch,
-            deadline=started + self.settings.vlm_concurrent_timeout,
+            deadline=started + self.settings.vlm_concurrent_timeout * most_times(batch),
             retry_count=self.settings.vlm_retry_count,
             partials=self.partials,
             budget=self.budget,
             on_end=partial(self.end_page, started, len(batch)),
+            image_of=self.reader.image_of,
         )
         self.running.add(runner)
         self.begun.set()

@@ -14,6 +14,7 @@ from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.runs import load_run
 from workers.engines import Engine, EngineError, Prepared, StagingEngine
+from workers.reading.large import LargePage, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Reader:
         if len(batch) != self.most or not isinstance(self.engine, StagingEngine):
             return
         first = batch[next(self.budget.cut(batch))]
-        if list(map(id, first)) != list(map(id, self.staged)):
+        is_plain = not any(isinstance(page, LargePage) for page in first)
+        if is_plain and list(map(id, first)) != list(map(id, self.staged)):
             self.engine.stage(first)
             self.staged = first
 
@@ -61,10 +63,18 @@ class Reader:
         """The page as the engine wants it: the packed tensors if they are there, else made anew of its image."""
         request = load_run(page.job_id, page.run).request(page.index)
         try:
-            return self.engine.unpack(self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
+            return unpack(self.engine, self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
         except BlobMissing:
             image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
             return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
+
+    def image_of(self, page: PageTask) -> Image.Image | None:
+        """The page as people see it; None where it is gone."""
+        try:
+            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            return image.convert(self.engine.image_spec.mode)
+        except (BlobMissing, OSError):
+            return None
 
 
 def place(page: PageTask) -> tuple[str, int]:

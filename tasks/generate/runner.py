@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from PIL import Image
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tasks.generate.budget import Budget
@@ -28,9 +29,12 @@ from workers.engines import (
     Prepared,
     TransientEngineError,
 )
+from workers.reading.large import LargePage
+from workers.reading.second_look import read_all
 
 logger = logging.getLogger(__name__)
 
+IMAGES_A_TIME = 8  # in which an engine that is not too slow for pages reads as many tiles
 HOTTER = 0.3  # added to the temperature with each new try at a page that looped
 
 
@@ -44,11 +48,15 @@ class Loaded:
     prepared: Prepared
 
 
+def no_image(_: PageTask) -> Image.Image | None:
+    return None
+
+
 class Runner:
     """One batch on its way through the engine; `stop` may be called from any thread.
 
     `on_end` is called once for each page, from any thread, as soon as it is sure what the page came to, with what came
-    to nothing before.
+    to nothing before. `image_of` gives a page as people see it, for a page that the engine does not have as an image.
     """
 
     def __init__(
@@ -62,7 +70,9 @@ class Runner:
         partials: PartialTexts,
         budget: Budget,
         on_end: Callable[[PageTask, Generation, Attempts], None],
+        image_of: Callable[[PageTask], Image.Image | None] = no_image,
     ) -> None:
+        self._image_of = image_of
         self.engine, self.ledger, self.batch = engine, ledger, list(batch)
         self.deadline, self.retry_count = deadline, retry_count
         self.outcomes: dict[PageTask, Generation] = {}
@@ -154,15 +164,20 @@ class Runner:
         on_text, on_done = self._partials.begin(pages), partial(self.end_row, pages)
         control = Control(deadline=self.deadline, on_text=on_text, on_done=on_done)
         self._running = pages, control
-        prepared = [loaded.prepared for loaded in left]
         try:
-            generations = self.engine.generate(prepared, control) if left else []
+            generations = self.read(left, control) if left else []
         except OutOfMemory:
             self._too_large.append(left)
             raise
-        self._budget.note_fit(prepared)
+        self._budget.note_fit([loaded.prepared for loaded in left])
         outcomes = dict(zip(pages, generations, strict=True)) | self.outcomes
         return [outcomes[loaded.page] for loaded in batch]
+
+    def read(self, batch: Sequence[Loaded], control: Control) -> list[Generation]:
+        def image_of(row: int) -> Image.Image | None:
+            return self._image_of(batch[row].page)
+
+        return read_all(self.engine, [loaded.prepared for loaded in batch], control, image_of)
 
     def learn_sizes(self) -> None:
         """What did not fit because of its size is to be smaller; a page that does not fit alone says nothing of it."""
@@ -177,6 +192,12 @@ class Runner:
         count(self.ledger, "retries", len(pages), reason=reason[:40])
         for page in pages:
             self._tries.setdefault(page, []).append(attempt_record(self.engine.name, 0.0, reason))
+
+
+def most_times(batch: Sequence[Loaded]) -> float:
+    """What a page's time is multiplied by: a large page has as much for every few images that it is as large as."""
+    large = [loaded.prepared.work for loaded in batch if isinstance(loaded.prepared, LargePage)]
+    return max(1.0, max(large, default=0) / IMAGES_A_TIME)
 
 
 def hotter(loaded: Loaded, temperature: float) -> Loaded:

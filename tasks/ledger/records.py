@@ -64,8 +64,9 @@ class Page:
 
     `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
     `text_layer_recall` is the share of the PDF's own words that the engine's text has, None where it has none.
-    `cache_key` is the place in the page cache that its text will have; "" for none. A repair may have another one, and
-    then the earlier ones are known too.
+    `confidence` is how sure the engine was of its lines, 0 to 1, None where it gives none. `notices` are words for what
+    people should look at; `tasks.reasons` has their sentences. `cache_key` is the place in the page cache that
+    its text will have; "" for none. A repair may have another one, and then the earlier ones are known too.
     """
 
     index: int
@@ -84,6 +85,8 @@ class Page:
     rotation: int = 0
     cached: bool = False
     text_layer_recall: float | None = None
+    confidence: float | None = None
+    notices: tuple[str, ...] = ()
     has_image: bool = False
     attempts: tuple[dict[str, Any], ...] = ()
     cache_key: str = ""
@@ -160,7 +163,7 @@ def read_page(index: int, raw: str | None) -> Page:
 
 def tuples(values: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """The fields of a page that JSON has as lists."""
-    return {name: tuple(values.get(name, ())) for name in ("attempts", "earlier_cache_keys")}
+    return {name: tuple(values.get(name, ())) for name in ("attempts", "notices", "earlier_cache_keys")}
 
 
 def read_claim(entry: dict[str, Any]) -> Claimed:

@@ -88,6 +88,9 @@ class JobOut(JobSummary):
     eta_s: float | None = Field(description="Seconds left at the pace so far, if there is one.")
     missing_pages: list[int] = Field(description="Numbers of the pages that ended without text.")
     fallback_pages: list[int] = Field(description="Numbers of the pages whose text is second best.")
+    pages_to_look_at: list[int] = Field(
+        description="Numbers of the pages with a `notice`, once the job has ended; missing pages may be among them."
+    )
     warnings: list[str]
     deliveries: list[DeliveryOut] = Field(description="The newest 20 calls of `webhook_url`, oldest first.")
 
@@ -132,6 +135,12 @@ class PageOut(BaseModel):
     cached: bool = Field(description="Whether the text comes from an equal page read before.")
     text_layer_recall: float | None = Field(
         description="Share of the words of the PDF's own text that this text has too; null where none is to compare."
+    )
+    confidence: float | None = Field(
+        description="How sure the engine was of its lines, 0 to 1; null where it gives none."
+    )
+    notices: list[str] = Field(
+        description="Words for what to look at: unread_script, unread_ink, unreadable, no_text, low_confidence."
     )
     notice: str = Field(description="What to look at on a page that ended well; mostly empty.")
     attempts: list[dict[str, Any]]

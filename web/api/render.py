@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
-from tasks.reasons import explain
+from tasks.reasons import describe, explain
 
 TAG_NAMES = (
     "a b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup "
@@ -113,6 +113,8 @@ def body_of(page: Page) -> Markup:
     if page.state in ("ok", "blank", "fallback"):
         words = f"Second best: {explain(page.reason, page.detail)}"
         note = missing(words) if page.state == "fallback" else Markup("")
+        if page.notices:
+            note += missing(describe(page.notices))
         return note + render_text(text, is_plain=bool(content.get("lines")))
     why = explain(page.reason or page.state, page.detail) or f"It is not finished: {page.state}."
     return missing(f"[VLM_ERROR page {page.page_number}]: {why}" if page.state == "failed" else why)

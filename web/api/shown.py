@@ -10,7 +10,7 @@ from flask import url_for
 
 from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
-from tasks.reasons import explain
+from tasks.reasons import describe, explain
 from tasks.services import get_ledger
 from web.api.inputs import PRIORITIES, JobFields
 from web.api.outputs import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
@@ -62,8 +62,9 @@ def summary_values(job: Job) -> dict[str, Any]:
 
 
 def job_out(job: Job) -> JobOut:
-    """The job with everything a follower needs; reads the page records only when some page has no good text."""
-    pages = load_pages(job) if any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback")) else []
+    """The job with everything a follower needs; reads the page records at the end, or when a page has no text."""
+    is_worth_a_look = job.has_ended or any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback"))
+    pages = load_pages(job) if is_worth_a_look else []
     return JobOut(
         **summary_values(job),
         options=shown_options(job),
@@ -73,6 +74,7 @@ def job_out(job: Job) -> JobOut:
         eta_s=eta_s(job),
         missing_pages=[page.page_number for page in pages if page.state in WITHOUT_TEXT],
         fallback_pages=[page.page_number for page in pages if page.state == "fallback"],
+        pages_to_look_at=[page.page_number for page in pages if page_notice(page)],
         warnings=list(job.warnings),
         deliveries=[DeliveryOut(**attempt | {"at": iso_time(attempt["at"])}) for attempt in job.deliveries],
     )
@@ -148,7 +150,10 @@ def page_values(job: Job, page: Page) -> dict[str, Any]:
     links = {"self": url_for("results.get_page", job_id=job.id, number=page.page_number)}
     if page.has_image:
         links["image"] = url_for("results.get_image", job_id=job.id, number=page.page_number)
-    names = ("engine", "stop_reason", "tokens", "seconds", "width", "height", "rotation", "cached", "text_layer_recall")
+    names = (
+        "engine", "stop_reason", "tokens", "seconds", "width", "height", "rotation", "cached", "text_layer_recall",
+        "confidence", "notices",
+    )  # fmt: skip
     return {name: getattr(page, name) for name in (*names, "seq")} | {
         "page_number": page.page_number,
         "state": page.state,
@@ -166,10 +171,12 @@ def page_fault(page: Page) -> Fault | None:
 
 def page_notice(page: Page) -> str:
     """Words about a page that was read but may lack something, or have something that is not there."""
+    words = describe(notice for notice in page.notices if notice != page.reason)
     if page.text_layer_recall is None or page.text_layer_recall >= LOW_RECALL:
-        return ""
+        return words
     share = round(100 * page.text_layer_recall)
-    return f"Only {share}% of the words in the PDF's own text are in this reading. Compare it with the page."
+    found = f"Only {share}% of the words in the PDF's own text are in this reading. Compare it with the page."
+    return f"{words} {found}".strip()
 
 
 def page_out(job: Job, page: Page) -> PageOut:

@@ -109,7 +109,7 @@ def run_status(args: Namespace) -> int:
 
 def describe_job(job: Json) -> None:
     print_line(f"{job['name']}: {job['state']}, {num_read(job)} of {job['pages']['total']} pages read")
-    for name in ("missing_pages", "fallback_pages"):
+    for name in ("missing_pages", "fallback_pages", "pages_to_look_at"):
         if job[name]:
             print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
     if job["error"]:

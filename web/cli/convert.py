@@ -157,6 +157,8 @@ class Converter:
         check_readable(job)
         path = self.save(job, save_as) if save_as else None
         self.report(source, job_facts(job) | {"output": str(path) if path else None}, path)
+        if look_at := ", ".join(map(str, job.get("pages_to_look_at", ()))):
+            self.say(f"{job['name']}: look at page {look_at}; `pagefan status {job['id']}` has more")
         if job["state"] == "succeeded":
             return 0
         numbers = ", ".join(map(str, job["missing_pages"]))

@@ -10,8 +10,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
-from workers.documents.images import fit
+from workers.documents.images import normalise
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
+from workers.documents.tiles import fit_or_large
 from workers.engines import ImageSpec
 
 PILLOW_FORMATS: dict[Kind, str] = {
@@ -28,6 +29,8 @@ TURNS = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}  # EXIF orientation to de
 NEW_SUBFILE_TYPE, PHOTOMETRIC = 254, 262  # TIFF tags
 NOT_A_PAGE = 0b101  # bits of NewSubfileType: a smaller copy of another image, a transparency mask
 MIN_IS_WHITE = 0
+GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I", "F")
+TILED_MARGIN = 4  # the same where small print may want more than that
 DRAFT_MARGIN = 2  # JPEG may be decoded at a fraction of its size that is at least this times the size wanted
 
 
@@ -78,12 +81,13 @@ def render(
 
 
 def decode(image: Image.Image, spec: ImageSpec) -> tuple[Image.Image, int]:
-    """The image as `spec` wants it, and the rotation it had."""
-    shrink = DRAFT_MARGIN * spec.max_side / max(image.size)
+    """The image as `spec` wants it, larger where its print would be too small for that, and the rotation it had."""
+    shrink = (TILED_MARGIN if spec.min_letter else DRAFT_MARGIN) * spec.max_side / max(image.size)
     image.draft(None, (max(1, round(image.width * shrink)), max(1, round(image.height * shrink))))
     rotation = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), 0)
-    page = fit(image, spec)
-    return ImageOps.invert(page) if is_white_zero(image) else page, rotation
+    page = normalise(image, "L" if image.mode in GREY_MODES else spec.mode)
+    page = ImageOps.invert(page) if is_white_zero(image) else page
+    return fit_or_large(page, spec), rotation
 
 
 def read_text_layer(path: Path, index: int, *, password: str) -> str:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""Page images: to 8 bits of grey or colour, to the size an engine wants, and looked at for ink."""
+"""Page images: to 8 bits of grey or colour, and to the size an engine wants."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from PIL import ExifTags, Image, ImageOps
 from workers.engines import ImageSpec
 
 WHITE = 255
-BLANK_SIDE = 512  # blocks along the longest side for `is_blank`; on A4 a block is 0.6 mm
-BACKGROUND_BLOCKS = 16  # the paper's shade is the mean over squares of this many blocks
-INK_CONTRAST = 16  # grey levels between a block and the paper around it from which the block is ink
-MARK_BLOCKS = 4  # shortest mark; the cap height of 8 pt type on A4, and twice a speck of 1 mm
-EDGE_SHARE = 0.01  # of each side at every edge is not looked at: scanners leave dark lines there
+GROUNDS = (WHITE, 0, 128)  # what the ink of a transparent image may be put on
+GROUND_CONTRAST = 48  # levels of 255 between ink and ground from which it shows
+MOST_HIDDEN = 0.05  # share of the ink that may not show
+MOST_OPAQUE = 0.5  # share of an image from which it has a ground of its own
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners put into 16
+THUMB_SIDE = 512
+LEAST_RANGE = 64  # levels of 255; a deep image with fewer is stretched before it is made 8 bits
 
 
 def smart_resize(width: int, height: int, *, factor: int, max_side: int) -> tuple[int, int]:
@@ -36,7 +38,7 @@ def smart_resize(width: int, height: int, *, factor: int, max_side: int) -> tupl
 
 
 def normalise(image: Image.Image, mode: Literal["RGB", "L"]) -> Image.Image:
-    """The image upright and opaque in 8-bit `mode`: EXIF orientation applied, transparency put on white."""
+    """The image upright and opaque in 8-bit `mode`: EXIF orientation applied, transparency put on paper."""
     image.load()
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
     upright = ImageOps.exif_transpose(image) if turned else image
@@ -45,7 +47,7 @@ def normalise(image: Image.Image, mode: Literal["RGB", "L"]) -> Image.Image:
     if upright.mode == "LAB":
         upright = upright.getchannel("L")
     if upright.has_transparency_data:
-        upright = on_white(upright)
+        upright = on_paper(upright)
     if upright.mode == "CMYK":
         upright = upright.convert("RGB")
     return upright if upright.mode == mode else upright.convert(mode)
@@ -55,8 +57,8 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     """A 16-bit, integer or float image as 8-bit grey, scaled; Pillow's own convert() clips at 255."""
     pixels: NDArray[Any] = np.nan_to_num(np.asarray(image), posinf=0, neginf=0)
     low, high = float(pixels.min()), float(pixels.max())
-    if image.mode.startswith("I;16") or (low >= 0 and 255 < high < 65536):
-        grey = pixels // 256
+    if low >= 0 and high < 65536 and (image.mode.startswith("I;16") or high > 255):
+        grey = from_depth(pixels, low, high)
     elif low >= 0 and high <= 1 and image.mode == "F":
         grey = pixels * 255
     elif low >= 0 and high <= 255:
@@ -66,13 +68,36 @@ def to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey.astype(np.uint8))
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """The image as it looks on white paper."""
+def from_depth(pixels: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """Grey of 8 to 16 bits in words of 16, as 8 bits: by the depth that it has, and stretched where it is pale."""
+    depth = next(bits for bits in DEPTHS if high < 1 << bits)
+    if (high - low) / (1 << depth) * 256 >= LEAST_RANGE or high == low:
+        return np.right_shift(pixels.astype(np.uint16), depth - 8)
+    room = max(high - low, (1 << depth) / LEAST_RANGE)  # what is flat but for noise stays nearly flat
+    return WHITE - (high - pixels.astype(np.float32)) * (WHITE / room)
+
+
+def on_paper(image: Image.Image) -> Image.Image:
+    """The image as it looks on paper, which is white, or dark where its ink would not show on white."""
     layer = image.convert("LA") if image.mode == "La" else image
     layer = layer.convert("RGBA")
-    paper = Image.new("RGB", layer.size, (WHITE, WHITE, WHITE))
+    shade = ground_for(layer)
+    paper = Image.new("RGB", layer.size, (shade, shade, shade))
     paper.paste(layer, mask=layer.getchannel("A"))
     return paper
+
+
+def ground_for(layer: Image.Image) -> int:
+    """A shade that the ink of a transparent image shows on: white where that will do, else dark, else between."""
+    thumb = layer.reduce(max(1, max(layer.size) // THUMB_SIDE))
+    opacity = np.asarray(thumb.getchannel("A"), dtype=np.float32) / WHITE
+    if opacity.mean() >= MOST_OPAQUE or not opacity.any():
+        return WHITE  # a picture that has a ground of its own
+    shades = np.asarray(thumb.convert("RGB").convert("L"), dtype=np.float32)
+    hidden = {
+        ground: float(np.average(np.abs(shades - ground) < GROUND_CONTRAST, weights=opacity)) for ground in GROUNDS
+    }
+    return next((ground for ground in GROUNDS if hidden[ground] <= MOST_HIDDEN), min(GROUNDS, key=hidden.__getitem__))
 
 
 def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
@@ -83,7 +108,11 @@ def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
     """
     page = normalise(image, spec.mode)
     size = smart_resize(page.width, page.height, factor=spec.factor, max_side=spec.max_side)
-    return page if page.size == size else page.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return resized(page, size)
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -93,40 +122,3 @@ def is_grey(image: Image.Image) -> bool:
     pixels = np.asarray(image)  # [height, width, 3]
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     return bool(np.array_equal(red, green) and np.array_equal(green, blue))
-
-
-def is_blank(image: Image.Image) -> bool:
-    """Whether a page image has no mark on it that could be writing; in doubt it has.
-
-    Marks stand out from the paper around them and are as tall or wide as a small letter, about 2.5 mm on A4:
-    specks, noise, tinted paper and soft shadows are not marks, one page number is.
-    """
-    return not has_mark(ink_mask(image))
-
-
-def ink_mask(image: Image.Image) -> NDArray[np.bool_]:
-    """Which blocks of the page differ from the paper around them. [blocks down, blocks across]"""
-    grey = image.convert("L")
-    block = max(1, round(max(grey.size) / BLANK_SIDE))
-    blocks = grey.reduce(block) if block > 1 else grey
-    paper = blocks.reduce(min(BACKGROUND_BLOCKS, max(blocks.size))).resize(blocks.size, Image.Resampling.BILINEAR)
-    contrast = np.abs(np.asarray(blocks, dtype=np.int16) - np.asarray(paper, dtype=np.int16))
-    down, across = (round(side * EDGE_SHARE) for side in contrast.shape)
-    mask: NDArray[np.bool_] = contrast[down : len(contrast) - down, across : contrast.shape[1] - across]
-    return mask >= INK_CONTRAST
-
-
-def has_mark(ink: NDArray[np.bool_]) -> bool:
-    """Whether any ink runs for MARK_BLOCKS blocks, downwards or across, give or take a block sideways."""
-    return runs_down(ink) or runs_down(ink.T)
-
-
-def runs_down(ink: NDArray[np.bool_]) -> bool:
-    padded = np.pad(ink, ((0, 0), (1, 1)))
-    wide = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
-    length = min(MARK_BLOCKS, len(wide))
-    rows = len(wide) - length + 1
-    run = wide[:rows].copy()
-    for step in range(1, length):
-        run &= wide[step : step + rows]
-    return bool(run.any())

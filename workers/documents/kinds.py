@@ -75,7 +75,7 @@ class DocumentLimits:
     """Most pages in a document; most pixels, width times height, in an image that is decoded or drawn."""
 
     max_pages: int = 10_000
-    max_page_pixels: int = 64_000_000
+    max_page_pixels: int = 200_000_000
 
 
 def sniff(head: bytes, name: str = "") -> Kind:

@@ -13,7 +13,8 @@ from typing import Protocol, cast
 
 from PIL import Image
 
-from workers.documents.images import is_blank
+from workers.documents.clear import clear_view, is_faint
+from workers.documents.ink import is_blank
 from workers.documents.kinds import HEAD_BYTES, DocumentError, DocumentLimits, Kind, sniff
 from workers.engines import ImageSpec
 
@@ -32,6 +33,8 @@ class DocumentInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageImage:
     """One page as the engine wants to see it. `width` and `height` are the image's, in pixels.
+
+    It is larger than an engine's longest side where the engine takes pages in tiles and the print wants that.
 
     `rotation` is what the document turns the page by, in degrees clockwise; the image is upright already.
     `text_layer` is the text a PDF has for the page, "" for images.
@@ -88,12 +91,15 @@ def render_page(
     """
     kind, reader = open_reader(Path(path))
     image, rotation, text = reader.render(Path(path), kind, index, spec=spec, dpi=dpi, password=password, limits=limits)
+    is_empty = is_blank(image)
+    if not is_empty and is_faint(image):
+        image = clear_view(image)
     return PageImage(
         image=image,
         width=image.width,
         height=image.height,
         rotation=rotation,
-        is_blank=is_blank(image),
+        is_blank=is_empty,
         text_layer=text,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,8 +14,10 @@ from PIL import Image
 from workers.documents.images import fit, is_grey
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import READERS, load_reader, render_page
+from workers.documents.tiles import shown
 from workers.engines import Engine, EngineOptions, PageRequest
 from workers.engines.registry import load_engine
+from workers.reading.large import is_large, pack_large
 
 PNG_LEVEL = 1  # zlib's fastest
 WARM_UP_SIZE = (256, 256)  # px
@@ -25,7 +27,8 @@ WARM_UP_SIZE = (256, 256)  # px
 class PreparedPage:
     """What the engine's process needs of a page, and what the page's record says of it.
 
-    `packed` is None where the PNG is all that the engine needs, and for a blank page.
+    `packed` is None where the PNG is all that the engine needs, and for a blank page. The PNG is smaller than what the
+    engine reads where that is too large for people.
     """
 
     png: bytes
@@ -56,16 +59,22 @@ def prepare_page(
     Raises DocumentError for a page that cannot be rendered, EngineError for one that cannot be prepared.
     """
     preparer = get_engine(engine, options)
-    page = render_page(path, index, spec=preparer.image_spec, dpi=dpi, password=password, limits=limits)
+    spec = preparer.image_spec
+    if request.task != "transcribe":
+        spec = replace(spec, min_letter=0.0)  # tiles would each have an answer
+    page = render_page(path, index, spec=spec, dpi=dpi, password=password, limits=limits)
+    seen = shown(page.image)
     packed, num_tokens = None, 0
-    if not page.is_blank:
+    if not page.is_blank and is_large(page.image, preparer):
+        packed, num_tokens = pack_large(preparer, page.image, request, seen)
+    elif not page.is_blank:
         prepared = preparer.prepare(page.image, request)
         packed, num_tokens = preparer.pack(prepared), prepared.num_tokens
     return PreparedPage(
-        png=encode_png(page.image),
+        png=encode_png(seen),
         packed=packed,
-        width=page.width,
-        height=page.height,
+        width=seen.width,
+        height=seen.height,
         rotation=page.rotation,
         is_blank=page.is_blank,
         text_layer=page.text_layer,

@@ -14,9 +14,12 @@ from PIL import Image
 
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
+from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
 
 POINTS_PER_INCH = 72
+LARGE_SHEET_IN = 15  # longest side; A3, tabloid and plans are larger, and letters on them as small as on A4
+SHEET_DPI = 150  # what such a sheet is drawn with
 TOO_LARGE = (pymupdf.mupdf.FzErrorLimit, pymupdf.mupdf.FzErrorSystem)  # a size MuPDF refuses, or no memory
 # security handlers other than the standard one: certificates, rights management, e-book protection
 OTHER_HANDLERS = re.compile(
@@ -62,13 +65,23 @@ def render(
     document = open_pdf(path, password)
     try:
         page = document.load_page(index)
-        width, height = page_size(page.rect, spec=spec, dpi=dpi, limits=limits)
-        image = draw(page, width, height, spec)
-        return image, page.rotation % 360, text_of(page)
+        return draw_readable(page, spec=spec, dpi=dpi, limits=limits), page.rotation % 360, text_of(page)
     except (DocumentError, MemoryError):
         raise
     except Exception as exc:
         raise page_error(index, exc) from exc
+
+
+def draw_readable(page: pymupdf.Page, *, spec: ImageSpec, dpi: int, limits: DocumentLimits) -> Image.Image:
+    """The page as `spec` wants it; a large sheet is drawn larger where its print would be too small for that."""
+    width, height = page_size(page.rect, spec=spec, dpi=dpi, limits=limits)
+    if spec.min_letter and max(page.rect.width, page.rect.height) > LARGE_SHEET_IN * POINTS_PER_INCH:
+        most_pixels = min(MOST_READ, limits.max_page_pixels)
+        scale = min((dpi or SHEET_DPI) / POINTS_PER_INCH, math.sqrt(most_pixels / (page.rect.width * page.rect.height)))
+        across, down = (max(1, int(side * scale)) for side in (page.rect.width, page.rect.height))
+        if max(across, down) * LOOK_BELOW > max(width, height):
+            return fit_or_large(draw(page, across, down, spec), spec)
+    return draw(page, width, height, spec)
 
 
 def page_size(rect: pymupdf.Rect, *, spec: ImageSpec, dpi: int, limits: DocumentLimits) -> tuple[int, int]:

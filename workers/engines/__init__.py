@@ -57,18 +57,31 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """The page image an engine wants: both sides multiples of `factor` px, the longest at most `max_side` px."""
+    """The page image an engine wants: both sides multiples of `factor` px, the longest at most `max_side` px.
+
+    `min_letter` is the height of the smallest lines of print it reads, in px from the top of an `h` to the foot of a
+    `g`; a page whose print would be smaller than that on one image is read in tiles. 0 never cuts a page.
+    `takes_large` is said of an engine that reads a larger image in tiles itself.
+    """
 
     factor: int
     max_side: int
     mode: Literal["RGB", "L"] = "RGB"
+    min_letter: float = 0.0
+    takes_large: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """What is asked of one page. `page_number` is 1-based, as people count."""
+    """What is asked of one page. `page_number` is 1-based, as people count.
+
+    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra`; "" leaves it to
+    the engine.
+    """
 
     page_number: int
+    task: str = "transcribe"
+    language: str = ""
     prompt: str = ""
     max_new_tokens: int = 4096
     temperature: float = 0.0
@@ -98,7 +111,8 @@ class Generation:
     """What an engine made of one page. `error` says why where `stop_reason` is "error".
 
     `rotation` is the clockwise turn of 0, 90, 180 or 270 degrees that made the text upright for the engine; the boxes
-    of `lines` lie on the page image as it was, not turned.
+    of `lines` lie on the page image as it was, not turned. `notices` are words for what people should look at; what
+    they mean stands in `tasks.reasons`.
     """
 
     text: str
@@ -107,6 +121,7 @@ class Generation:
     lines: tuple[Line, ...] = ()
     error: str = ""
     rotation: int = 0
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

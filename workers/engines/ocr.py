@@ -16,8 +16,9 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from importlib import import_module, metadata
 from itertools import chain, count
 from statistics import mean
@@ -37,6 +38,8 @@ from workers.engines import (
     Prepared,
     StopReason,
 )
+from workers.engines.ocr_scripts import SCRIPTS, Seen, is_foreign
+from workers.engines.ocr_tiles import detect_page
 from workers.reading_order import find_gutters, join_rows, order_rows
 from workers.text_lines import (
     Pixels,
@@ -55,12 +58,14 @@ logger = logging.getLogger(__name__)
 
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
-READER_VERSION = 1  # to be raised when the text of a page changes with this module, or with reading_order
+READER_VERSION = 2  # to be raised when the text of a page changes with this module, or with reading_order
 
+MIN_LETTER = 9.0  # px; a line of 6 pt print at 150 dpi
 MIN_CONFIDENCE = 0.5  # lines below are noise; RapidOCR's own default
 SAMPLE_LINES = 3
 SURE_CONFIDENCE = 0.9  # on the corpus upright samples scored 0.98 and more, turned ones 0.78 and less
 TURNED_MARGIN = 0.1
+TURNED_CONFIDENCE = 0.93  # Hebrew upside down looks like Latin letters, with 0.88
 STANDING_ASPECT = 1.5  # height over width from which RapidOCR turns a line a quarter anticlockwise
 TEXT_INTERVAL_S = 0.5
 
@@ -78,9 +83,10 @@ class Models(Protocol):
 
 
 class OcrEngine:
-    """Reads printed text of the scripts PP-OCRv6 knows: Latin, Chinese, Japanese; not Arabic."""
+    """Reads printed text of the scripts PP-OCRv6 knows; says of a page that it seems to be in another."""
 
     name = "ocr"
+    scripts = SCRIPTS
 
     def __init__(self, options: EngineOptions) -> None:
         try:
@@ -88,7 +94,9 @@ class OcrEngine:
         except metadata.PackageNotFoundError as exc:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
-        self.image_spec = ImageSpec(factor=32, max_side=options.ocr_max_dimension)
+        self.image_spec = ImageSpec(
+            factor=32, max_side=options.ocr_max_dimension, min_letter=MIN_LETTER, takes_large=True
+        )
         self.max_batch = options.ocr_threads or os.cpu_count() or 1
         self._models: Models | None = None
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
@@ -158,13 +166,13 @@ class _Page:
         self._models, self._row, self._control = models, row, control
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
-        self._quads = models.detect(pixels, is_alone=is_alone)
+        self._quads = detect_page(pixels, partial(models.detect, is_alone=is_alone))
         self._readings: dict[int, Reading] = {}
         self._coming: dict[int, Future[Reading | None]] = {}
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
-            self._quads = models.detect(self._pixels, is_alone=is_alone)
+            self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._split_lines_across_gutters()
         self._boxes = level_boxes(self._quads)
         self._rows = order_rows(self._boxes)
@@ -187,7 +195,15 @@ class _Page:
                 told = time.monotonic()
         stop_reason: StopReason = "stop" if is_whole else self._control.should_stop(self._row) or "cancelled"
         rotation = 0 if self._is_vertical_writing else self._turn
-        return Generation(text=self._text(), stop_reason=stop_reason, lines=self._lines(), rotation=rotation)
+        notices = ("unread_script",) if is_whole and is_foreign(self._seen()) else ()
+        return Generation(
+            text=self._text(), stop_reason=stop_reason, lines=self._lines(), rotation=rotation, notices=notices
+        )
+
+    def _seen(self) -> Iterator[Seen]:
+        sides = np.stack(lengths_and_heights(self._quads))
+        for i, reading in self._readings.items():
+            yield Seen(reading, float(sides[:, i].max() / max(1.0, sides[:, i].min())))
 
     def _read_unless_stopped(self, i: int) -> Reading | None:
         return None if self._control.should_stop(self._row) else self._read_line(i)
@@ -208,7 +224,7 @@ class _Page:
         is_turned = False
         if confidence < SURE_CONFIDENCE:
             turned = mean(self._models.recognise(crop[::-1, ::-1]).confidence for crop in crops)
-            is_turned = turned > confidence + TURNED_MARGIN
+            is_turned = turned > confidence + TURNED_MARGIN and turned >= TURNED_CONFIDENCE
             confidence = max(turned, confidence)
         if not is_sideways:
             if is_turned:

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.1  # how fast a cancellation reaches a request
 LOOK_S = 5.0  # time between two looks at a server that is down, while no page tries it
 CLOSE_S = 5.0
+MIN_LETTER = 5.0  # px; a line of 6 pt print on A4 at 1024 px
 
 
 class OpenAIEngine:
@@ -48,7 +49,7 @@ class OpenAIEngine:
 
     def __init__(self, options: EngineOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
-        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
+        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension, min_letter=MIN_LETTER)
         self.max_batch = max(1, options.parallel_requests)
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None

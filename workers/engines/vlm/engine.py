@@ -33,6 +33,8 @@ from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prom
 
 logger = logging.getLogger(__name__)
 
+MIN_LETTER = 5.0  # px; a line of 6 pt print on A4 at 1024 px
+
 
 class VlmEngine:
     """Drives one checkpoint. Raises EngineError when made, naming why, where the checkpoint cannot be driven."""
@@ -44,7 +46,7 @@ class VlmEngine:
         self.options = options
         self.checkpoint = open_checkpoint(options.model, options.model_revision)
         self.revision = self.checkpoint.identity
-        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
+        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension, min_letter=MIN_LETTER)
         self.max_batch = 8 if options.device == "cpu" else 32
         self._pixel_dtype = pixel_dtype(self.checkpoint, options)
         self._lock = threading.Lock()

@@ -1,0 +1,110 @@
+"""Pages of a batch through an engine: those that fit at once, large ones tile by tile after them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from workers.engines import Control, Engine, Generation, Line, Prepared
+from workers.reading.joins import join_tiles
+from workers.reading.large import LargePage
+
+STOPPED = ("cancelled", "timeout", "error", "content_filter")  # how a tile ends that leaves the page without its text
+
+
+@dataclass(slots=True)
+class RowsControl(Control):
+    """The control of some rows of a batch: row `n` here is row `rows[n]` there."""
+
+    whole: Control | None = None
+    rows: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, whole: Control, rows: Sequence[int]) -> RowsControl:
+        control = cls(deadline=whole.deadline, whole=whole, rows=rows)
+        if whole.on_text:
+            control.on_text = control.tell
+        if whole.on_done:
+            control.on_done = control.end
+        return control
+
+    def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
+        assert self.whole is not None
+        return self.whole.should_stop(self.rows[row])
+
+    def tell(self, row: int, text: str) -> None:
+        assert self.whole is not None and self.whole.on_text is not None
+        self.whole.on_text(self.rows[row], text)
+
+    def end(self, row: int, generation: Generation) -> None:
+        assert self.whole is not None
+        self.whole.done(self.rows[row], generation)
+
+
+def generate_all(engine: Engine, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+    """One Generation a page, in the order of `batch`; `control` is told of each once."""
+    large = {row for row, page in enumerate(batch) if isinstance(page, LargePage)}
+    if not large:
+        return engine.generate(batch, control)
+    found = generate_small(engine, batch, large, control)
+    for row in sorted(large):
+        page = batch[row]
+        assert isinstance(page, LargePage)
+        found[row] = control.done(row, generate_large(engine, page, row, control))
+    return [found[row] for row in range(len(batch))]
+
+
+def generate_small(
+    engine: Engine, batch: Sequence[Prepared], large: Set[int], control: Control
+) -> dict[int, Generation]:
+    rows = [row for row in range(len(batch)) if row not in large]
+    if not rows:
+        return {}
+    generations = engine.generate([batch[row] for row in rows], RowsControl.of(control, rows))
+    return dict(zip(rows, generations, strict=True))
+
+
+def generate_large(engine: Engine, page: LargePage, row: int, control: Control) -> Generation:
+    """One page, as many tiles at a time as the engine takes pages; stops at the first tile that comes to nothing."""
+    done: list[Generation] = []
+    for first in range(0, len(page.parts), engine.max_batch):
+        parts = page.parts[first : first + engine.max_batch]
+        part_control = RowsControl.of(replace(control, on_text=None, on_done=None), [row] * len(parts))
+        part_control.whole = control  # which another thread adds to
+        done += engine.generate(parts, part_control)
+        if control.on_text:
+            control.on_text(row, join_tiles(page.tiles[: len(done)], [part.text for part in done]))
+        if any(part.stop_reason in STOPPED for part in done):
+            break
+    return join_generations(page, done)
+
+
+def join_generations(page: LargePage, done: Sequence[Generation]) -> Generation:
+    """The page's Generation of those of its tiles, the last of which may be missing."""
+    worst = next((part for part in done if part.stop_reason != "stop"), None)
+    return Generation(
+        text=join_tiles(page.tiles[: len(done)], [part.text for part in done]),
+        stop_reason=worst.stop_reason if worst else "stop",
+        error=worst.error if worst else "",
+        tokens=sum(part.tokens for part in done),
+        lines=tuple(placed(line, page, place) for place, part in enumerate(done) for line in part.lines),
+        rotation=done[0].rotation if done else 0,
+        notices=tuple(dict.fromkeys(notice for part in done for notice in part.notices)),
+    )
+
+
+def placed(line: Line, page: LargePage, place: int) -> Line:
+    """The line of a tile, with its box on the image that people see."""
+    tile, part = page.tiles[place], page.parts[place]
+    across = down = 1.0
+    if part.image is not None:  # a tile may have been stretched to the engine's sizes
+        across, down = (tile.x1 - tile.x0) / part.image.width, (tile.y1 - tile.y0) / part.image.height
+    x0, y0, x1, y1 = line.box
+    box = (
+        (tile.x0 + x0 * across) * page.scale[0],
+        (tile.y0 + y0 * down) * page.scale[1],
+        (tile.x0 + x1 * across) * page.scale[0],
+        (tile.y0 + y1 * down) * page.scale[1],
+    )
+    return replace(line, box=box)
