@@ -7,15 +7,18 @@ distances; then each group becomes a block whose lines are made of its words, so
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from statistics import median
 
 from workers.engines import Line
 from workers.layout.blocks import Block, BlockKind, Cell, PageLayout
 from workers.layout.canvas import Canvas
+from workers.layout.code import code_text, empty_lines, find_code
 from workers.layout.detect import Found, Region
+from workers.layout.lists import mark_of, nest, split_items
+from workers.layout.margin import find_line_numbers
 from workers.layout.order import order_blocks
 from workers.layout.tables import Table, read_tables
 from workers.layout.words import Row, Word, box_of, pieces_of, rows_of, text_of_row, union
@@ -36,6 +39,8 @@ KINDS: dict[str, BlockKind] = {
 }
 EDGE = 1.0  # points around a region that still belong to it
 WIDE_GAP = 1.5  # line heights between words that may be of two regions
+MOST_RUN_IN = 14  # words
+RUN_IN_GAP = 0.7  # font sizes; LaTeX's \\paragraph leaves 1, a space between words has 0.3 to 0.5
 NEAR = 0.8  # line heights between lines of one paragraph that the model missed
 WHOLE = frozenset({"table", "figure", "formula"})  # read as one thing, whatever its lines
 
@@ -48,17 +53,66 @@ class Draft:
     box: Box
     rows: tuple[Row, ...] = ()
     table: Table | None = None
+    marker: Word | None = None
+    level: int = 0
 
 
 def build(words: Sequence[Word], found: Found, canvas: Canvas) -> PageLayout:
-    groups = assign(words, found.regions)
-    drafts = []
+    numbers = find_line_numbers(words)
+    drafts = [draft_of("page_header", [[word] for word in column]) for column in numbers]
+    words = without(words, (word for column in numbers for word in column))
+    listings = outside_tables(find_code(words), words, found.regions)
+    drafts += [draft_of("code", listing) for listing in listings]
+    words = without(words, (word for listing in listings for row in listing for word in row))
+    turned = [word for word in words if word.angle]
+    drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
+    groups = assign(without(words, turned), found.regions)
     for number, region in enumerate(found.regions):
-        drafts += drafts_of(region, groups.get(number, []), found)
+        drafts += drafts_of(region, groups.get(number, []), found, has_numbers=bool(numbers))
     drafts += loose_drafts(groups.get(None, []))
+    return finish(nested(in_order(drafts)), canvas)
+
+
+def without(words: Iterable[Word], taken: Iterable[Word]) -> list[Word]:
+    ids = set(map(id, taken))
+    return [word for word in words if id(word) not in ids]
+
+
+def draft_of(kind: BlockKind, rows: Sequence[Row]) -> Draft:
+    return Draft(kind=kind, box=union(map(box_of, rows)), rows=tuple(rows))
+
+
+def outside_tables(listings: Sequence[list[Row]], words: Sequence[Word], regions: Sequence[Region]) -> list[list[Row]]:
+    """The listings without those in tables that have other type as well, such as a column of names of files."""
+    mixed = [
+        region.box
+        for region in regions
+        if region.label == "table" and not all(word.is_mono for word in words if is_inside(word, region.box))
+    ]
+    return [
+        listing
+        for listing in listings
+        if not any(is_inside(word, box) for box in mixed for row in listing for word in row)
+    ]
+
+
+def in_order(drafts: Sequence[Draft]) -> list[Draft]:
     boxes = [draft.box for draft in drafts]
     line_boxes = [[] if draft.kind in WHOLE else [box_of(row) for row in draft.rows] for draft in drafts]
-    return finish([drafts[i] for i in order_blocks(boxes, line_boxes)], canvas)
+    return [drafts[i] for i in order_blocks(boxes, line_boxes)]
+
+
+def nested(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts with the levels of list items that follow one another."""
+    done: list[Draft] = []
+    for is_list, group in groupby(drafts, key=lambda draft: draft.kind == "list_item"):
+        run = list(group)
+        if is_list:
+            firsts = [draft.marker or draft.rows[0][0] for draft in run]
+            levels = nest([word.box[0] for word in firsts], [word.size for word in firsts])
+            run = [replace(draft, level=level) for draft, level in zip(run, levels, strict=True)]
+        done += run
+    return done
 
 
 def assign(words: Sequence[Word], regions: Sequence[Region]) -> dict[int | None, list[Word]]:
@@ -96,7 +150,7 @@ def is_inside(word: Word, box: Box) -> bool:
     return box[0] - EDGE <= x <= box[2] + EDGE and box[1] - EDGE <= y <= box[3] + EDGE
 
 
-def drafts_of(region: Region, words: Sequence[Word], found: Found) -> list[Draft]:
+def drafts_of(region: Region, words: Sequence[Word], found: Found, *, has_numbers: bool) -> list[Draft]:
     kind = KINDS.get(region.label, "paragraph")
     if kind == "figure":
         return [Draft(kind=kind, box=region.box, rows=tuple(rows_in_order(words)))]
@@ -106,7 +160,32 @@ def drafts_of(region: Region, words: Sequence[Word], found: Found) -> list[Draft
         tables, rest = read_tables(region, words, found.tables)
         drafts = [Draft(kind="table", box=table.box, table=table) for table in tables]
         return drafts + loose_drafts(rest)
-    return [Draft(kind=kind, box=box_of(words), rows=tuple(rows_in_order(words)))]
+    rows = rows_in_order(words)
+    if kind in ("list_item", "paragraph"):
+        parts = split_items(rows, is_list=kind == "list_item")
+        return [draft for part in parts for draft in text_drafts(kind, part, has_numbers=has_numbers)]
+    return [draft_of(kind, rows)]
+
+
+def text_drafts(kind: BlockKind, rows: Sequence[Row], *, has_numbers: bool) -> list[Draft]:
+    """A list item with its mark apart, or a paragraph and the heading that its first line begins with."""
+    marker = mark_of(rows[0], is_list=kind == "list_item")
+    if marker is not None:
+        return [replace(draft_of("list_item", rows), rows=(rows[0][1:], *rows[1:]), marker=marker)]
+    if kind == "list_item" and not has_numbers:
+        return [draft_of(kind, rows)]
+    if cut := run_in_end(rows[0]):
+        rest = [rows[0][cut:], *rows[1:]]
+        return [draft_of("heading", [rows[0][:cut]]), draft_of("paragraph", rest)]
+    return [draft_of("paragraph", rows)]
+
+
+def run_in_end(row: Row) -> int:
+    """How many words of a paragraph's first row are a heading: bold, and set off by more than a space; 0 for none."""
+    cut = next((i for i, word in enumerate(row) if not word.is_bold), 0)
+    if not 0 < cut <= MOST_RUN_IN or row[cut].box[0] - row[cut - 1].box[2] < RUN_IN_GAP * row[0].size:
+        return 0
+    return cut
 
 
 def rows_in_order(words: Sequence[Word]) -> list[Row]:
@@ -154,32 +233,38 @@ def follows(box: Box, above: Box) -> bool:
 def finish(drafts: Sequence[Draft], canvas: Canvas) -> PageLayout:
     """Lines and blocks of the drafts, in their order, in pixels of the page image."""
     lines: list[Line] = []
-    blocks: list[Block] = []
-    for draft in drafts:
-        if draft.table is not None:
-            blocks.append(table_block(draft, draft.table, lines, canvas))
-            continue
-        start = len(lines)
-        lines += [line_of(row, canvas) for row in draft.rows]
-        words = [word for row in draft.rows for word in row]
-        blocks.append(
-            Block(
-                kind=draft.kind,
-                text="\n".join(line.text for line in lines[start:]),
-                box=canvas.to_pixels(draft.box),
-                lines=tuple(range(start, len(lines))),
-                size=round(median(word.size for word in words) * canvas.scale_y, 2) if words else 0.0,
-                is_bold=2 * sum(len(w.text) for w in words if w.is_bold) > sum(len(w.text) for w in words),
-            )
-        )
+    blocks = [
+        table_block(draft, draft.table, lines, canvas) if draft.table else text_block(draft, lines, canvas)
+        for draft in drafts
+    ]
     return PageLayout(lines=tuple(lines), blocks=tuple(blocks))
+
+
+def text_block(draft: Draft, lines: list[Line], canvas: Canvas) -> Block:
+    start = len(lines)
+    words = [word for row in draft.rows for word in row]
+    texts = code_text(draft.rows) if draft.kind == "code" else list(map(text_of_row, draft.rows))
+    for number, (row, text) in enumerate(zip(draft.rows, texts, strict=True)):
+        marked = [draft.marker, *row] if draft.marker and number == 0 else row
+        lines.append(line_of(marked, text if draft.kind == "code" else text_of_row(marked), canvas))
+    gaps = empty_lines(draft.rows) if draft.kind == "code" else [0] * len(texts)
+    return Block(
+        kind=draft.kind,
+        text="\n".join("\n" * gap + text for gap, text in zip(gaps, texts, strict=True)),
+        box=canvas.to_pixels(draft.box),
+        lines=tuple(range(start, len(lines))),
+        level=draft.level,
+        marker=draft.marker.text if draft.marker else "",
+        size=round(median(word.size for word in words) * canvas.scale_y, 2) if words else 0.0,
+        is_bold=2 * sum(len(w.text) for w in words if w.is_bold) > sum(len(w.text) for w in words),
+    )
 
 
 def table_block(draft: Draft, table: Table, lines: list[Line], canvas: Canvas) -> Block:
     start = len(lines)
     texts: list[list[str]] = []
     for cell in table.cells:
-        lines += [line_of(row, canvas) for row in cell.rows]
+        lines += [line_of(row, text_of_row(row), canvas) for row in cell.rows]
         while len(texts) <= cell.span[0]:
             texts.append([])
         texts[cell.span[0]].append(cell.text)
@@ -202,9 +287,9 @@ def table_block(draft: Draft, table: Table, lines: list[Line], canvas: Canvas) -
     )
 
 
-def line_of(row: Row, canvas: Canvas) -> Line:
+def line_of(row: Row, text: str, canvas: Canvas) -> Line:
     return Line(
-        text=text_of_row(row),
+        text=text,
         box=canvas.to_pixels(box_of(row)),
         confidence=round(min(word.confidence for word in row), 4),
     )
