@@ -22,6 +22,8 @@ SAME_SIZE = 1.06  # ratio of two sizes of one kind of type
 SAME_LINE_HEIGHT = 1.2  # the same for scans, where the height of a line depends on its letters
 LARGER = 1.15  # times the body's size: type of a title
 MAX_LEVEL = 6
+MIN_ROMAN = 3  # headings that begin like "IV.": fewer may be names
+MOST_TITLE = 300  # characters
 DECIMAL = re.compile(r"(?:(?:section|chapter|appendix|part)\s+)?(\d{1,2}(?:\.\d{1,2})*)[.:)]?\s+\S", re.IGNORECASE)
 APPENDIX = re.compile(r"(?:appendix\s+)?[A-Z]((?:\.\d{1,2})+)[.:]?\s+\S|appendix\s+[A-Z]\b", re.IGNORECASE)
 ROMAN = re.compile(r"[IVX]{1,5}[.:]?\s+\S")
@@ -79,7 +81,7 @@ def heads_of(page: int, blocks: Sequence[Block]) -> Iterable[Head]:
 
 def is_run_in(block: Block, after: Block) -> bool:
     """Whether the paragraph `after` begins beside the heading `block`."""
-    if block.box is None or after.box is None or after.kind != "paragraph":
+    if block.box is None or after.box is None or after.kind not in ("paragraph", "list_item"):
         return False
     return (
         block.box[1] + block.box[3] > 2 * after.box[1] and block.box[0] <= after.box[2] and after.box[0] <= block.box[2]
@@ -87,19 +89,20 @@ def is_run_in(block: Block, after: Block) -> bool:
 
 
 def find_title(pages: Pages, ratio: float) -> Place | None:
-    """The largest of the first page's titles; else its first heading, where that is in larger type than all others."""
+    """The largest of the first page's titles; else what stands over all headings there, in larger type than they."""
     if not pages:
         return None
     titles = [i for i, block in enumerate(pages[0]) if block.kind == "title"]
     if titles:
         return 0, max(titles, key=lambda i: (pages[0][i].size, -i))
     heads = [(p, i) for p, blocks in enumerate(pages) for i, block in enumerate(blocks) if block.kind == "heading"]
-    if not heads or heads[0][0] != 0 or number_depth(pages[0][heads[0][1]].text):
+    first = next((i for p, i in heads if p == 0), len(pages[0]))
+    above = [i for i, block in enumerate(pages[0][: first + 1]) if block.kind in ("heading", "paragraph")]
+    best = max(above, key=lambda i: (pages[0][i].size, -i), default=None)
+    if best is None or number_depth(pages[0][best].text) or len(pages[0][best].text) > MOST_TITLE:
         return None
-    first, others = heads[0], heads[1:]
-    size = pages[0][first[1]].size
-    largest = max((pages[p][i].size for p, i in others), default=body_size(pages))
-    return first if size > largest * ratio else None
+    others = max((pages[p][i].size for p, i in heads if (p, i) != (0, best)), default=0.0)
+    return (0, best) if pages[0][best].size > max(others * ratio, body_size(pages) * LARGER) else None
 
 
 def body_size(pages: Pages) -> float:
@@ -114,23 +117,51 @@ def body_size(pages: Pages) -> float:
 def levels_of(heads: Sequence[Head], ratio: float) -> dict[Place, int]:
     """A level from 1 for each heading."""
     styles = rank_styles(heads, ratio)
-    depths = {head.place: depth_of(head.text, heads) for head in heads}
-    known: dict[int, list[int]] = defaultdict(list)
+    groups: dict[int, list[Head]] = defaultdict(list)
     for head in heads:
-        if (depth := depths[head.place]) and not head.is_run_in:
-            known[styles[head.place]].append(depth)
-    usual = {style: round(median(found)) for style, found in known.items()}
-    levels = {}
-    for head in heads:
-        style = styles[head.place]
-        levels[head.place] = depths[head.place] or usual.get(style) or between(style, usual)
-    return levels
+        groups[styles[head.place]].append(head)
+    has_roman = sum(ROMAN.match(head.text) is not None for head in heads) >= MIN_ROMAN
+    levels = style_levels([groups[style] for style in sorted(groups)], has_roman)
+    is_numbered = any(is_counted(group, has_roman) for group in groups.values())
+    found = {}
+    for style, group in groups.items():
+        is_trusted = is_counted(group, has_roman)
+        for head in group:
+            depth = number_depth(head.text, has_roman=has_roman)
+            is_top = TOP.match(head.text) and (is_numbered or all(TOP.match(each.text) for each in group))
+            found[head.place] = 1 if is_top else depth if depth > 1 or (depth and is_trusted) else levels[style]
+    return found
+
+
+def style_levels(groups: Sequence[Sequence[Head]], has_roman: bool) -> list[int]:
+    """The level of each kind of type, from the first rank down: by its numbers, else one below the rank before."""
+    levels: list[int] = []
+    for group in groups:
+        depths = [number_depth(head.text, has_roman=has_roman) for head in group]
+        deepest = max(levels, default=0)
+        if is_counted(group, has_roman) and (max(depths) > 1 or not deepest):
+            levels.append(round(median(depth for depth in depths if depth)))
+        elif all(TOP.match(head.text) for head in group):
+            levels.append(deepest or 0)
+        else:
+            levels.append(deepest + 1)
+    return [max(level, 1) for level in levels]
+
+
+def is_counted(group: Sequence[Head], has_roman: bool) -> bool:
+    """Whether most headings of one kind of type have a number, so that the numbers are those of the sections."""
+    depths = [number_depth(head.text, has_roman=has_roman) for head in group if not TOP.match(head.text)]
+    return bool(depths) and 2 * sum(depth > 0 for depth in depths) > len(depths) and not group[0].is_run_in
 
 
 def rank_styles(heads: Sequence[Head], ratio: float) -> dict[Place, int]:
-    """The rank from 0 of each heading's type: the larger the higher, bold before light, run-in ones last."""
+    """The rank from 0 of each heading's type: the larger the higher, bold before light, that of run-in ones last."""
     sizes = cluster((head.size for head in heads), ratio)
-    keys = {head.place: (head.is_run_in, -nearest(sizes, head.size), not head.is_bold) for head in heads}
+    types = {head.place: (-nearest(sizes, head.size), not head.is_bold) for head in heads}
+    run_in = {types[head.place] for head in heads if head.is_run_in}
+    keys = {
+        head.place: (types[head.place] in run_in and number_depth(head.text) == 0, *types[head.place]) for head in heads
+    }
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
     return {place: ranks[key] for place, key in keys.items()}
 
@@ -148,22 +179,6 @@ def cluster(values: Iterable[float], ratio: float) -> list[float]:
 
 def nearest(values: Sequence[float], value: float) -> float:
     return min(values, key=lambda each: abs(each - value))
-
-
-def between(style: int, usual: dict[int, int]) -> int:
-    """The level of a type without numbers: one below the next larger numbered type, or its rank where none is."""
-    above = [other for other in usual if other < style]
-    if not usual:
-        return style + 1
-    if not above:
-        return 1
-    return usual[max(above)] + style - max(above)
-
-
-def depth_of(text: str, heads: Sequence[Head]) -> int:
-    if TOP.match(text):
-        return 1
-    return number_depth(text, has_roman=sum(ROMAN.match(head.text) is not None for head in heads) >= 3)
 
 
 def number_depth(text: str, *, has_roman: bool = False) -> int:
