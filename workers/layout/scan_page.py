@@ -7,14 +7,17 @@ rules that were found in the image are drawn, so that tables are found as on a p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from workers.layout.words import Word
+from workers.layout.words import Row, Word, box_of, pieces_of, text_of_row
 from workers.light_pymupdf import pymupdf
 from workers.reading_order import Box
 
 LONGEST_SIDE = 842.0  # points, A4: the model was made for pages of about that size
-FONT, UNIT = "helv", 1000.0
-BASELINE = 0.22  # of a line's height, from its lower edge
+FONT = "helv"
+FONT_SIZE = 0.65  # of the height of a read line's box, which is larger than its type
+BASELINE = 0.22  # of that height, from its lower edge
+APART = 0.9  # heights between two words that are written apart, as cells are
 
 
 def make_document(
@@ -27,7 +30,7 @@ def make_document(
         page.insert_image(page.rect, stream=png)
     page.insert_font(fontname=FONT)
     content = [draw_rule(rule, height) for rule in rules]
-    content += ["BT 3 Tr", *(draw_word(word, height) for word in words), "ET"]
+    content += ["BT 3 Tr", *(draw_run(run, height) for run in runs_of(words)), "ET"]
     xref = document.get_new_xref()
     document.update_object(xref, "<<>>")
     document.update_stream(xref, "\n".join(content).encode("latin-1"))
@@ -47,12 +50,24 @@ def draw_rule(rule: Box, height: float) -> str:
     return f"0 g {x0:.2f} {height - y1:.2f} {max(x1 - x0, 0.5):.2f} {max(y1 - y0, 0.5):.2f} re f"
 
 
-def draw_word(word: Word, height: float) -> str:
-    x0, _, x1, y1 = word.box
-    text = word.text.encode("latin-1", "replace").decode("latin-1")
-    size = max(word.box[3] - word.box[1], 1.0) * 0.8
+def runs_of(words: Sequence[Word]) -> list[Row]:
+    """The lines cut at wide gaps: the model takes lines torn into words for titles, and runs for text and cells."""
+    runs: list[Row] = []
+    for line in pieces_of(words):
+        runs.append([line[0]])
+        for before, after in pairwise(line):
+            if after.box[0] - before.box[2] > APART * (before.box[3] - before.box[1]):
+                runs.append([])
+            runs[-1].append(after)
+    return runs
+
+
+def draw_run(run: Row, height: float) -> str:
+    x0, y0, x1, y1 = box_of(run)
+    text = text_of_row(run).encode("latin-1", "replace").decode("latin-1")
+    size = max(y1 - y0, 1.0) * FONT_SIZE
     natural = pymupdf.get_text_length(text, fontname=FONT, fontsize=size) or size
-    baseline = height - y1 + BASELINE * (word.box[3] - word.box[1])
+    baseline = height - y1 + BASELINE * (y1 - y0)
     escaped = text.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)").replace("\r", " ").replace("\n", " ")
     return (
         f"/{FONT} {size:.2f} Tf {100 * max(x1 - x0, 1.0) / natural:.2f} Tz "
