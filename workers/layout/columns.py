@@ -1,0 +1,93 @@
+"""Columns that a grid has missed: figures that stand beside one another in one column, row after row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from workers.layout.detect import Span
+from workers.layout.grid import Grid, place
+from workers.layout.words import Row, Word
+
+LEAST_GAP = 0.3  # line heights between two figures of one row
+MIN_ROWS = 2
+MOST_PARTED = 0.6  # share of the column's rows with figures on both sides
+MOST_ACROSS = 0.3  # share of its rows with a word across, such as a heading over both columns
+
+
+def split_columns(grid: Grid, words: Sequence[Word]) -> Grid:
+    """The grid with a border more wherever most rows of a column have two figures side by side; itself where none."""
+    cuts = [cut for column in range(grid.shape[1]) for cut in cuts_of(grid, column)]
+    if not cuts:
+        return grid
+    xs = sorted([*grid.xs, *cuts])
+    split = Grid(grid.ys, xs, [*widened(grid, xs), *across(grid, words, xs, cuts)])
+    split.put(words)
+    return split
+
+
+def cuts_of(grid: Grid, column: int) -> list[float]:
+    """Where a column of single cells is to be cut, from left to right."""
+    mine = [i for i, (_, _, first, after) in enumerate(grid.cells) if (first, after) == (column, column + 1)]
+    lines = [line for i in mine for line in lines_of(grid.words[i])]
+    gaps = sorted(
+        (before.box[2], after.box[0]) for line in lines for before, after in pairwise(line) if is_gap(before, after)
+    )
+    cuts: list[float] = []
+    while gaps:
+        x = best_place(gaps)
+        parted = sum(start <= x <= end for start, end in gaps)
+        crossed = sum(any(word.box[0] < x < word.box[2] for word in line) for line in lines)
+        if parted < max(MIN_ROWS, MOST_PARTED * len(lines)) or crossed > MOST_ACROSS * len(lines):
+            break
+        cuts.append(x)
+        gaps = [gap for gap in gaps if not gap[0] <= x <= gap[1]]
+    return cuts
+
+
+def lines_of(words: Sequence[Word]) -> list[Row]:
+    lines: list[Row] = []
+    for word in sorted(words, key=lambda word: word.middle):
+        if lines and word.middle - lines[-1][0].middle < 0.5 * (word.box[3] - word.box[1]):
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    return [sorted(line, key=lambda word: word.box[0]) for line in lines]
+
+
+def is_gap(before: Word, after: Word) -> bool:
+    """Whether two neighbours may be two cells: figures, or what stands for one, with more than a letter between."""
+    height = before.box[3] - before.box[1]
+    return is_figure(before.text) and is_figure(after.text) and after.box[0] - before.box[2] >= LEAST_GAP * height
+
+
+def is_figure(text: str) -> bool:
+    digits = sum(char.isdigit() for char in text)
+    return 2 * digits >= len(text.strip("()%.,-–—*")) or text in {"-", "–", "—", "=", "*", "..."}
+
+
+def best_place(gaps: Sequence[tuple[float, float]]) -> float:
+    """The middle of the stretch that most gaps share."""
+    edges = sorted({edge for gap in gaps for edge in gap})
+    middles = [(a + b) / 2 for a, b in pairwise(edges)] or [sum(gaps[0]) / 2]
+    return max(middles, key=lambda x: sum(start <= x <= end for start, end in gaps))
+
+
+def widened(grid: Grid, xs: Sequence[float]) -> list[Span]:
+    """The cells that spanned several before, and single ones of more than one row, by the new borders."""
+    at = {x: i for i, x in enumerate(xs)}
+    return [
+        (row, row_end, at[grid.xs[first]], at[grid.xs[after]])
+        for row, row_end, first, after in grid.cells
+        if row_end - row > 1 or after - first > 1
+    ]
+
+
+def across(grid: Grid, words: Sequence[Word], xs: Sequence[float], cuts: Sequence[float]) -> list[Span]:
+    """A span for each word that lies across a new border."""
+    spans = []
+    for word in words:
+        if any(word.box[0] < cut < word.box[2] for cut in cuts):
+            row = place(grid.ys, word.middle)
+            spans.append((row, row + 1, place(xs, word.box[0]), place(xs, word.box[2]) + 1))
+    return spans
