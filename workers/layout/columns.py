@@ -9,10 +9,10 @@ from workers.layout.detect import Span
 from workers.layout.grid import Grid, place
 from workers.layout.words import Row, Word
 
-LEAST_GAP = 0.3  # line heights between two figures of one row
+FIGURE_GAP = 0.3  # line heights between two figures of one row
+WIDE_GAP = 1.0  # line heights between any two cells
 MIN_ROWS = 2
-MOST_PARTED = 0.6  # share of the column's rows with figures on both sides
-MOST_ACROSS = 0.3  # share of its rows with a word across, such as a heading over both columns
+MOST_PARTED = 0.6  # share of the column's rows with words on both sides, that have a gap there
 
 
 def split_columns(grid: Grid, words: Sequence[Word]) -> Grid:
@@ -37,12 +37,16 @@ def cuts_of(grid: Grid, column: int) -> list[float]:
     while gaps:
         x = best_place(gaps)
         parted = sum(start <= x <= end for start, end in gaps)
-        crossed = sum(any(word.box[0] < x < word.box[2] for word in line) for line in lines)
-        if parted < max(MIN_ROWS, MOST_PARTED * len(lines)) or crossed > MOST_ACROSS * len(lines):
+        if parted < max(MIN_ROWS, MOST_PARTED * sum(is_beside(line, x) for line in lines)):
             break
         cuts.append(x)
         gaps = [gap for gap in gaps if not gap[0] <= x <= gap[1]]
     return cuts
+
+
+def is_beside(line: Row, x: float) -> bool:
+    """Whether the row has words on both sides, or one across."""
+    return line[0].box[0] < x < line[-1].box[2]
 
 
 def lines_of(words: Sequence[Word]) -> list[Row]:
@@ -56,9 +60,9 @@ def lines_of(words: Sequence[Word]) -> list[Row]:
 
 
 def is_gap(before: Word, after: Word) -> bool:
-    """Whether two neighbours may be two cells: figures, or what stands for one, with more than a letter between."""
-    height = before.box[3] - before.box[1]
-    return is_figure(before.text) and is_figure(after.text) and after.box[0] - before.box[2] >= LEAST_GAP * height
+    """Whether two neighbours may be two cells: figures with more than a letter between, or anything far apart."""
+    gap = (after.box[0] - before.box[2]) / (before.box[3] - before.box[1])
+    return gap >= WIDE_GAP or (gap >= FIGURE_GAP and is_figure(before.text) and is_figure(after.text))
 
 
 def is_figure(text: str) -> bool:

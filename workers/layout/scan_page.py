@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from workers.layout.columns import is_gap
 from workers.layout.words import Row, Word, box_of, pieces_of, text_of_row
 from workers.light_pymupdf import pymupdf
 from workers.reading_order import Box
@@ -17,7 +18,7 @@ LONGEST_SIDE = 842.0  # points, A4: the model was made for pages of about that s
 FONT = "helv"
 FONT_SIZE = 0.65  # of the height of a read line's box, which is larger than its type
 BASELINE = 0.22  # of that height, from its lower edge
-APART = 0.9  # heights between two words that are written apart, as cells are
+APART = 0.7  # heights between two words that are written apart, as cells are
 
 
 def make_document(
@@ -56,10 +57,15 @@ def runs_of(words: Sequence[Word]) -> list[Row]:
     for line in pieces_of(words):
         runs.append([line[0]])
         for before, after in pairwise(line):
-            if after.box[0] - before.box[2] > APART * (before.box[3] - before.box[1]):
+            if is_apart(before, after):
                 runs.append([])
             runs[-1].append(after)
     return runs
+
+
+def is_apart(before: Word, after: Word) -> bool:
+    gap = (after.box[0] - before.box[2]) / (before.box[3] - before.box[1])
+    return gap > APART or is_gap(before, after)
 
 
 def draw_run(run: Row, height: float) -> str:
