@@ -1,4 +1,4 @@
-"""Columns that a grid has missed: figures that stand beside one another in one column, row after row."""
+"""Columns that a grid has missed, and cells that it has put together though their words stand apart."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ FIGURE_GAP = 0.3  # line heights between two figures of one row
 WIDE_GAP = 1.0  # line heights between any two cells
 MIN_ROWS = 2
 MOST_PARTED = 0.6  # share of the column's rows with words on both sides, that have a gap there
+
+
+def part_spans(grid: Grid, words: Sequence[Word]) -> Grid:
+    """The grid with its wide cells cut at the borders where their words stand apart; itself where none do.
+
+    The model's cells are those of its boxes of text, and a box may hold the figures of several columns.
+    """
+    spans: list[Span] = []
+    is_cut = False
+    for i, (row, row_end, first, after) in enumerate(grid.cells):
+        lines = lines_of(grid.words[i])
+        inner = [c for c in range(first + 1, after) if are_parted(lines, grid.xs[c])]
+        is_cut = is_cut or bool(inner)
+        spans += [(row, row_end, a, b) for a, b in pairwise([first, *inner, after])]
+    if not is_cut:
+        return grid
+    parted = Grid(grid.ys, grid.xs, spans)
+    parted.put(words)
+    return parted
+
+
+def are_parted(lines: Sequence[Row], x: float) -> bool:
+    """Whether some line has words on both sides of `x`, and each that has is two cells there."""
+    beside = [line for line in lines if is_beside(line, x)]
+    gaps = [next(pair for pair in pairwise(line) if pair[1].box[2] > x) for line in beside if len(line) > 1]
+    return (
+        bool(beside) and len(gaps) == len(beside) and all(a.box[2] <= x <= b.box[0] and is_gap(a, b) for a, b in gaps)
+    )
 
 
 def split_columns(grid: Grid, words: Sequence[Word]) -> Grid:
@@ -60,9 +88,10 @@ def lines_of(words: Sequence[Word]) -> list[Row]:
 
 
 def is_gap(before: Word, after: Word) -> bool:
-    """Whether two neighbours may be two cells: figures with more than a letter between, or anything far apart."""
+    """Whether two neighbours may be two cells: figures, or words read apart, with a letter between; or far apart."""
     gap = (after.box[0] - before.box[2]) / (before.box[3] - before.box[1])
-    return gap >= WIDE_GAP or (gap >= FIGURE_GAP and is_figure(before.text) and is_figure(after.text))
+    is_parted = before.line != after.line or (is_figure(before.text) and is_figure(after.text))
+    return gap >= WIDE_GAP or (gap >= FIGURE_GAP and is_parted)
 
 
 def is_figure(text: str) -> bool:
