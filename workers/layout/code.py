@@ -12,7 +12,7 @@ from statistics import median
 from workers.layout.words import Row, Word, box_of, pieces_of
 
 MOST_MONO = 0.97  # of a page's letters: a page typed in one such font has no code to tell apart
-PITCH = 2.4  # font sizes between the middles of two lines of one listing, with an empty line between
+PITCH = 3.0  # font sizes between the middles of two lines of one listing, with an empty line between
 MIN_ROWS = 2
 
 

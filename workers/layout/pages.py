@@ -26,6 +26,12 @@ from workers.layout.words import Word, words_of_page
 from workers.light_pymupdf import pymupdf
 
 
+def warm_up() -> None:
+    """Load the models and use them once, so that the first page does not wait; for `workers.sandbox`."""
+    line = Line(text="warm", box=(10.0, 10.0, 60.0, 25.0), confidence=1.0)
+    layout_of_lines(None, [line], width=200, height=200)
+
+
 def layout_of_pdf_page(path: Path | str, index: int, *, width: int, height: int, password: str = "") -> PageLayout:
     """The layout of the page at this 0-based index by its own text; boxes are pixels of its image of this size."""
     document = open_pdf(Path(path), password)
