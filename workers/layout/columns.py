@@ -39,8 +39,13 @@ def are_parted(lines: Sequence[Row], x: float) -> bool:
     beside = [line for line in lines if is_beside(line, x)]
     gaps = [next(pair for pair in pairwise(line) if pair[1].box[2] > x) for line in beside if len(line) > 1]
     return (
-        bool(beside) and len(gaps) == len(beside) and all(a.box[2] <= x <= b.box[0] and is_gap(a, b) for a, b in gaps)
+        bool(beside) and len(gaps) == len(beside) and all(a.box[2] <= x <= b.box[0] and is_two(a, b) for a, b in gaps)
     )
+
+
+def is_two(before: Word, after: Word) -> bool:
+    """Whether two neighbours beside a border of the grid are two cells: figures need no more than a space then."""
+    return is_gap(before, after) or (is_figure(before.text) and is_figure(after.text))
 
 
 def split_columns(grid: Grid, words: Sequence[Word]) -> Grid:
