@@ -147,3 +147,19 @@ def test_a_word_beyond_the_grid_goes_to_the_nearest_cell() -> None:
     grid = Grid([0, 10, 20], [0, 50, 100])
     grid.put([Word(text="out", box=(120, 25, 140, 35), line=0, size=10.0)])
     assert grid.words[grid.cells.index((1, 2, 1, 2))]
+
+
+def test_figures_under_one_another_in_a_cell_are_two_rows() -> None:
+    rows = [["Name", "Cost"], ["Mail", "$8"], ["Web", "$6"], ["Centre", "$4"]]
+    grid = GridLines(ys=(TOP, TOP + ROW, TOP + 2 * ROW, TOP + 4 * ROW), xs=(LEFT, LEFT + COLUMN, LEFT + 2 * COLUMN))
+    area = Region(label="table", box=(LEFT, TOP, LEFT + 2 * COLUMN, TOP + 4 * ROW), grid=grid)
+    (table,), _ = read_tables(area, put(rows), [])
+    assert texts(table) == rows
+
+
+def test_words_under_one_another_in_a_cell_are_one_row() -> None:
+    rows = [["Name", "Cost"], ["Mail and", "$8"], ["parcels", ""]]
+    grid = GridLines(ys=(TOP, TOP + ROW, TOP + 3 * ROW), xs=(LEFT, LEFT + COLUMN, LEFT + 2 * COLUMN))
+    area = Region(label="table", box=(LEFT, TOP, LEFT + 2 * COLUMN, TOP + 3 * ROW), grid=grid)
+    (table,), _ = read_tables(area, put(rows), [])
+    assert texts(table) == [["Name", "Cost"], ["Mail and parcels", "$8"]]

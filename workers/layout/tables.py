@@ -16,6 +16,7 @@ from statistics import median
 from workers.layout.columns import part_spans, split_columns
 from workers.layout.detect import FoundTable, Region, Span
 from workers.layout.grid import Grid
+from workers.layout.rows import split_rows
 from workers.layout.words import Row, Word, box_of, rows_of, text_of_row
 from workers.reading_order import Box
 
@@ -86,7 +87,7 @@ def grid_of(region: Region, words: Sequence[Word]) -> Grid | None:
     grid.put(words)
     if len(grid.xs) > 2 and num_whole_rows(grid) >= ONE_CELL_ROWS * grid.shape[0]:
         return corridor_grid(region.box, words) or grid
-    return split_columns(part_spans(grid, words), words)
+    return split_rows(split_columns(part_spans(grid, words), words), words)
 
 
 def num_whole_rows(grid: Grid) -> int:
