@@ -16,6 +16,7 @@ from workers.layout.canvas import Canvas
 from workers.layout.code import find_code
 from workers.layout.detect import Found, Region
 from workers.layout.drafts import Draft, finish
+from workers.layout.frames import Frames
 from workers.layout.lists import mark_of, nest, split_items
 from workers.layout.margin import find_line_numbers
 from workers.layout.order import order_blocks
@@ -44,7 +45,8 @@ NEAR = 0.8  # line heights between lines of one paragraph that the model missed
 WHOLE = frozenset({"table", "figure", "formula"})  # read as one thing, whatever its lines
 
 
-def build(words: Sequence[Word], found: Found, canvas: Canvas) -> PageLayout:
+def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = ()) -> PageLayout:
+    frames = Frames(rules)
     numbers = find_line_numbers(words)
     drafts = [draft_of("page_header", [[word] for word in column]) for column in numbers]
     words = without(words, (word for column in numbers for word in column))
@@ -55,9 +57,23 @@ def build(words: Sequence[Word], found: Found, canvas: Canvas) -> PageLayout:
     drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
     groups = assign(without(words, turned), found.regions)
     for number, region in enumerate(found.regions):
-        drafts += drafts_of(region, groups.get(number, []), found, has_numbers=bool(numbers))
-    drafts += loose_drafts(groups.get(None, []))
-    return finish(nested(in_order(drafts)), canvas)
+        for part in parts_of(groups.get(number, []), region, frames):
+            drafts += drafts_of(region, part, found, has_numbers=bool(numbers))
+    for part in by_frame(groups.get(None, []), frames):
+        drafts += loose_drafts(part)
+    return finish(nested(in_order(drafts, frames)), canvas)
+
+
+def parts_of(words: Sequence[Word], region: Region, frames: Frames) -> list[list[Word]]:
+    """A region's words by the drawn boxes they stand in; a table and a picture have boxes of their own."""
+    return [list(words)] if region.label in ("table", "picture") else by_frame(words, frames)
+
+
+def by_frame(words: Sequence[Word], frames: Frames) -> list[list[Word]]:
+    parts: dict[Box | None, list[Word]] = defaultdict(list)
+    for word in words:
+        parts[frames.around(word)].append(word)
+    return list(parts.values()) or [[]]
 
 
 def without(words: Iterable[Word], taken: Iterable[Word]) -> list[Word]:
@@ -83,10 +99,27 @@ def outside_tables(listings: Sequence[list[Row]], words: Sequence[Word], regions
     ]
 
 
-def in_order(drafts: Sequence[Draft]) -> list[Draft]:
-    boxes = [draft.box for draft in drafts]
+def in_order(drafts: Sequence[Draft], frames: Frames) -> list[Draft]:
+    """The drafts as they are read; those in one drawn box follow one another."""
+    boxed: dict[Box, list[Draft]] = defaultdict(list)
+    free: list[Draft] = []
+    for draft in drafts:
+        frame = frames.around(draft.rows[0][0]) if draft.rows and draft.kind not in WHOLE else None
+        (boxed[frame] if frame else free).append(draft)
+    if len(boxed) < 2:
+        return ordered(drafts)
+    stand_ins = [Draft(kind="figure", box=frame) for frame in boxed]
+    found = dict(zip(map(id, stand_ins), boxed.values(), strict=True))
+    return [
+        each
+        for draft in ordered([*free, *stand_ins])
+        for each in (ordered(found[id(draft)]) if id(draft) in found else [draft])
+    ]
+
+
+def ordered(drafts: Sequence[Draft]) -> list[Draft]:
     line_boxes = [[] if draft.kind in WHOLE else [box_of(row) for row in draft.rows] for draft in drafts]
-    return [drafts[i] for i in order_blocks(boxes, line_boxes)]
+    return [drafts[i] for i in order_blocks([draft.box for draft in drafts], line_boxes)]
 
 
 def nested(drafts: Sequence[Draft]) -> list[Draft]:

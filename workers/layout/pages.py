@@ -84,7 +84,7 @@ def layout_of_lines(
     across, down = canvas.upright_size
     document = make_document(encode(image) if image else None, words, rules, across / scale, down / scale)
     with document:
-        return build(words, find_regions(document.load_page(0)), canvas)
+        return build(words, find_regions(document.load_page(0)), canvas, rules)
 
 
 def upright_image(png: bytes | None, rotation: int) -> Image.Image | None:
