@@ -35,8 +35,8 @@ def split_line(text: str, box: Box, grey: Grey | None, number: int, confidence: 
     for position, token in enumerate(tokens):
         x0 = box[0] if position == 0 else cuts[position - 1][1]
         x1 = box[2] if position == len(tokens) - 1 else cuts[position][0]
-        inner = [gap for gap in gaps if x0 < gap[0] and gap[1] < x1 and gap[1] - gap[0] >= CELL_SPACE * height_of(box)]
-        for part, (left, right), is_glued in split_token(token, x0, x1, inner):
+        inner = [gap for gap in gaps if x0 < gap[0] and gap[1] < x1]
+        for part, (left, right), is_glued in split_token(token, x0, x1, inner, CELL_SPACE * height_of(box)):
             words.append(
                 Word(
                     text=part,
@@ -126,15 +126,25 @@ def by_letters(tokens: Sequence[str], box: Box) -> list[Gap]:
     return gaps
 
 
-def split_token(token: str, x0: float, x1: float, gaps: Sequence[Gap]) -> list[tuple[str, Gap, bool]]:
-    """A token cut at wide blanks that its text does not show: parts, their places, whether glued to the one before."""
+def split_token(
+    token: str, x0: float, x1: float, gaps: Sequence[Gap], cell_space: float
+) -> list[tuple[str, Gap, bool]]:
+    """A token cut at blanks that its text does not show: parts, their places, whether glued to the one before.
+
+    A blank as wide as `cell_space` parts it anywhere; a narrower one only between a figure and a letter, and then
+    the engine has lost a space there ("13A" for "13 A").
+    """
     unit = (x1 - x0 - sum(b - a for a, b in gaps)) / max(weight(token), 0.1)
     parts: list[tuple[str, Gap, bool]] = []
-    start, left, inked = 0, x0, 0.0
+    start, left, inked, was_space = 0, x0, 0.0, False
+    edge = x0
     for gap_start, gap_end in gaps:
-        inked += gap_start - left
+        inked += gap_start - edge
+        edge = gap_end
         cut = min(range(1, len(token) + 1), key=lambda k: abs(weight(token[:k]) * unit - inked))
-        if start < cut < len(token):
-            parts.append((token[start:cut], (left, gap_start), bool(parts)))
-            start, left = cut, gap_end
-    return [*parts, (token[start:], (left, x1), bool(parts))]
+        is_space = start < cut < len(token) and {token[cut - 1].isdigit(), token[cut].isdigit()} == {True, False}
+        is_space = is_space and (token[cut - 1] + token[cut]).isalnum()
+        if start < cut < len(token) and (is_space or gap_end - gap_start >= cell_space):
+            parts.append((token[start:cut], (left, gap_start), bool(parts) and not was_space))
+            start, left, was_space = cut, gap_end, is_space
+    return [*parts, (token[start:], (left, x1), bool(parts) and not was_space)]
