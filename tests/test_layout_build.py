@@ -207,6 +207,31 @@ def test_bold_words_in_a_sentence_are_no_heading() -> None:
     assert [block.kind for block in layout.blocks] == ["paragraph"]
 
 
+def test_what_stands_in_one_drawn_box_is_read_together() -> None:
+    """Four boxes, each with a question and its answer; without the rules the rows would run across."""
+    rules = [(x, 50.0, x + 1, 250.0) for x in (40.0, 300.0, 560.0)] + [
+        (40.0, y, 561.0, y + 1) for y in (50.0, 150.0, 250.0)
+    ]
+    found: list[Word] = []
+    for number, (x, y) in enumerate([(50, 60), (310, 60), (50, 160), (310, 160)]):
+        found += line(f"question {number}", x, y, 2 * number) + line(f"answer {number}", x + 20, y + 50, 2 * number + 1)
+    layout = build(found, Found(regions=()), CANVAS, rules)
+    texts = " ".join(block.text.replace("\n", " ") for block in layout.blocks)
+    assert texts == " ".join(f"question {i} answer {i}" for i in range(4))
+
+
+def test_the_border_of_a_page_is_no_box() -> None:
+    rules = [
+        (10.0, 10.0, 11.0, 790.0),
+        (590.0, 10.0, 591.0, 790.0),
+        (10.0, 10.0, 591.0, 11.0),
+        (10.0, 790.0, 591.0, 791.0),
+    ]
+    found = [*line("inside the border", 50, 100, 0), *line("above it", 50, 2, 1)]
+    layout = build(found, Found(regions=()), CANVAS, rules)
+    assert [block.text for block in layout.blocks] == ["above it", "inside the border"]
+
+
 def test_text_on_its_side_stands_apart() -> None:
     stamp = [Word(text="arXiv:2101.00001", box=(10, 200, 22, 400), line=9, size=12.0, angle=270)]
     found = [*line("The page runs level.", 50, 100, 0), *stamp]

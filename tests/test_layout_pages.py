@@ -206,6 +206,15 @@ def test_a_wide_blank_that_the_text_does_not_show_parts_it_without_a_space() -> 
     assert [word.is_glued for word in words] == [False, True]
 
 
+@pytest.mark.parametrize(("blank", "wanted"), [(12, ["13", "A"]), (3, ["13A"])], ids=["space", "letters"])
+def test_a_space_that_the_engine_lost_between_a_figure_and_a_letter_is_put_back(blank: int, wanted: list[str]) -> None:
+    grey = np.full((40, 200), 255, np.uint8)
+    grey[10:30, 10:50] = grey[10:30, 50 + blank : 70 + blank] = 0
+    words = split_line("13A", (8.0, 5.0, 72.0 + blank, 35.0), grey, 0, 0.9)
+    assert [word.text for word in words] == wanted
+    assert not any(word.is_glued for word in words)
+
+
 def test_rules_are_found_and_letters_are_not() -> None:
     grey = np.full((400, 600), 255, np.uint8)
     grey[100:102, 50:550] = 0
