@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pymupdf
 from PIL import Image
 
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.engines import ImageSpec
+from workers.light_pymupdf import pymupdf
 
 POINTS_PER_INCH = 72
 TOO_LARGE = (pymupdf.mupdf.FzErrorLimit, pymupdf.mupdf.FzErrorSystem)  # a size MuPDF refuses, or no memory
