@@ -19,7 +19,7 @@ RUN apt-get update \
     && useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
     && install -d -o pagefan -g pagefan /data
 WORKDIR /app
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE README.md pyproject.toml requirements.lock ./
 COPY web web
 COPY tasks tasks
 COPY workers workers
@@ -27,7 +27,7 @@ ENTRYPOINT ["tini", "--"]
 VOLUME /data
 
 FROM base AS web
-RUN pip install .
+RUN pip install --constraint requirements.lock .
 USER pagefan
 ENV WEB_HOST=0.0.0.0
 EXPOSE 8000
@@ -38,7 +38,7 @@ CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker -
 FROM base AS cpu
 # The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.
 ARG EXTRAS=ocr
-RUN pip install ".[${EXTRAS}]"
+RUN pip install --constraint requirements.lock ".[${EXTRAS}]"
 USER pagefan
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 \
     CMD celery -A tasks.app inspect ping --timeout 10 --destination "cpu@$(hostname)"
@@ -46,8 +46,8 @@ CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gos
 
 FROM base AS gpu
 ARG TORCH=torch==2.13.0
-RUN pip install "${TORCH}"
-RUN pip install ".[ocr,vlm]"
+RUN pip install --constraint requirements.lock "${TORCH}"
+RUN pip install --constraint requirements.lock ".[ocr,vlm]"
 USER pagefan
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_VISIBLE_DEVICES=all

@@ -2,8 +2,15 @@
 #
 # Settings go on the line: make demo ENGINE=echo, make run WEB_PORT=9000. Tests too: make test ARGS="-k sandbox".
 #
-# Only `make test`, `make lint` and ENGINE=vlm install torch. On Linux plain pip takes its CUDA build, several GB. To take
-# the CPU build, copy its index address from PyTorch's install page: make test TORCH_ARGS="--index-url ADDRESS".
+# Every version that is installed stands in requirements.lock. CONTRIBUTING.md says when to run `make lock` and
+# `make latest`.
+#
+# Only `make test`, `make lint` and ENGINE=vlm install torch. uv finds the build for this machine's GPU, or the far
+# smaller one for none. Where pip is told of other places than PyPI, by its settings or by
+# TORCH_ARGS="--index-url ADDRESS", or uv reaches none, pip installs torch: on Linux the CUDA build of PyPI then,
+# several GB with its libraries.
+#
+# Tests run two files at a time: make test TESTERS=4 for more, make test ARGS="-n 0 --pdb" for none beside another.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -11,9 +18,23 @@ TORCH_ARGS ?=
 ARGS ?=
 BIN := .venv/bin
 NEEDED := .venv/$(if $(filter vlm,$(ENGINE)),.vlm,.demo)
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements.lock
+PIP_INSTALL := -m pip --disable-pip-version-check install
+INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
+UV := uv==0.13.9
+TESTERS ?= 2
 
-.PHONY: demo run test lint bench train readme clean
+# $(call install_torch,PYTHON,OPTIONS,WHICH)
+define install_torch
+	if [ -n "$(TORCH_ARGS)" ] || $(1) -m pip config list | grep -qE "find-links|index-url"; then \
+		$(1) $(PIP_INSTALL) $(2) $(TORCH_ARGS) "$(3)"; \
+	else \
+		.venv-lock/bin/uv pip install --python $(1) --torch-backend auto $(2) "$(3)" || \
+		$(1) $(PIP_INSTALL) $(2) "$(3)"; \
+	fi
+endef
+
+.PHONY: demo run test lint bench train readme lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -22,7 +43,7 @@ run: $(NEEDED)
 	$(BIN)/pagefan up
 
 test: .venv/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -41,23 +62,41 @@ readme: .venv/.test
 	$(BIN)/python tests/settings_table.py
 	$(BIN)/python -m benchmarks.checkpoints
 
+# Adds to the lock what pyproject.toml asks for and the lock has not. ARGS=--upgrade takes the newest of everything.
+lock: .venv-lock/.made
+	cp $(LOCK) .venv-lock/new
+	echo "$(TORCH)" | .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --all-extras --no-header --no-annotate --no-emit-index-url \
+		--output-file .venv-lock/new $(ARGS) pyproject.toml -
+	{ echo "# Every package that Pagefan and its extras install, one version each. Written by \`make lock\`."; \
+		grep -v "^#" .venv-lock/new; } > .venv-lock/whole
+	mv .venv-lock/whole $(LOCK)
+
+# Runs the tests with the newest versions that pyproject.toml allows, without the lock.
+latest: .venv-lock/.made
+	rm -rf .venv-latest
+	$(PYTHON) -m venv .venv-latest
+	$(call install_torch,.venv-latest/bin/python,,torch)
+	.venv-latest/bin/python $(PIP_INSTALL) --editable ".[ocr,vlm,s3,dev]"
+	.venv-latest/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
 # Leaves data/, where `make run` keeps jobs.
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf .venv .venv-lock .venv-latest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
 
-.venv/.demo: .venv/.made pyproject.toml
-	$(PIP) install --editable ".[ocr]"
+.venv/.demo: .venv/.made pyproject.toml $(LOCK)
+	$(INSTALL) --editable ".[ocr]"
 	@touch $@
 
-.venv/.vlm: .venv/.made pyproject.toml
-	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
-	$(PIP) install --editable ".[vlm]"
+.venv/.vlm: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
+	$(INSTALL) --editable ".[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made pyproject.toml
-	$(PIP) install $(TORCH_ARGS) "$(TORCH)"
-	$(PIP) install --editable ".[ocr,vlm,dev]"
+.venv/.test: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
+	$(INSTALL) --editable ".[ocr,vlm,dev]"
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:
@@ -65,4 +104,9 @@ clean:
 		echo 'Pagefan needs Python 3.11 or newer, and $(PYTHON) is not that. Name another: make PYTHON=python3.12'; \
 		exit 1; }
 	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv-lock/.made: Makefile
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) "$(UV)"
 	@touch $@

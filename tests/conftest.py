@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The file that waits longest goes first, so that one of two testers does the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_recovery.py")
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether it runs; an orphan that init has not reaped yet does not."""
     try:
@@ -71,9 +77,29 @@ def plain_env(**settings: object) -> dict[str, str]:
     return env | {key.upper(): str(value) for key, value in settings.items()}
 
 
-@pytest.fixture(scope="session")
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Programs started in here end at Ctrl-C, also where the tests run in the background and are deaf to it.
+
+    A shell starts background jobs with SIGINT ignored, and what they start inherits that. A handler is not inherited.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def open_stack(folder: Path, counts: Mapping[str, int], **settings: object) -> Stack:
+    wanted = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1} | dict(counts)
+    quick: dict[str, object] = {"engine": "echo", "render_processes": 1, "web_port": 0, "flower_port": 0}
+    quick["page_cache_mb"] = 0  # an equal page is generated again, for tests that count generations
+    return Stack(plain_env(**quick | settings), folder, counts=wanted)
+
+
+@pytest.fixture(scope="module")
 def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
-    """A function that starts a real stack on free ports in a folder of its own; all are stopped at the end.
+    """A function that starts a real stack on free ports in a folder of its own; all end with the test file.
 
     `start_stack(counts={"cpu": 4}, echo_jitter_s=0.2)` takes settings by name. The engine is `echo` where
     nothing else is said, with one render process a worker and no page cache. Flower is left out unless
@@ -82,11 +108,7 @@ def start_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack
     with ExitStack() as stacks:
 
         def start(*, counts: Mapping[str, int] | None = None, **settings: object) -> Stack:
-            wanted = {"web": 1, "cpu": 1, "gpu": 1, "beat": 1} | dict(counts or {})
-            quick: dict[str, object] = {"engine": "echo", "render_processes": 1, "web_port": 0, "flower_port": 0}
-            quick["page_cache_mb"] = 0  # an equal page is generated again, for tests that count generations
-            env = plain_env(**quick | settings)
-            return stacks.enter_context(Stack(env, tmp_path_factory.mktemp("stack"), counts=wanted))
+            return stacks.enter_context(open_stack(tmp_path_factory.mktemp("stack"), counts or {}, **settings))
 
         yield start
 
@@ -99,9 +121,10 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stack(start_stack: StartStack) -> Stack:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Redis, web, one worker a queue and beat, shared by the tests; leave it as healthy as you found it."""
-    return start_stack()
+    with open_stack(tmp_path_factory.mktemp("stack"), {}) as stack:
+        yield stack
 
 
 @pytest.fixture

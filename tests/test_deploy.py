@@ -234,7 +234,7 @@ def test_versions_agree() -> None:
     tags = set(re.findall(r"image: pagefan-\w+:(\S+)", composes))
     assert tags == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
-    places = ("Makefile", "Dockerfile", "docker-compose.yml")
+    places = ("Makefile", "Dockerfile", "docker-compose.yml", "requirements.lock")
     torches = {found for name in places for found in re.findall(r"torch==([\d.]+)", (ROOT / name).read_text())}
     assert len(torches) == 1
     python = re.search(r"PYTHON_VERSION=(\S+)", (ROOT / "Dockerfile").read_text())
@@ -243,7 +243,7 @@ def test_versions_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "demo ENGINE=vlm", "run", "test", "lint", "bench", "train", "readme", "clean"]
+    "target", ["demo", "demo ENGINE=vlm", "run", "test", "lint", "bench", "train", "readme", "lock", "latest", "clean"]
 )
 def test_make_target_is_complete(target: str) -> None:
     make = shutil.which("make")

@@ -243,7 +243,7 @@ def test_when_a_record_cannot_be_written_there_is_no_job(web: WebService, monkey
         if len(written) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tasks.assemble.results.write_job_record", write)
+    monkeypatch.setattr("tasks.submit.write_job_record", write)
     files = [(io.BytesIO(PDF), "a.pdf"), (io.BytesIO(PDF), "b.pdf")]
     check_problem(web.client.post("/api/v1/jobs", data={"file": files}), 503, "storage")
     assert web.get("/jobs").json["jobs"] == []

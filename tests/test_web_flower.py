@@ -44,6 +44,8 @@ def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
 @pytest.fixture(scope="module")
 def flower(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Flower without a login, started in a folder with a hostile configuration."""
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()  # tests of other files may have left messages
     folder, port = tmp_path_factory.mktemp("flower"), free_port("127.0.0.1")
     (folder / "flowerconfig.py").write_text("raise SystemExit(9)")
     env = plain_env(redis_url=redis_url, pythonpath=Path(__file__).parents[1])

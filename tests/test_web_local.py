@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import is_alive, plain_env
+from conftest import hearing_ctrl_c, is_alive, plain_env
 
 from web.stack.redis_server import free_port
 
@@ -30,14 +30,31 @@ def local_env(tmp_path: Path, **settings: object) -> dict[str, str]:
 
 def start_up(tmp_path: Path) -> subprocess.Popen[str]:
     command = [*COMMAND, "up"]
-    return subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=local_env(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with hearing_ctrl_c():
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=local_env(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def test_program_hears_ctrl_c_where_the_tests_are_deaf_to_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with hearing_ctrl_c():
+            process = subprocess.Popen(
+                [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == -signal.SIGINT
 
 
 def test_demo_converts_the_sample_and_leaves_no_process(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import hearing_ctrl_c
 from rich.console import Console
 from services import wait_until
 from stand_in import reading, refusing
@@ -180,7 +181,9 @@ def test_full_queue_is_waited_for(web: WebService, desk: Desk, monkeypatch: pyte
 def test_command_watches_until_ctrl_c(web: WebService, desk: Desk) -> None:
     desk.put("a.pdf")
     command = [sys.executable, "-m", "web.cli", "watch", desk.inbox, "-o", desk.results, "--server", desk.url]
-    with reading(web), subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True) as process:
+    with hearing_ctrl_c():
+        process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
+    with reading(web), process:
         wait_until(desk.made, 60)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE_S)
