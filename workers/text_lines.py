@@ -69,7 +69,7 @@ def bounding_box(quad: Quad) -> Box:
     return x0, y0, x1, y1
 
 
-def unturn_box(box: Box, turn: int, width: int, height: int) -> Box:
+def unturn_box(box: Box, turn: int, width: float, height: float) -> Box:
     """Where `box` of the page turned by `turn` lies on the page as it was, which is `width` x `height`."""
     x0, y0, x1, y1 = box
     if turn == 90:

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pymupdf
 from PIL import Image
 
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
+from workers.light_pymupdf import pymupdf
 
 POINTS_PER_INCH = 72
 LARGE_SHEET_IN = 15  # longest side; A3, tabloid and plans are larger, and letters on them as small as on A4

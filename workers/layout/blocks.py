@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
+from workers.engines import Line
+
 Box = tuple[float, float, float, float]
 BlockKind = Literal[
     "title",  # the document's
@@ -54,7 +56,9 @@ class Block:
     cells by rows. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
     such; where it is empty the text is plain and is escaped wherever it is shown.
     `level` counts from 1: of a heading, and the nesting of a list item. `figure` names the crop of a figure among the
-    job's files ("p012-1.png"), empty where there is none.
+    job's files ("p012-1.png"), empty where there is none. `size` is the font's, in pixels (the height of a line where
+    the page is a scan), 0 where it is not known, and `is_bold` says whether most of the text is: what levels of
+    headings are made of.
     """
 
     kind: BlockKind
@@ -67,12 +71,14 @@ class Block:
     markup: Literal["", "markdown", "latex"] = ""
     figure: str = ""
     confidence: float | None = None
+    size: float = 0.0
+    is_bold: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A record without what is empty; `from_json` is the inverse."""
         record = asdict(self)
         return {"kind": self.kind, "text": self.text} | {
-            key: value for key, value in record.items() if value not in (None, (), "", 0)
+            key: value for key, value in record.items() if value not in (None, (), "", 0, False)
         }
 
     @classmethod
@@ -82,3 +88,11 @@ class Block:
         known["lines"] = tuple(known.get("lines", ()))
         known["box"] = tuple(known["box"]) if known.get("box") else None
         return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLayout:
+    """The lines of a page, and the blocks that they make, both in reading order."""
+
+    lines: tuple[Line, ...]
+    blocks: tuple[Block, ...]

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import accumulate, groupby
 from operator import itemgetter
 
-import pymupdf
+from workers.light_pymupdf import pymupdf
 
 NAME = "PagefanInvisible"
 DEFAULT_WIDTH = 500  # thousandths of the size, as all widths here

@@ -15,13 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pymupdf
-
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import open_reader, render_page
 from workers.documents.pdf import open_own_pdf, text_of
 from workers.documents.text_layer import is_healthy, recall
 from workers.engines import ImageSpec
+from workers.light_pymupdf import pymupdf
 from workers.results.invisible_font import add_font, add_object, encode, text_width
 
 logger = logging.getLogger(__name__)

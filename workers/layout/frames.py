@@ -1,0 +1,51 @@
+"""Boxes drawn on a page, as forms and transcripts have them: what stands in one is read together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workers.layout.words import Word
+from workers.reading_order import Box
+
+SAME = 4.0  # points between two rules that are one border, broken or crooked
+MOST_AREA = 0.4  # of what the rules enclose: a larger box is the border of the page
+OVERSHOOT = 4.0  # points that a rule may end before the corner of its box
+LEAST_SIDE = 20.0  # points: smaller boxes are marks to tick
+
+
+class Frames:
+    """The boxes that rules make; a point lies in the smallest one that four rules close around it."""
+
+    def __init__(self, rules: Sequence[Box]) -> None:
+        self._across = [rule for rule in rules if rule[2] - rule[0] > rule[3] - rule[1]]
+        self._down = [rule for rule in rules if rule[2] - rule[0] <= rule[3] - rule[1]]
+        self._ys = borders([rule[1] for rule in self._across])
+        self._xs = borders([rule[0] for rule in self._down])
+
+    def around(self, word: Word) -> Box | None:
+        x, y = word.centre
+        across = [self._ys[rule[1]] for rule in self._across if rule[0] - OVERSHOOT <= x <= rule[2] + OVERSHOOT]
+        down = [self._xs[rule[0]] for rule in self._down if rule[1] - OVERSHOOT <= y <= rule[3] + OVERSHOOT]
+        top, bottom = nearest(across, y)
+        left, right = nearest(down, x)
+        if top is None or bottom is None or left is None or right is None:
+            return None
+        whole = (max(self._xs.values()) - min(self._xs.values())) * (max(self._ys.values()) - min(self._ys.values()))
+        is_small = (right - left) * (bottom - top) <= MOST_AREA * whole
+        return (left, top, right, bottom) if is_small and min(right - left, bottom - top) >= LEAST_SIDE else None
+
+
+def borders(places: Sequence[float]) -> dict[float, float]:
+    """One place for all that are nearly the same."""
+    found: dict[float, float] = {}
+    last = None
+    for place in sorted(places):
+        last = last if last is not None and place - last <= SAME else place
+        found[place] = last
+    return found
+
+
+def nearest(places: Sequence[float], value: float) -> tuple[float | None, float | None]:
+    """The last place before the value, and the first one after it."""
+    before = max((place for place in places if place <= value), default=None)
+    return before, min((place for place in places if place > value), default=None)
