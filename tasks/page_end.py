@@ -177,8 +177,7 @@ def remove_intermediates(page: PageTask) -> None:
 
 
 def keeps_images(job_id: str) -> bool:
-    num_selected = int(get_ledger().redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
-    return 0 < num_selected <= get_settings().keep_page_images
+    return 0 < get_ledger().num_selected(job_id) <= get_settings().keep_page_images
 
 
 def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:

@@ -22,6 +22,12 @@ def get_ledger() -> Ledger:
 
 
 @cache
+def get_impatient_ledger() -> Ledger:
+    """A ledger that says at once when Redis is away."""
+    return Ledger(connect(get_settings().redis_url, retries=0))
+
+
+@cache
 def get_blobs() -> Blobs:
     return Blobs(get_settings().blob_url, is_purged=lambda job_id: get_ledger().is_purged(job_id))
 

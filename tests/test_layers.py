@@ -64,6 +64,17 @@ def test_no_import_of_our_own_hides_in_a_function_or_under_type_checking(package
     assert not found
 
 
+def test_web_knows_redis_by_what_tasks_tell_of_it() -> None:
+    found = []
+    for path in modules("web"):
+        tree = ast.parse(path.read_text())
+        if module_name(path) != "web.stack.redis_server":  # starts a Redis for the local stack
+            found += [f"{path.relative_to(ROOT)} imports redis" for _, name in imports(tree) if name == "redis"]
+        reads = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "redis")
+        found += [f"{path.relative_to(ROOT)}:{node.lineno} says .redis" for node in reads]
+    assert not found
+
+
 def test_model_and_document_libraries_are_not_loaded_by_the_web_process() -> None:
     script = (
         "import sys, web, web.cli.parser, web.stack.stack\n"

@@ -22,6 +22,9 @@ ALIVE_S = 15  # a worker that has not reported for this long is not counted
 SCRIPT = Path(__file__).with_name("ledger.lua").read_text()
 
 
+StoreAway = redis.RedisError  # what all readings and changes raise while Redis is away
+
+
 class LedgerError(Exception):
     """The ledger refuses this change."""
 
@@ -84,6 +87,10 @@ class Ledger:
     def _call(self, operation: str, **arguments: Any) -> Any:
         return json.loads(self._script(args=[operation, json.dumps(arguments)]))
 
+    def ping(self) -> None:
+        """Raises StoreAway where Redis does not answer."""
+        self.redis.ping()
+
     # jobs
 
     def create(
@@ -117,6 +124,10 @@ class Ledger:
     def job(self, job_id: str) -> Job | None:
         raw = self.redis.hgetall(f"pf:job:{job_id}")
         return read_job(job_id, raw) if raw.get("state") else None
+
+    def num_selected(self, job_id: str) -> int:
+        """How many pages of its document the job reads; 0 before the document was opened, and for an unknown job."""
+        return int(self.redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
 
     def jobs(self, *, owner: str | None = None, before: float | None = None, limit: int = 50) -> list[Job]:
         """The newest jobs first, of one owner or of all; `before` is the `created_at` to go on from."""

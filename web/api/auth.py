@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -11,12 +9,11 @@ from flask import Flask, g, request
 
 from tasks.access.keys import LOCAL, get_keyring
 from tasks.access.quotas import count_request
-from tasks.services import get_ledger
+from tasks.access.sessions import owner_of_session
 from tasks.settings import SettingsError, get_settings
 from web.api.problems import Problem
 
 SESSION_COOKIE = "pagefan_session"
-SESSION_TTL_S = 7 * 86_400
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/docs")
 
@@ -124,25 +121,3 @@ def sent_key() -> str:
 def is_signed_in() -> bool:
     """Whether a browser session is behind this request, so that it can be ended."""
     return g.get("owner", LOCAL) != LOCAL and SESSION_COOKIE in request.cookies
-
-
-def session_key(token: str) -> str:
-    return "pf:session:" + hashlib.sha256(token.encode()).hexdigest()
-
-
-def owner_of_session(token: str) -> str | None:
-    """Whom the session is of; None once it is over or its key was revoked."""
-    owner = get_ledger().redis.get(session_key(token)) if token else None
-    return owner if owner and get_keyring().knows(owner) else None
-
-
-def open_session(owner: str) -> str:
-    """Start a browser session and return the cookie's value; the store keeps only its hash."""
-    token = secrets.token_urlsafe(32)
-    get_ledger().redis.set(session_key(token), owner, ex=SESSION_TTL_S)
-    return token
-
-
-def close_session(token: str) -> None:
-    if token:
-        get_ledger().redis.delete(session_key(token))

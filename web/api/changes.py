@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
-import redis
-from redis.exceptions import RedisError
-
-from tasks.generate.partials import CHANNEL, WATCH_S
+from tasks.announcements import Announcement, subscription
+from tasks.generate.partials import WATCH_S
+from tasks.ledger import StoreAway
 from tasks.ledger.records import Job
 from tasks.settings import get_settings
 
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 
-PREFIX = "pf:changed:"
 POLL_S = 5.0  # a listener looks again after this long even if no message came: messages may be lost
 
 MOST_SHARED = 8  # pieces of one job kept for listeners that are a little behind the others
@@ -61,7 +59,7 @@ class Topic:
             if self.job is None or self.job.seq < self.seq or now - self.read_at > POLL_S / 2:
                 try:
                     self.job, self.read_at = read(), now
-                except RedisError as exc:
+                except StoreAway as exc:
                     logger.warning("the job store is away: %s", exc)
                     self.away_until = time.monotonic() + POLL_S / 2
                     return None
@@ -82,7 +80,7 @@ class Topic:
             self.seq = max(self.seq, seq)
             self.condition.notify_all()
 
-    def announce_reading(self, indexes: list[int]) -> None:
+    def announce_reading(self, indexes: Iterable[int]) -> None:
         with self.condition:
             self.readings += 1
             self.read_in |= dict.fromkeys(indexes, self.readings)
@@ -149,29 +147,25 @@ class Changes:
         while not self._closed.is_set():
             try:
                 self._subscribe()
-            except RedisError as exc:
+            except StoreAway as exc:
                 self._subscribed.clear()
                 logger.warning("the subscription to changes is down: %s", exc)
                 self._closed.wait(1)
 
     def _subscribe(self) -> None:
-        client = redis.Redis.from_url(self.redis_url, decode_responses=True, socket_connect_timeout=3)
-        with client, client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
-            subscription.psubscribe(f"{PREFIX}*", f"{CHANNEL}*")
+        with subscription(self.redis_url) as next_announcement:
             self._subscribed.set()
             while not self._closed.is_set():
-                message = subscription.get_message(timeout=POLL_S)
-                if message:
-                    self._announce(message["channel"], message["data"])
+                if news := next_announcement(POLL_S):
+                    self._announce(news)
 
-    def _announce(self, channel: str, data: str) -> None:
-        is_reading = channel.startswith(CHANNEL)
+    def _announce(self, news: Announcement) -> None:
         with self._lock:
-            topic = self._topics.get(channel.removeprefix(CHANNEL if is_reading else PREFIX))
-        if topic and is_reading:
-            topic.announce_reading([int(index) for index in data.split(",")])
+            topic = self._topics.get(news.job_id)
+        if topic and news.indexes:
+            topic.announce_reading(news.indexes)
         elif topic:
-            topic.announce(int(data))
+            topic.announce(news.seq)
 
 
 @cache

@@ -8,12 +8,11 @@ import logging
 from apiflask import HTTPError
 from flask import Flask, Response, redirect, render_template, request, url_for
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
-from tasks.ledger import LedgerError, PageBusy, UnknownJob
+from tasks.ledger import LedgerError, PageBusy, StoreAway, UnknownJob
 from web.api.bodies import why_too_large
 from web.api.problems import Problem
 
@@ -60,7 +59,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(Problem, respond)
     app.register_error_handler(HTTPError, on_api_error)
     app.register_error_handler(HTTPException, on_http_error)
-    for away in (RedisError, OperationalError):
+    for away in (StoreAway, OperationalError):
         app.register_error_handler(away, on_store_away)
     app.register_error_handler(OverQuota, on_over_quota)
     app.register_error_handler(LedgerError, on_ledger_error)

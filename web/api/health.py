@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import uuid
-from functools import cache
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
-from redis.exceptions import RedisError
 
-from tasks.ledger import Ledger, connect
-from tasks.services import get_blobs
-from tasks.settings import get_settings
+from tasks.ledger import StoreAway
+from tasks.services import get_blobs, get_impatient_ledger
 from web.api.outputs import AliveOut, Answers, ReadyOut
 
 logger = logging.getLogger(__name__)
@@ -23,12 +20,6 @@ bp = APIBlueprint("health", __name__, tag=TAG)
 
 QUEUES = ("cpu", "gpu")
 PROBE = bytes(64 * 1024)  # a full disk still takes an empty file
-
-
-@cache
-def impatient_ledger() -> Ledger:
-    """A ledger that says at once when Redis is away."""
-    return Ledger(connect(get_settings().redis_url, retries=0))
 
 
 NOT_READY: Answers = {
@@ -66,8 +57,8 @@ def readyz() -> Response:
 
 def check_redis() -> str:
     try:
-        impatient_ledger().redis.ping()
-    except RedisError as exc:
+        get_impatient_ledger().ping()
+    except StoreAway as exc:
         return f"away: {type(exc).__name__}"
     return "ok"
 
@@ -88,8 +79,8 @@ def check_blobs() -> str:
 def check_worker(queue: str) -> str:
     """What keeps all workers of the queue from their work: none runs, or the model server they need is in trouble."""
     try:
-        reports = impatient_ledger().workers(queue).values()
-    except RedisError as exc:
+        reports = get_impatient_ledger().workers(queue).values()
+    except StoreAway as exc:
         return f"unknown: {type(exc).__name__}"
     troubles = [str(report.get("trouble", "")) for report in reports]
     return "ok" if "" in troubles else next(iter(troubles), "none is running")

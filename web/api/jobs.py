@@ -12,6 +12,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
+from tasks.access.once import Submitted
 from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
@@ -19,7 +20,7 @@ from tasks.repair import cancel_job, retry_job
 from tasks.retention import purge_job
 from tasks.services import get_ledger
 from web.api.changes import get_changes
-from web.api.idempotency import Submitted, fingerprint_of, submit_once
+from web.api.idempotency import fingerprint_of, submit_once
 from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, UrlFields, WaitQuery
 from web.api.outputs import JobListOut, JobOut, JobsOut
 from web.api.problems import Problem

@@ -7,9 +7,8 @@ import json
 import time
 from functools import partial
 
-from redis.exceptions import RedisError
-
 from tasks.generate.partials import WATCH_S, read_partials, watch
+from tasks.ledger import StoreAway
 from tasks.ledger.records import Job, Page
 from tasks.services import get_ledger
 from web.api.changes import Topic
@@ -20,7 +19,7 @@ MOST_PAGES = 8  # in one look, the first in page order
 
 def text_so_far(job: Job, page: Page) -> str:
     """What a page that is being read has so far; the first question of all may come too early for an answer."""
-    with contextlib.suppress(RedisError):
+    with contextlib.suppress(StoreAway):
         if not page.has_ended and not job.has_ended:
             watch(get_ledger(), job.id)
             return read_partials(get_ledger(), job.id, [page.index]).get(page.index, "")
@@ -48,7 +47,7 @@ class Feed:
 
     def look(self, job: Job) -> str:
         """The events that are due, made once for all listeners that are as far as this one; mostly none."""
-        with contextlib.suppress(RedisError):
+        with contextlib.suppress(StoreAway):
             self._watch(job)
             if self.topic.readings > self.seen and time.monotonic() >= self._next_look():
                 key = ("partial", self.seen, self.topic.readings, job.seq)

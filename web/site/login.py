@@ -9,7 +9,8 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from tasks.access.keys import get_keyring
-from web.api.auth import SESSION_COOKIE, SESSION_TTL_S, close_session, open_session
+from tasks.access.sessions import SESSION_TTL_S, close_session, open_session
+from web.api.auth import SESSION_COOKIE
 from web.site.csrf import check_csrf
 
 OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")  # no second slash, no backslash, nothing that browsers leave out
