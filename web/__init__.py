@@ -67,7 +67,7 @@ def create_app() -> APIFlask:
 
 def own_version() -> str:
     try:
-        return version("pagefan")
+        return version("pagefan-server")
     except PackageNotFoundError:
         return "0"
 
