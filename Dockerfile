@@ -20,6 +20,8 @@ RUN apt-get update \
     && install -d -o pagefan -g pagefan /data
 WORKDIR /app
 COPY LICENSE README.md pyproject.toml requirements.lock ./
+COPY server server
+COPY pagefan pagefan
 COPY web web
 COPY tasks tasks
 COPY workers workers
@@ -27,7 +29,7 @@ ENTRYPOINT ["tini", "--"]
 VOLUME /data
 
 FROM base AS web
-RUN pip install --constraint requirements.lock .
+RUN pip install --constraint requirements.lock . ./server
 USER pagefan
 ENV WEB_HOST=0.0.0.0
 EXPOSE 8000
@@ -38,7 +40,7 @@ CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker -
 FROM base AS cpu
 # The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.
 ARG EXTRAS=ocr
-RUN pip install --constraint requirements.lock ".[${EXTRAS}]"
+RUN pip install --constraint requirements.lock . "./server[${EXTRAS}]"
 USER pagefan
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 \
     CMD celery -A tasks.app inspect ping --timeout 10 --destination "cpu@$(hostname)"
@@ -47,7 +49,7 @@ CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gos
 FROM base AS gpu
 ARG TORCH=torch==2.13.0
 RUN pip install --constraint requirements.lock "${TORCH}"
-RUN pip install --constraint requirements.lock ".[ocr,vlm]"
+RUN pip install --constraint requirements.lock . "./server[ocr,vlm]"
 USER pagefan
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_VISIBLE_DEVICES=all

@@ -19,6 +19,7 @@ ARGS ?=
 BIN := .venv/bin
 NEEDED := .venv/$(if $(filter vlm,$(ENGINE)),.vlm,.demo)
 LOCK := requirements.lock
+PROJECTS := pyproject.toml server/pyproject.toml
 PIP_INSTALL := -m pip --disable-pip-version-check install
 INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
 UV := uv==0.13.9
@@ -62,41 +63,42 @@ readme: .venv/.test
 	$(BIN)/python tests/settings_table.py
 	$(BIN)/python -m benchmarks.checkpoints
 
-# Adds to the lock what pyproject.toml asks for and the lock has not. ARGS=--upgrade takes the newest of everything.
+# Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
 	cp $(LOCK) .venv-lock/new
 	echo "$(TORCH)" | .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --all-extras --no-header --no-annotate --no-emit-index-url \
-		--output-file .venv-lock/new $(ARGS) pyproject.toml -
+		--no-emit-package pagefan --no-emit-package pagefan-server \
+		--output-file .venv-lock/new $(ARGS) $(PROJECTS) -
 	{ echo "# Every package that Pagefan and its extras install, one version each. Written by \`make lock\`."; \
 		grep -v "^#" .venv-lock/new; } > .venv-lock/whole
 	mv .venv-lock/whole $(LOCK)
 
-# Runs the tests with the newest versions that pyproject.toml allows, without the lock.
+# Runs the tests with the newest versions that the two pyproject.toml allow, without the lock.
 latest: .venv-lock/.made
 	rm -rf .venv-latest
 	$(PYTHON) -m venv .venv-latest
 	$(call install_torch,.venv-latest/bin/python,,torch)
-	.venv-latest/bin/python $(PIP_INSTALL) --editable ".[ocr,vlm,s3,dev]"
+	.venv-latest/bin/python $(PIP_INSTALL) --editable . --editable "server[ocr,vlm,s3,dev]"
 	.venv-latest/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Leaves data/, where `make run` keeps jobs.
 clean:
-	rm -rf .venv .venv-lock .venv-latest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf .venv .venv-lock .venv-latest build dist server/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
 
-.venv/.demo: .venv/.made pyproject.toml $(LOCK)
-	$(INSTALL) --editable ".[ocr]"
+.venv/.demo: .venv/.made $(PROJECTS) $(LOCK)
+	$(INSTALL) --editable . --editable "server[ocr]"
 	@touch $@
 
-.venv/.vlm: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+.venv/.vlm: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
-	$(INSTALL) --editable ".[vlm]"
+	$(INSTALL) --editable . --editable "server[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made .venv-lock/.made pyproject.toml $(LOCK)
+.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
-	$(INSTALL) --editable ".[ocr,vlm,dev]"
+	$(INSTALL) --editable . --editable "server[ocr,vlm,dev]"
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:

@@ -23,7 +23,7 @@ def test_page_and_note_of_checkpoints_are_up_to_date() -> None:
 
 
 def test_page_names_the_versions_that_are_allowed() -> None:
-    project = tomllib.loads((checkpoints.ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((checkpoints.ROOT / "server" / "pyproject.toml").read_text())["project"]
     (bounds,) = (need for need in project["optional-dependencies"]["vlm"] if need.startswith("transformers"))
     first, last = checkpoints.VERSIONS.split(" and ")
     major, _, minor = last.partition(".")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from celery.bin.celery import celery as celery_command
 from click.testing import CliRunner
 from conftest import plain_env
 from flower.options import default_options
+from packaging.requirements import Requirement
 from settings_table import default_text
 
 from tasks.settings import Settings
@@ -229,7 +231,14 @@ def test_images_copy_what_exists_and_is_not_ignored() -> None:
 
 
 def test_versions_agree() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    projects = [
+        tomllib.loads((ROOT / name).read_text())["project"] for name in ("pyproject.toml", "server/pyproject.toml")
+    ]
+    project = projects[0]
+    assert [each["version"] for each in projects] == [project["version"]] * 2
+    listed = [*projects[1]["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    exact = [Requirement(each).specifier for each in listed if each.startswith("pagefan")]
+    assert set(map(str, exact)) == {f"=={project['version']}"}
     composes = "".join(map(compose_text, ("docker-compose.yml", "compose.cpu.yaml")))
     tags = set(re.findall(r"image: pagefan-\w+:(\S+)", composes))
     assert tags == {project["version"]}
@@ -239,7 +248,7 @@ def test_versions_agree() -> None:
     assert len(torches) == 1
     python = re.search(r"PYTHON_VERSION=(\S+)", (ROOT / "Dockerfile").read_text())
     assert python is not None
-    assert project["requires-python"] == f">={python[1]}"
+    assert {each["requires-python"] for each in projects} == {f">={python[1]}"}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FILES = ("pyproject.toml", "server/pyproject.toml")
+PROJECTS = [tomllib.loads((ROOT / name).read_text()) for name in FILES]
+OURS = {project["project"]["name"] for project in PROJECTS}
 BY_LOCK = re.compile(r"(--constraint|-c) requirements\.lock ")
 MAKES_LOCK = ".venv-lock/bin/python "
 WITHOUT_LOCK = ".venv-latest/"
@@ -29,12 +31,13 @@ def locked() -> dict[str, Version]:
 
 
 def asked() -> Iterator[Requirement]:
-    """What pyproject.toml names in any of its lists, but for Pagefan itself."""
-    project = PROJECT["project"]
-    lists = [PROJECT["build-system"]["requires"], project["dependencies"], *project["optional-dependencies"].values()]
-    for requirement in map(Requirement, chain.from_iterable(lists)):
-        if requirement.name != project["name"]:
-            yield requirement
+    """What the pyproject.toml name in any of their lists, but for Pagefan itself."""
+    for whole in PROJECTS:
+        project = whole["project"]
+        lists = [whole["build-system"]["requires"], project["dependencies"], *project["optional-dependencies"].values()]
+        for requirement in map(Requirement, chain.from_iterable(lists)):
+            if requirement.name not in OURS:
+                yield requirement
 
 
 def docker_installs() -> list[str]:
@@ -71,7 +74,7 @@ def test_lock_names_exact_versions_and_no_address() -> None:
 
 
 def test_build_backend_is_pinned() -> None:
-    for requirement in map(Requirement, PROJECT["build-system"]["requires"]):
+    for requirement in (Requirement(each) for whole in PROJECTS for each in whole["build-system"]["requires"]):
         assert str(requirement.specifier) == f"=={locked()[requirement.name]}"
 
 
@@ -122,8 +125,9 @@ def test_torch_is_installed_by_who_finds_its_build(
     make = shutil.which("make")
     if not make:
         pytest.skip("no make")
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "server").mkdir()
+    for name in ("Makefile", "requirements.lock", *FILES):
+        shutil.copy(ROOT / name, tmp_path / name)
     record = f'#!/bin/sh\necho "${{0##*/}} $*" >> {tmp_path}/calls\n'
     for program, rest in {
         ".venv/bin/python": f'case "$*" in *"config list") echo "{told}";; esac',
@@ -138,4 +142,4 @@ def test_torch_is_installed_by_who_finds_its_build(
     subprocess.run([make, *filter(None, [argument]), "TORCH=torch==2", ".venv/.vlm"], cwd=tmp_path, check=True)
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call for call in calls if "torch==" in call] == installs
-    assert calls[-1].endswith("install --constraint requirements.lock --editable .[vlm]")
+    assert calls[-1].endswith("install --constraint requirements.lock --editable . --editable server[vlm]")

@@ -263,3 +263,14 @@ def test_a_long_body_is_not_waited_for() -> None:
     request.add(b"a" * (MOST_HEAD + 1))
     assert request.is_too_long
     assert bodies.BODY_S > 0
+
+
+def test_client_that_hangs_up_while_it_waits_for_its_text_is_noticed(server: str) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        files, timeout = {"file": ("a.pdf", PDF)}, httpx.Timeout(10, read=1)
+        httpx.post(f"{server}/api/v1/convert", files=files, headers={"Prefer": "wait=600"}, timeout=timeout)
+
+    def newest() -> str:
+        return str(httpx.get(f"{server}/api/v1/jobs").json()["jobs"][0]["state"])
+
+    wait_until(lambda: newest() == "cancelled")

@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, docs, events, health, jobs, metrics, results
+from web.api import batches, convert, docs, events, health, jobs, metrics, results
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
@@ -57,7 +57,8 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in()})
-    for blueprint in (jobs.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp, login.bp, pages.bp, docs.bp):
+    of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp)
+    for blueprint in (*of_api, login.bp, pages.bp, docs.bp):
         app.register_blueprint(blueprint)
     app.spec_processor(docs.finish_spec)
     app.after_request(harden)
@@ -66,7 +67,7 @@ def create_app() -> APIFlask:
 
 def own_version() -> str:
     try:
-        return version("pagefan")
+        return version("pagefan-server")
     except PackageNotFoundError:
         return "0"
 

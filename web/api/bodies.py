@@ -1,6 +1,6 @@
 """What a request may carry. Its size is known before it is read, its shape before it is believed.
 
-Files travel in one kind of body, `multipart/form-data` to the two addresses that make jobs, and may be large. All else
+Files travel in one kind of body, `multipart/form-data` to the addresses that make jobs, and may be large. All else
 is small, so that nobody can fill the server's memory or disk by what it would only throw away.
 """
 
@@ -27,7 +27,7 @@ SPOOL_BYTES = 256 * 1024
 MAX_FILES = 200
 MAX_FIELDS = 50
 REQUEST_FACTOR = 5  # a request may carry this many files of the largest size
-WITH_FILES = frozenset({"jobs.create_jobs", "pages.create_jobs"})
+WITH_FILES = frozenset({"jobs.create_jobs", "convert.convert", "pages.create_jobs"})
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)

@@ -25,6 +25,7 @@ OF_EVERY_CALL = {
     "429": "The key has used up what it may",
 }
 RESULT_SCHEMA = Path(__file__).parents[1] / "site" / "static" / "result.schema.json"
+WITH_JSON_TOO = ("/api/v1/jobs", "/api/v1/convert")
 API_KEY = {"type": "http", "scheme": "bearer", "description": "Needed where the server has API_KEYS set."}
 
 bp = APIBlueprint("docs", __name__, enable_openapi=False)
@@ -34,8 +35,9 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     """Say what APIFlask cannot know: a second kind of body, errors are problem+json, and keys are optional."""
     if isinstance(spec, str):
         return spec
-    content = spec["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
-    content["application/json"] = {"schema": UrlFields.model_json_schema()}
+    for path in WITH_JSON_TOO:
+        content = spec["paths"][path]["post"]["requestBody"]["content"]
+        content["application/json"] = {"schema": UrlFields.model_json_schema()}
     for path, method, operation in operations(spec):
         for status, answer in operation["responses"].items():
             if status >= "400" and path != "/readyz":

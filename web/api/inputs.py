@@ -132,6 +132,10 @@ class KeyHeader(BaseModel):
     idempotency_key: str = Field("", max_length=255, description="Any text that no other request of yours has.")
 
 
+class ConvertHeaders(KeyHeader):
+    prefer: str = Field("", max_length=255, description="`wait=300`: seconds to wait for the text, 600 at most.")
+
+
 class RetryFields(Input):
     """Which pages to read again, and what to do otherwise this time; what is left out stays as it was."""
 
@@ -178,6 +182,10 @@ class ResultQuery(Input):
     format: ResultFormat | None = Field(None, description="Taken from `Accept` when it is left out.")
     partial: bool = Field(False, description="The pages read so far, while the job has not finished.")
     download: bool = Field(False, description="Answer as an attachment with a file name.")
+
+
+class ConvertQuery(Input):
+    format: ResultFormat | None = Field(None, description="Taken from `Accept` when it is left out.")
 
 
 class CancelQuery(Input):

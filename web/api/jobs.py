@@ -60,7 +60,7 @@ def with_room(view: Any) -> Any:
 def create_from_url(json_data: UrlFields, headers_data: KeyHeader) -> BaseResponse:
     """The same call with a JSON body."""
     key = headers_data.idempotency_key
-    return answer_created(key, fingerprint_of([], json_data), partial(submit_link, json_data))
+    return answer_created(*submit_or_recall(key, fingerprint_of([], json_data), partial(submit_link, json_data)))
 
 
 def or_json(json_view: Any) -> Callable[[Any], Any]:
@@ -94,14 +94,17 @@ def create_jobs(form_and_files_data: JobForm, headers_data: KeyHeader) -> BaseRe
     address that cannot be fetched fails the job, and its `error` says why.
     """
     form, key = form_and_files_data, headers_data.idempotency_key
-    return answer_created(key, fingerprint_of(form.file, form) if key else "", partial(submit_files, form.file, form))
+    fingerprint = fingerprint_of(form.file, form) if key else ""
+    return answer_created(*submit_or_recall(key, fingerprint, partial(submit_files, form.file, form)))
 
 
-def answer_created(key: str, fingerprint: str, submit: Callable[[], Submitted]) -> BaseResponse:
-    if key:
-        (batch_id, job_ids), is_replay = submit_once(key, fingerprint, submit)
-    else:
-        (batch_id, job_ids), is_replay = submit(), False
+def submit_or_recall(key: str, fingerprint: str, submit: Callable[[], Submitted]) -> tuple[Submitted, bool]:
+    """What `submit` makes, and whether an earlier request with this Idempotency-Key made it."""
+    return submit_once(key, fingerprint, submit) if key else (submit(), False)
+
+
+def answer_created(submitted: Submitted, is_replay: bool) -> BaseResponse:
+    batch_id, job_ids = submitted
     jobs = [job_out(find_job(job_id)) for job_id in job_ids]
     response = make_response(jsonify(JobsOut(batch_id=batch_id, jobs=jobs).model_dump(mode="json")), 202)
     response.headers["Location"] = jobs[0].links.self

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import request, send_file
+from flask import Response, request, send_file
 from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -104,17 +104,22 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
-    response = BaseResponse(open_result(job, format, partial=query_data.partial))
+    response = respond_with_result(job, format, open_result(job, format, partial=query_data.partial))
+    if query_data.download:
+        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
+    return response.make_conditional(request)
+
+
+def respond_with_result(job: Job, format: str, content: Iterator[bytes]) -> Response:
+    response = Response(content)
     is_text = FORMATS[format].startswith("text/")
     response.headers["Content-Type"] = FORMATS[format] + ("; charset=utf-8" if is_text else "")
     response.headers["Cache-Control"] = "private, no-cache"
     if format == "html":
         response.headers["Content-Security-Policy"] = policy()
     response.vary.add("Accept")
-    if query_data.download:
-        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
     response.set_etag(f"{job.seq}-{format}")
-    return response.make_conditional(request)
+    return response
 
 
 def accepted_format() -> str:

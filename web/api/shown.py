@@ -62,9 +62,8 @@ def summary_values(job: Job) -> dict[str, Any]:
 
 
 def job_out(job: Job) -> JobOut:
-    """The job with everything a follower needs; reads the page records at the end, or when a page has no text."""
-    is_worth_a_look = job.has_ended or any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback"))
-    pages = load_pages(job) if is_worth_a_look else []
+    """The job with everything a follower needs."""
+    pages = pages_to_name(job)
     return JobOut(
         **summary_values(job),
         options=shown_options(job),
@@ -78,6 +77,17 @@ def job_out(job: Job) -> JobOut:
         warnings=list(job.warnings),
         deliveries=[DeliveryOut(**attempt | {"at": iso_time(attempt["at"])}) for attempt in job.deliveries],
     )
+
+
+def pages_to_name(job: Job) -> list[Page]:
+    """The job's pages at its end or when a page has no good text; else none, so that their records need not be read."""
+    is_worth_a_look = job.has_ended or any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback"))
+    return load_pages(job) if is_worth_a_look else []
+
+
+def missing_pages(job: Job) -> list[int]:
+    """Numbers of the pages that ended without text."""
+    return [page.page_number for page in pages_to_name(job) if page.state in WITHOUT_TEXT]
 
 
 def shown_options(job: Job) -> dict[str, Any]:
