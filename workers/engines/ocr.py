@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from itertools import chain, count
 from statistics import mean
@@ -37,6 +38,7 @@ from workers.engines import (
     Prepared,
     StopReason,
 )
+from workers.engines.options import option
 from workers.reading_order import find_gutters, join_rows, order_rows
 from workers.text_lines import (
     Pixels,
@@ -77,19 +79,30 @@ class Models(Protocol):
     def recognise(self, crop: Pixels) -> Reading: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcrOptions(EngineOptions):
+    max_dimension: int = option(
+        1760,
+        setting="ocr_max_dimension",
+        unit="px",
+        help="Longest side of a page image for the ocr engine; A4 at 150 dpi.",
+    )
+    threads: int = option(0, setting="ocr_threads", unit="threads", help="Threads of one ocr engine; 0 is one a core.")
+
+
 class OcrEngine:
     """Reads printed text of the scripts PP-OCRv6 knows: Latin, Chinese, Japanese; not Arabic."""
 
     name = "ocr"
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: OcrOptions) -> None:
         try:
             version = metadata.version("rapidocr")
         except metadata.PackageNotFoundError as exc:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
-        self.image_spec = ImageSpec(factor=32, max_side=options.ocr_max_dimension)
-        self.max_batch = options.ocr_threads or os.cpu_count() or 1
+        self.image_spec = ImageSpec(factor=32, max_side=options.max_dimension)
+        self.max_batch = options.threads or os.cpu_count() or 1
         self._models: Models | None = None
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
 
@@ -149,6 +162,10 @@ class OcrEngine:
 def failure(exc: Exception) -> Generation:
     logger.error("a page could not be read", exc_info=exc)
     return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")
+
+
+OPTIONS = OcrOptions
+ENGINE = OcrEngine
 
 
 class _Page:
