@@ -60,7 +60,7 @@ train: .venv/.test
 
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
-	$(BIN)/python tests/settings_table.py
+	$(BIN)/python -m tools.settings_table
 	$(BIN)/python -m benchmarks.checkpoints
 
 # Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.

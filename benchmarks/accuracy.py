@@ -94,11 +94,11 @@ def main() -> None:
     args = parse_args()
     if not CORPUS.is_dir():
         sys.exit(f"There is no corpus at {CORPUS}.")
-    options = get_settings().engine_options()
+    options = get_settings().engine_options(args.engine)
     sizes = args.max_dimension or [load_engine(args.engine, options).image_spec.max_side]
     lines = []
     for size in sizes:
-        engine = load_engine(args.engine, replace(options, max_dimension=size, ocr_max_dimension=size))
+        engine = load_engine(args.engine, replace(options, max_dimension=size))
         engine.load()
         lines += [f"## Longest side {size} px, {engine.revision}", "", *measure(engine, args.documents, args.pages), ""]
         engine.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from tests.settings_table import replace_between
+from tools.settings_table import replace_between
 from workers.engines.vlm.checkpoint import OWN_PROMPTS, refusal
 from workers.engines.vlm.compat import IMAGE_BACKENDS, MODEL_CLASSES, processor_class, processor_parts
 from workers.engines.vlm.processor import IMAGE_ONLY, PLACES_IMAGE_ITSELF, PROCESSOR_CLASSES

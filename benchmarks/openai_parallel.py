@@ -21,8 +21,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.report import publish, table
 from tests.fault_server import FaultServer
-from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
+from workers.engines import Control, Generation, PageRequest, Prepared
 from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import request_body
 
 TICK_S = 0.001
@@ -71,7 +72,7 @@ Result = tuple[float, Stall, list[Generation]]
 
 def measure(base_url: str, pages: list[Prepared], parallel: int) -> Result:
     """Seconds for all pages, how the loop stalled, and what came of the pages."""
-    engine = OpenAIEngine(EngineOptions(base_url=base_url, model="m", parallel_requests=parallel))
+    engine = OpenAIEngine(OpenAIOptions(base_url=base_url, model="m", parallel_requests=parallel))
     engine.load()
     with closing(engine):
         engine.generate(pages[:parallel], Control())  # connections are open and modules loaded

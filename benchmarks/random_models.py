@@ -14,10 +14,11 @@ import transformers as hf
 from PIL import Image, ImageDraw, ImageFont
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from workers.engines import EngineOptions, PageRequest, Prepared
+from workers.engines import PageRequest, Prepared
 from workers.engines.vlm.compat import without_video
 from workers.engines.vlm.engine import VlmEngine
 from workers.engines.vlm.model import DTYPES, describe
+from workers.engines.vlm.options import VlmOptions
 
 PAD, BOS, EOS = 0, 1, 2
 IMAGE_TOKENS = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
@@ -106,7 +107,7 @@ class RandomEngine(VlmEngine):
         config.architectures, config.dtype = None, torch.bfloat16
         config.save_pretrained(folder)
         processor.save_pretrained(folder)
-        super().__init__(EngineOptions(model=folder, max_dimension=size.max_dimension, **options))
+        super().__init__(VlmOptions(model=folder, max_dimension=size.max_dimension, **options))
 
     def load(self) -> None:
         device = torch.device(self.options.device)

@@ -45,7 +45,7 @@ def bare_loop(engine: Engine, name: str, path: Path, num_pages: int) -> float:
     """Pages/s of one process that does nothing else."""
     settings = load_settings(os.environ)
     limits = DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
-    options, most = settings.engine_options(), min(engine.max_batch, settings.gpu_batch_pages)
+    options, most = settings.engine_options(name), min(engine.max_batch, settings.gpu_batch_pages)
 
     def prepare(index: int) -> Prepared:
         request = PageRequest(page_number=index + 1)
@@ -82,7 +82,7 @@ def main() -> None:
         counts = {"web": 1, "cpu": 1, "gpu": num_workers, "beat": 1}
         service = Service(exits.enter_context(Stack(dict(os.environ) | settings, Path(folder) / "data", counts=counts)))
         exits.callback(service.close)
-        engine = load_engine(args.engine, load_settings(os.environ).engine_options())
+        engine = load_engine(args.engine, load_settings(os.environ).engine_options(args.engine))
         engine.load()
         bare_loop(engine, args.engine, path, 2)
         through_service(service, *repeat_document(1))

@@ -15,17 +15,16 @@ from typing import Any
 from tasks.blobs import BlobMissing
 from tasks.messages import PageTask
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs, get_ledger
+from tasks.services import engine_name, engine_options, get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation
+from workers.engines.options import declared
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "cache"
 MIB = 1 << 20
-# of EngineOptions: what makes the same weights write another text from the same pixels
-TELLING = ("model", "model_revision", "dtype", "attention", "prompt_style", "base_url")
 
 
 def cache_key(page: PageTask, prepared: PreparedPage) -> str:
@@ -34,11 +33,12 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     request = context.request(page.index)
     if not settings.page_cache_mb or request.temperature:
         return ""
-    options = settings.engine_options()
+    options = engine_options()
+    telling = [getattr(options, known.name) for known in declared(type(options)) if known.tells]
     decisive = {
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
-        "engine": [engine_name(), prepared.revision, *(getattr(options, name) for name in TELLING)],
+        "engine": [engine_name(), prepared.revision, *telling],
         "request": [request.prompt, request.max_new_tokens, request.task, request.language],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()

@@ -18,7 +18,7 @@ from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
 from tasks.page_end import TEXT_LAYER, measure_recall, save_text
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
+from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from workers.documents.kinds import DocumentError
 from workers.documents.open import read_text_layer
@@ -54,7 +54,7 @@ def render(page: PageTask) -> PreparedPage:
                 get_blobs().local(context.source_key),
                 page.index,
                 engine=engine_name(),
-                options=settings.engine_options(),
+                options=engine_options(),
                 request=context.request(page.index),
                 dpi=context.options.dpi,
                 password=context.options.password,

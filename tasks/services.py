@@ -10,7 +10,7 @@ from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
 from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
-from workers.engines import Engine
+from workers.engines import Engine, EngineOptions
 from workers.engines.registry import load_engine
 from workers.sandbox.sandbox import Sandbox
 
@@ -36,7 +36,7 @@ def get_blobs() -> Blobs:
 def get_sandbox() -> Sandbox:
     """The render processes of this CPU worker."""
     settings = get_settings()
-    imports = partial(warm_up, engine_name(), settings.engine_options())
+    imports = partial(warm_up, engine_name(), engine_options())
     return Sandbox(settings.render_processes or os.cpu_count() or 1, settings.render_memory_mb, warm_up=imports)
 
 
@@ -49,6 +49,11 @@ def engine_name() -> str:
     return "vlm" if settings.model and has_cuda() else "ocr"
 
 
+def engine_options() -> EngineOptions:
+    """What the engine of this process is told."""
+    return get_settings().engine_options(engine_name())
+
+
 def has_cuda() -> bool:
     """Whether an NVIDIA driver shows a device; asked of the driver's files, so that nothing imports torch."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
@@ -56,4 +61,4 @@ def has_cuda() -> bool:
 
 def make_engine() -> Engine:
     """An engine whose model is not loaded yet."""
-    return load_engine(engine_name(), get_settings().engine_options())
+    return load_engine(engine_name(), engine_options())

@@ -10,7 +10,8 @@ from typing import Any
 
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
-from workers.engines.registry import ENGINES
+from workers.engines.options import declared
+from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
 
@@ -24,29 +25,19 @@ def setting(default: Any, unit: str, help: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One field a setting; the environment variable has the field's name in capitals."""
+    """One field a setting; the environment variable has the field's name in capitals.
+
+    `of_engines` has the settings that only an engine knows, as far as they were set: by name, see `known_settings`.
+    """
 
     redis_url: str = setting("redis://127.0.0.1:6379/0", "URL", "The Redis that is broker, result store and ledger.")
     blob_url: str = setting("file://./data/blobs", "URL", "Where sources, pages and results lie; any fsspec URL.")
     engine: str = setting("auto", "name", "What reads the pages: auto, " + ", ".join(sorted(ENGINES)) + ".")
     model: str = setting("", "id or path", "The model an engine loads: a hub id or a local folder.")
-    model_revision: str = setting("", "git revision", "Pins a hub model to one revision.")
     device: str = setting("auto", "name", "Where the model runs: auto, cpu, cuda, cuda:1.")
-    dtype: str = setting("auto", "name", "Number type of the weights: auto, float32, bfloat16, float16.")
-    attention: str = setting("auto", "name", "Attention implementation: auto, sdpa, eager, flash_attention_2.")
-    prompt_style: str = setting("auto", "name", "How the prompt reaches the model: auto, chat, raw, none.")
-    openai_base_url: str = setting("", "URL", "An OpenAI-compatible server, up to and with /v1.")
-    openai_api_key: str = setting("", "secret", "The key that server wants.")
-    parallel_vlm_requests: int = setting(1, "requests", "Concurrent requests to that server; 1 is one after another.")
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
-    vlm_resize_factor: int = setting(32, "px", "Both sides of a page image are multiples of this.")
-    vlm_max_dimension: int = setting(1024, "px", "Longest side of a page image.")
-    ocr_max_dimension: int = setting(1760, "px", "Longest side of a page image for the ocr engine; A4 at 150 dpi.")
-    ocr_threads: int = setting(0, "threads", "Threads of one ocr engine; 0 is one a core.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
-    echo_seconds: float = setting(0.0, "s", "Time the echo engine sleeps for a batch, as a GPU would work.")
-    echo_jitter_s: float = setting(0.0, "s", "Largest random delay the echo engine adds to it.")
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
@@ -83,47 +74,52 @@ class Settings:
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
     log_level: str = setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = setting("text", "name", "text for people, json for machines.")
+    of_engines: Mapping[str, Any] = field(default_factory=dict)
 
     def address_rules(self) -> AddressRules:
         return AddressRules.parse(self.fetch_allow)
 
-    def engine_options(self) -> EngineOptions:
-        return EngineOptions(
-            model=self.model,
-            model_revision=self.model_revision,
-            device=self.device,
-            dtype=self.dtype,
-            attention=self.attention,
-            prompt_style=self.prompt_style,
-            resize_factor=self.vlm_resize_factor,
-            max_dimension=self.vlm_max_dimension,
-            ocr_max_dimension=self.ocr_max_dimension,
-            ocr_threads=self.ocr_threads,
-            base_url=self.openai_base_url,
-            api_key=self.openai_api_key,
-            parallel_requests=self.parallel_vlm_requests,
-            timeout_s=self.vlm_concurrent_timeout,
-            retry_count=self.vlm_retry_count,
-            echo_seconds=self.echo_seconds,
-            echo_jitter_s=self.echo_jitter_s,
-        )
+    def engine_options(self, engine: str) -> EngineOptions:
+        """What the engine of this name is told; raises KeyError where there is none."""
+        options = options_of(engine)
+        values = {name: getattr(self, name) for name in COMMON} | dict(self.of_engines)
+        return options(**{known.name: values[known.setting] for known in declared(options) if known.setting in values})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A setting as people see it."""
+
+    name: str
+    default: Any
+    unit: str
+    help: str
+
+
+COMMON = {
+    spec.name: Known(name=spec.name, default=spec.default, **spec.metadata)
+    for spec in fields(Settings)
+    if spec.name != "of_engines"
+}
+
+
+def known_settings() -> dict[str, Known]:
+    """Every setting by its name: those of Pagefan, then those that the engines declare for themselves."""
+    declared_by_engines = (option for engine in ENGINES for option in declared(options_of(engine)) if option.setting)
+    own = {
+        option.setting: Known(name=option.setting, default=option.default, unit=option.unit, help=option.help)
+        for option in declared_by_engines
+    }
+    return COMMON | {name: known for name, known in own.items() if name not in COMMON}
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from `environ`; raises SettingsError naming the key and the value that cannot be used."""
-    values: dict[str, Any] = {}
-    for spec in fields(Settings):
-        raw = environ.get(spec.name.upper())
-        if raw is None or raw == "":
-            continue
-        kind: Any = type(spec.default)
-        try:
-            values[spec.name] = kind(raw)
-        except ValueError as exc:
-            raise SettingsError(f"{spec.name.upper()}={raw!r} is not {kind.__name__}") from exc
-        if kind in (int, float) and values[spec.name] < 0:
-            raise SettingsError(f"{spec.name.upper()}={raw!r} is below 0")
-    settings = Settings(**values)
+    values = {
+        name: read_value(known, raw) for name, known in known_settings().items() if (raw := environ.get(name.upper()))
+    }
+    common = {name: values.pop(name) for name in COMMON if name in values}
+    settings = Settings(**common, of_engines=values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
     try:
@@ -131,6 +127,18 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
     return settings
+
+
+def read_value(known: Known, raw: str) -> Any:
+    """The value in the type of the setting's default."""
+    kind: Any = type(known.default)
+    try:
+        value = kind(raw)
+    except ValueError as exc:
+        raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind in (int, float) and value < 0:
+        raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
+    return value
 
 
 @cache

@@ -7,7 +7,6 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf when they are imported
@@ -17,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from web_service import PDF, WebService, served, web_service
 
-from tasks.settings import Settings
+from tasks.settings import known_settings
 from web.stack.stack import Stack
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -72,7 +71,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 def plain_env(**settings: object) -> dict[str, str]:
     """This environment without the user's Pagefan settings, and with `settings` given in small letters."""
-    names = {spec.name.upper() for spec in fields(Settings)}
+    names = set(map(str.upper, known_settings()))
     env = {key: value for key, value in os.environ.items() if key not in names}
     return env | {key.upper(): str(value) for key, value in settings.items()}
 

@@ -11,9 +11,10 @@ import transformers
 from tiny_engines import FAMILIES, checkpoint
 
 from benchmarks import checkpoints, engine, gpu
-from workers.engines import EngineError, EngineOptions
+from workers.engines import EngineError
 from workers.engines.vlm.compat import MODEL_CLASSES
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 
 
 def test_page_and_note_of_checkpoints_are_up_to_date() -> None:
@@ -53,7 +54,7 @@ def test_what_the_engine_refuses_is_refused_on_the_page(tmp_path: Path) -> None:
     for name in by_rule:
         (tmp_path / "config.json").write_text(json.dumps({"model_type": name}))
         with pytest.raises(EngineError):
-            VlmEngine(EngineOptions(model=str(tmp_path)))
+            VlmEngine(VlmOptions(model=str(tmp_path)))
 
 
 def test_gpu_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str]) -> None:

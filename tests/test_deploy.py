@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from click.testing import CliRunner
 from conftest import plain_env
 from flower.options import default_options
 from packaging.requirements import Requirement
-from settings_table import default_text
 
-from tasks.settings import Settings
+from tasks.settings import known_settings
+from tools.settings_table import default_text
 from web.stack.stack import read_procfile
 
 ROOT = Path(__file__).parents[1]
-DEFAULTS = {spec.name.upper(): default_text(spec) for spec in fields(Settings)}
+DEFAULTS = {spec.name.upper(): default_text(spec) for spec in known_settings().values()}
 START_ONLY = {"DATA_DIR": "data", "PROCESS_NAME": None, "CPU_CONCURRENCY": "6", "FLOWER_ADDRESS": "127.0.0.1"}
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 STAGES = ("web", "cpu", "gpu")

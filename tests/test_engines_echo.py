@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from workers.engines import Control, EngineOptions, Generation, OutOfMemory, PageRequest, Prepared, TransientEngineError
-from workers.engines.echo import EchoEngine
+from workers.engines import Control, Generation, OutOfMemory, PageRequest, Prepared, TransientEngineError
+from workers.engines.echo import EchoEngine, EchoOptions
 from workers.repetition import cut_loop
 
 
@@ -26,11 +26,11 @@ def draw(shade: int = 200, size: tuple[int, int] = (64, 96)) -> Image.Image:
 
 def page(number: int, prompt: str = "", *, shade: int = 200, **request: float) -> Prepared:
     asked = PageRequest(page_number=number, prompt=prompt, **request)  # type: ignore[arg-type]
-    return EchoEngine(EngineOptions()).prepare(draw(shade), asked)
+    return EchoEngine(EchoOptions()).prepare(draw(shade), asked)
 
 
 def run(*pages: Prepared, control: Control | None = None, **options: float) -> list[Generation]:
-    return EchoEngine(EngineOptions(**options)).generate(pages, control or Control())  # type: ignore[arg-type]
+    return EchoEngine(EchoOptions(**options)).generate(pages, control or Control())  # type: ignore[arg-type]
 
 
 def test_text_names_page_size_pixels_and_prompt() -> None:
@@ -54,7 +54,7 @@ def test_other_pixels_make_other_text() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_page_from_png_equals_the_prepared_one(mode: str) -> None:
-    engine = EchoEngine(EngineOptions())
+    engine = EchoEngine(EchoOptions())
     request = PageRequest(page_number=3)
     out = io.BytesIO()
     draw().convert(mode).save(out, "PNG")
@@ -63,13 +63,13 @@ def test_page_from_png_equals_the_prepared_one(mode: str) -> None:
 
 
 def test_image_spec_follows_the_options() -> None:
-    spec = EchoEngine(EngineOptions(resize_factor=28, max_dimension=700)).image_spec
+    spec = EchoEngine(EchoOptions(resize_factor=28, max_dimension=700)).image_spec
     assert (spec.factor, spec.max_side) == (28, 700)
 
 
 def test_time_does_not_grow_with_the_batch() -> None:
     started = time.monotonic()
-    run(*(page(number) for number in range(1, 21)), echo_seconds=0.1)
+    run(*(page(number) for number in range(1, 21)), seconds=0.1)
     assert 0.1 <= time.monotonic() - started < 1.0
 
 
@@ -84,7 +84,7 @@ def test_cancelled_row_stops_and_the_others_go_on() -> None:
     control = Control()
     timer = threading.Timer(0.05, control.cancelled.add, [1])
     timer.start()
-    first, second, third = run(page(1), page(2), page(3), control=control, echo_seconds=0.3)
+    first, second, third = run(page(1), page(2), page(3), control=control, seconds=0.3)
     timer.join()
     assert [first.stop_reason, second.stop_reason, third.stop_reason] == ["stop", "cancelled", "stop"]
     assert len(second.text) < len(third.text)
@@ -93,21 +93,21 @@ def test_cancelled_row_stops_and_the_others_go_on() -> None:
 def test_cancelling_all_rows_ends_the_batch_at_once() -> None:
     control = Control(cancelled={0, 1})
     started = time.monotonic()
-    generations = run(page(1), page(2), control=control, echo_seconds=60.0)
+    generations = run(page(1), page(2), control=control, seconds=60.0)
     assert time.monotonic() - started < 1.0
     assert {generation.stop_reason for generation in generations} == {"cancelled"}
 
 
 def test_deadline_stops_every_row() -> None:
     control = Control(deadline=time.monotonic() + 0.05)
-    generations = run(page(1), page(2), control=control, echo_seconds=60.0)
+    generations = run(page(1), page(2), control=control, seconds=60.0)
     assert {generation.stop_reason for generation in generations} == {"timeout"}
 
 
 def test_partial_texts_grow_towards_the_whole() -> None:
     told: list[str] = []
     control = Control(on_text=lambda _, text: told.append(text))
-    (generation,) = run(page(1), control=control, echo_seconds=0.8)
+    (generation,) = run(page(1), control=control, seconds=0.8)
     assert 1 <= len(told) <= 4
     assert all(generation.text.startswith(text) for text in told)
     assert [len(text) for text in told] == sorted(len(text) for text in told)
@@ -166,9 +166,9 @@ def test_answer_longer_than_allowed_is_cut() -> None:
 CHILD = """
 import sys
 from PIL import Image
-from workers.engines import Control, EngineOptions, PageRequest
-from workers.engines.echo import EchoEngine
-engine = EchoEngine(EngineOptions())
+from workers.engines import Control, PageRequest
+from workers.engines.echo import EchoEngine, EchoOptions
+engine = EchoEngine(EchoOptions())
 page = engine.prepare(Image.new("RGB", (32, 32)), PageRequest(page_number=3, prompt=sys.argv[1]))
 sys.stdout.write("ready\\n")
 sys.stdout.flush()

@@ -18,8 +18,8 @@ from rapidfuzz import fuzz
 
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import render_page
-from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
-from workers.engines.ocr import OcrEngine
+from workers.engines import Control, Generation, PageRequest, Prepared
+from workers.engines.ocr import OcrEngine, OcrOptions
 from workers.text_lines import Pixels, Quads, Reading
 
 LEFT = ["Rain fell on the harbour", "and the boats lay still", "until the evening tide", "lifted them from mud"]
@@ -29,7 +29,7 @@ RIGHT = ["A lamp was lit early", "in the window above", "where nobody had lived"
 @pytest.fixture(scope="module")
 def engine() -> Iterator[OcrEngine]:
     pytest.importorskip("rapidocr")
-    engine = OcrEngine(EngineOptions(ocr_threads=1))
+    engine = OcrEngine(OcrOptions(threads=1))
     engine.load()
     yield engine
     engine.close()
@@ -133,7 +133,7 @@ def test_deadline_within_a_page_keeps_what_was_read(engine: OcrEngine, monkeypat
 
 
 def test_number_of_threads_and_the_batch_change_nothing(engine: OcrEngine) -> None:
-    three = OcrEngine(EngineOptions(ocr_threads=3))
+    three = OcrEngine(OcrOptions(threads=3))
     three.load()
     assert three.max_batch == 3
     images = [draw_columns(LEFT, RIGHT), draw_columns(RIGHT), draw_columns(LEFT, RIGHT).rotate(90, expand=True)]
@@ -199,9 +199,9 @@ def refuse(*args, **kwargs):
 
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 from PIL import Image
-from workers.engines import Control, EngineOptions, PageRequest
-from workers.engines.ocr import OcrEngine
-engine = OcrEngine(EngineOptions(ocr_threads=1))
+from workers.engines import Control, PageRequest
+from workers.engines.ocr import OcrEngine, OcrOptions
+engine = OcrEngine(OcrOptions(threads=1))
 assert "onnxruntime" not in sys.modules and "rapidocr" not in sys.modules
 engine.load()
 assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

@@ -14,8 +14,9 @@ from fault_server import serve
 from PIL import Image
 from services import wait_until
 
-from workers.engines import Control, EngineError, EngineOptions, Generation, PageRequest, Prepared
+from workers.engines import Control, EngineError, Generation, PageRequest, Prepared
 from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.registry import load_engine
 
 StartEngine = Callable[..., OpenAIEngine]
@@ -28,7 +29,7 @@ def start_engine() -> Iterator[StartEngine]:
 
         def start(base_url: str, **options: object) -> OpenAIEngine:
             wanted: dict[str, object] = {"base_url": base_url, "model": "m", "timeout_s": 30.0} | options
-            engine = OpenAIEngine(EngineOptions(**wanted))  # type: ignore[arg-type]
+            engine = OpenAIEngine(OpenAIOptions(**wanted))  # type: ignore[arg-type]
             engine.load()
             engines.callback(engine.close)
             return engine
@@ -314,4 +315,4 @@ def test_idle_engine_notices_that_the_server_is_back(
 @pytest.mark.parametrize("options", [{"model": "m"}, {"base_url": "http://127.0.0.1:1/v1"}])
 def test_missing_address_or_model_is_told(options: dict[str, str]) -> None:
     with pytest.raises(EngineError, match=r"set OPENAI_BASE_URL .* and MODEL"):
-        load_engine("openai", EngineOptions(**options)).load()  # type: ignore[arg-type]
+        load_engine("openai", OpenAIOptions(**options)).load()  # type: ignore[arg-type]

@@ -20,8 +20,9 @@ from services import wait_until
 from tiny_engines import QUICKEST, SIZES, checkpoint, loaded
 from tiny_models import draw_page
 
-from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
+from workers.engines import Control, Generation, PageRequest, Prepared
 from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import data_url
 
 START_S = 120.0
@@ -65,7 +66,7 @@ def is_up(port: int) -> bool:
 
 
 def ask(base_url: str, pages: list[Prepared], **options: int) -> list[Generation]:
-    engine = OpenAIEngine(EngineOptions(base_url=base_url, model=str(checkpoint(QUICKEST)), **options))  # type: ignore[arg-type]
+    engine = OpenAIEngine(OpenAIOptions(base_url=base_url, model=str(checkpoint(QUICKEST)), **options))  # type: ignore[arg-type]
     engine.load()
     with closing(engine):
         return engine.generate(pages, Control())
@@ -103,7 +104,7 @@ def test_answer_that_hits_its_limit_is_told_from_one_that_ends(base_url: str) ->
 
 
 def test_model_the_server_does_not_serve_is_an_error_with_its_reason(base_url: str) -> None:
-    engine = OpenAIEngine(EngineOptions(base_url=base_url, model="other"))
+    engine = OpenAIEngine(OpenAIOptions(base_url=base_url, model="other"))
     engine.load()
     with closing(engine):
         (generation,) = engine.generate([page(1, SIZES[0])], Control())

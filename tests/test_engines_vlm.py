@@ -28,12 +28,12 @@ from workers.engines import (
     Control,
     EngineBroken,
     EngineError,
-    EngineOptions,
     OutOfMemory,
     PageRequest,
     Prepared,
 )
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 from workers.engines.vlm.stage import Staged
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
@@ -61,7 +61,7 @@ def test_loop_equals_the_loop_of_transformers(name: str) -> None:
 
 
 def test_raw_prompt_is_where_the_decoder_starts() -> None:
-    engine = VlmEngine(EngineOptions(model=str(checkpoint("donut")), device="cpu", prompt_style="raw"))
+    engine = VlmEngine(VlmOptions(model=str(checkpoint("donut")), device="cpu", prompt_style="raw"))
     engine.load()
     prompts = ["<s_ocr>", "<s_other>why", "<s_ocr>"]
     pages = [
@@ -180,7 +180,7 @@ def test_checkpoint_that_cannot_be_driven_is_refused_with_the_reason(
     config: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=reason):
-        VlmEngine(EngineOptions(model=write_config(tmp_path / "model", **config)))
+        VlmEngine(VlmOptions(model=write_config(tmp_path / "model", **config)))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_checkpoint_that_cannot_be_driven_is_refused_with_the_reason(
 )
 def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: str) -> None:
     with pytest.raises(EngineError, match=reason):
-        VlmEngine(EngineOptions(**{"model": str(checkpoint(QUICKEST))} | options))
+        VlmEngine(VlmOptions(**{"model": str(checkpoint(QUICKEST))} | options))
 
 
 @pytest.fixture
@@ -214,11 +214,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 def test_identity_of_a_hub_model_is_its_commit(hub: Callable[[str], None]) -> None:
     first, second = "1" * 40, "2" * 40
     hub(first)
-    engine = VlmEngine(EngineOptions(model="org/reader", device="cpu"))
+    engine = VlmEngine(VlmOptions(model="org/reader", device="cpu"))
     assert engine.revision == f"org/reader@{first}"
     hub(second)
-    assert VlmEngine(EngineOptions(model="org/reader")).revision == f"org/reader@{second}"
-    assert VlmEngine(EngineOptions(model="org/reader", model_revision=first)).revision == f"org/reader@{first}"
+    assert VlmEngine(VlmOptions(model="org/reader")).revision == f"org/reader@{second}"
+    assert VlmEngine(VlmOptions(model="org/reader", model_revision=first)).revision == f"org/reader@{first}"
     assert engine.checkpoint.pretrained["revision"] == first, "weights come from the commit that was found"
     engine.load()
     assert engine.generate(prepare_pages(engine), Control()) == one_by_one(engine, prepare_pages(engine))
@@ -227,8 +227,8 @@ def test_identity_of_a_hub_model_is_its_commit(hub: Callable[[str], None]) -> No
 def test_identity_follows_the_weights(tmp_path: Path) -> None:
     first = shutil.copytree(checkpoint("donut"), tmp_path / "a" / "reader")
     second = shutil.copytree(checkpoint("donut"), tmp_path / "b" / "reader")
-    assert VlmEngine(EngineOptions(model=str(first))).revision == VlmEngine(EngineOptions(model=str(second))).revision
+    assert VlmEngine(VlmOptions(model=str(first))).revision == VlmEngine(VlmOptions(model=str(second))).revision
     weights = bytearray((second / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (second / "model.safetensors").write_bytes(weights)
-    assert VlmEngine(EngineOptions(model=str(first))).revision != VlmEngine(EngineOptions(model=str(second))).revision
+    assert VlmEngine(VlmOptions(model=str(first))).revision != VlmEngine(VlmOptions(model=str(second))).revision

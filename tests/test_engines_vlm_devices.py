@@ -15,23 +15,24 @@ import torch
 from tiny_engines import QUICKEST, checkpoint, loaded, model_of, prepare_pages
 
 from tasks.generate.keeper import engine_report
-from workers.engines import Control, EngineError, EngineOptions, OutOfMemory
+from workers.engines import Control, EngineError, OutOfMemory
 from workers.engines.vlm.engine import VlmEngine
 from workers.engines.vlm.model import why_not_compiled
+from workers.engines.vlm.options import VlmOptions
 from workers.engines.vlm.stage import Staged
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_missing_device_is_named() -> None:
     with pytest.raises(EngineError, match="sees no CUDA device"):
-        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
+        VlmEngine(VlmOptions(model=str(checkpoint(QUICKEST)), device="cuda")).load()
 
 
 def test_device_that_is_not_there_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(EngineError, match=r"DEVICE='cuda:1': this process sees 1 CUDA device, counted from 0"):
-        VlmEngine(EngineOptions(model=str(checkpoint(QUICKEST)), device="cuda:1")).load()
+        VlmEngine(VlmOptions(model=str(checkpoint(QUICKEST)), device="cuda:1")).load()
 
 
 def test_batch_is_copied_and_generated_with_its_own_gpu_current(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,5 +173,5 @@ def test_reason_for_no_graphs_is_known_before_the_first_page(
         config=SimpleNamespace(is_encoder_decoder=False, model_type="idefics3"),
         _can_compile_fullgraph=flag,
     )
-    assert why_not_compiled(model, EngineOptions(**options)) == reason
+    assert why_not_compiled(model, VlmOptions(**options)) == reason
     assert engine_report(loaded(QUICKEST)) == {"graphs": "off: there is no GPU"}

@@ -24,10 +24,11 @@ from tiny_models import draw_page
 from transformers import AutoImageProcessor, AutoProcessor, ProcessorMixin
 from transformers.utils import is_torchvision_available
 
-from workers.engines import Control, EngineError, EngineOptions, PageRequest, Prepared
+from workers.engines import Control, EngineError, PageRequest, Prepared
 from workers.engines.registry import load_engine
 from workers.engines.vlm.collate import collate
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 from workers.prompts import TRANSCRIBE
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
@@ -108,7 +109,7 @@ def test_llava_pixels_are_bicubic_scaled_and_normalised() -> None:
 def test_prepare_needs_no_weights(tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint(QUICKEST), tmp_path / "bare")
     (folder / "model.safetensors").unlink()
-    engine = load_engine("vlm", EngineOptions(model=str(folder), device="cpu"))
+    engine = load_engine("vlm", VlmOptions(model=str(folder), device="cpu"))
     prepared = engine.prepare(draw_page(100, 100, 0), PageRequest(page_number=1))
     assert prepared.num_tokens > 0
     with pytest.raises(EngineError, match="not loaded"):
@@ -129,7 +130,7 @@ def test_packed_page_is_the_same_page(name: str) -> None:
 
 
 def test_spooled_tensors_are_small() -> None:
-    options = EngineOptions(model=str(checkpoint("idefics3")), device="cpu", dtype="bfloat16")
+    options = VlmOptions(model=str(checkpoint("idefics3")), device="cpu", dtype="bfloat16")
     tensors = prepare_pages(VlmEngine(options))[0].tensors
     assert tensors is not None
     assert tensors["pixel_values"].dtype == torch.bfloat16
@@ -156,7 +157,7 @@ def test_pixels_for_a_gpu_are_of_the_type_of_the_weights(
     for part, dtype in dtypes.items():
         config.get(part, config)["dtype"] = dtype
     (folder / "config.json").write_text(json.dumps(config))
-    tensors = prepare_pages(VlmEngine(EngineOptions(model=str(folder), device="cuda")))[0].tensors
+    tensors = prepare_pages(VlmEngine(VlmOptions(model=str(folder), device="cuda")))[0].tensors
     assert tensors is not None
     assert tensors["pixel_values"].dtype == expected
 
@@ -187,7 +188,7 @@ def test_checkpoint_made_for_one_prompt_gets_it_for_a_plain_transcription() -> N
 
 
 def test_prompt_style_that_does_not_fit_is_named() -> None:
-    engine = VlmEngine(EngineOptions(model=str(checkpoint("vit_reader")), prompt_style="chat"))
+    engine = VlmEngine(VlmOptions(model=str(checkpoint("vit_reader")), prompt_style="chat"))
     with pytest.raises(EngineError, match="has no chat template"):
         engine.prepare(draw_page(100, 100, 0), PageRequest(page_number=1))
 
@@ -199,7 +200,7 @@ def test_image_processor_that_needs_torchvision_is_named(tmp_path: Path) -> None
     settings["image_processor"]["image_processor_type"] = "Llama4ImageProcessor"
     (folder / "processor_config.json").write_text(json.dumps(settings))
     with pytest.raises(EngineError, match=r"[Tt]orchvision"):
-        VlmEngine(EngineOptions(model=str(folder))).prepare(draw_page(100, 100, 0), PageRequest(page_number=1))
+        VlmEngine(VlmOptions(model=str(folder))).prepare(draw_page(100, 100, 0), PageRequest(page_number=1))
 
 
 def test_one_thread_prepares_while_another_decodes() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from workers.engines import Control, EngineOptions, PageRequest, Prepared
+from workers.engines import Control, PageRequest, Prepared
 from workers.engines.registry import load_engine
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 
 DATA = Path(__file__).parent / "data"
 READER = DATA / "tiny-reader"
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(not READER.is_dir() or not PAGES, reason="the re
 @pytest.fixture(scope="module")
 def engine() -> VlmEngine:
     torch.set_num_threads(1)
-    engine = load_engine("vlm", EngineOptions(model=str(READER), device="cpu"))
+    engine = load_engine("vlm", VlmOptions(model=str(READER), device="cpu"))
     assert isinstance(engine, VlmEngine)
     engine.load()
     return engine

@@ -24,10 +24,11 @@ from tiny_models import plain_generate
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Cache, DynamicCache
 
-from workers.engines import Control, EngineError, EngineOptions
+from workers.engines import Control, EngineError
 from workers.engines.vlm.batch import DeviceBatch
 from workers.engines.vlm.decode import CHECK_EVERY, DecodeLoop, experts_for_decoding, find_cache
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -172,7 +173,7 @@ def test_no_token_waits_for_the_device(name: str, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "smolvlm", "donut"])
 def test_no_token_waits_for_a_real_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = VlmEngine(EngineOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", cuda_graphs=False))
+    engine = VlmEngine(VlmOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", cuda_graphs=False))
     engine.load()
     pages = prepare_pages(engine, max_new_tokens=40)
     expected = one_by_one(engine, pages)

@@ -388,6 +388,6 @@ def test_generation_that_never_returns_costs_its_process_and_no_other_page(start
 
 
 def test_page_tasks_return_the_same_for_every_run() -> None:
-    page = PageTask(job_id="j", run=1, index=9)
+    page = PageTask(job_id="0123456789abcdef", run=1, index=9)
     assert PageTask.from_json(page.to_json()) == page
-    assert page.task_id == "j.1-p000010"
+    assert page.task_id == "0123456789abcdef.1-p000010"

@@ -19,21 +19,20 @@ from workers.engines import (
     Control,
     EngineBroken,
     EngineError,
-    EngineOptions,
     Generation,
     OutOfMemory,
     PageRequest,
     Prepared,
     TransientEngineError,
 )
-from workers.engines.echo import EchoEngine
+from workers.engines.echo import EchoEngine, EchoOptions
 
 
 class Flaky(EchoEngine):
     """Fails for the moment at the first calls, and notes the size of every batch it is given."""
 
     def __init__(self, num_failures: int = 0, broken: bool = False) -> None:
-        super().__init__(EngineOptions())
+        super().__init__(EchoOptions())
         self.num_failures, self.broken = num_failures, broken
         self.batches: list[list[int]] = []
 
@@ -199,7 +198,7 @@ class Stepwise(EchoEngine):
     """Ends its rows one by one; raises after the first `good` rows of its first batch."""
 
     def __init__(self, good: int, error: Exception) -> None:
-        super().__init__(EngineOptions())
+        super().__init__(EchoOptions())
         self.good, self.error = good, error
         self.batches: list[list[int]] = []
 
@@ -240,7 +239,7 @@ def test_page_that_has_ended_is_not_read_again_when_its_batch_fails(ledger: Ledg
 def test_outcome_of_an_abandoned_try_comes_too_late(ledger: Ledger) -> None:
     told = Told()
     pages = batch(1)
-    runner = make_runner(EchoEngine(EngineOptions()), ledger, pages, told)
+    runner = make_runner(EchoEngine(EchoOptions()), ledger, pages, told)
     runner.run()
     runner.end_row([pages[0].page], 0, Generation(text="late"))
     assert told.generations[1].text.startswith("page 1")

@@ -17,8 +17,8 @@ from tasks.generate.runner import Loaded
 from tasks.messages import PageTask
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.engines import Control, EngineOptions, Generation, OutOfMemory, PageRequest, Prepared
-from workers.engines.echo import EchoEngine
+from workers.engines import Control, Generation, OutOfMemory, PageRequest, Prepared
+from workers.engines.echo import EchoEngine, EchoOptions
 
 
 class StagedEcho(EchoEngine):
@@ -27,7 +27,7 @@ class StagedEcho(EchoEngine):
     max_batch = 4
 
     def __init__(self) -> None:
-        super().__init__(EngineOptions(echo_seconds=0.4))
+        super().__init__(EchoOptions(seconds=0.4))
         self.staged: list[list[Prepared]] = []
         self.batches: list[list[Prepared]] = []
 

@@ -15,22 +15,23 @@ from services import Service, make_pdf, wait_until
 from tasks.generate.served import engine_report, most_pages, observe_requests
 from tasks.ledger import Ledger, connect
 from tasks.metrics import KEY
-from workers.engines import Control, EngineOptions, PageRequest
+from workers.engines import Control, PageRequest
 from workers.engines.openai.engine import OpenAIEngine
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.registry import load_engine
 from workers.prompts import TRANSCRIBE
 
 
 def test_memory_of_a_gpu_does_not_bound_a_client() -> None:
-    assert most_pages(load_engine("openai", EngineOptions(parallel_requests=16)), 8) == 16
-    assert most_pages(load_engine("openai", EngineOptions()), 8) == 1
-    assert most_pages(load_engine("echo", EngineOptions()), 8) == 8
+    assert most_pages(load_engine("openai", OpenAIOptions(parallel_requests=16)), 8) == 16
+    assert most_pages(load_engine("openai"), 8) == 1
+    assert most_pages(load_engine("echo"), 8) == 8
 
 
 def test_requests_are_entered_into_the_metrics_once(redis_url: str) -> None:
     with serve() as server, closing(Ledger(connect(redis_url)).redis) as redis:
         redis.flushdb()
-        engine = OpenAIEngine(EngineOptions(base_url=server.base_url, model="m"))
+        engine = OpenAIEngine(OpenAIOptions(base_url=server.base_url, model="m"))
         engine.load()
         with closing(engine):
             prepared = engine.prepare(Image.new("RGB", (32, 32)), PageRequest(page_number=1))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from settings_table import updated_files
 
-from tasks.settings import Settings, SettingsError, load_settings
+from tasks.settings import Known, Settings, SettingsError, known_settings, load_settings
+from tools.settings_table import updated_files
+from workers.engines.ocr import OcrOptions
+from workers.engines.openai.options import OpenAIOptions
+from workers.engines.options import declared
+from workers.engines.registry import ENGINES, options_of
 
 ROOT = Path(__file__).parents[1]
 MAY_READ_ENVIRONMENT = {
@@ -25,9 +29,7 @@ MAY_READ_ENVIRONMENT = {
 def test_empty_environment_gives_the_defaults() -> None:
     settings = load_settings({})
     assert settings == Settings()
-    assert settings.vlm_resize_factor == 32
-    assert settings.vlm_max_dimension == 1024
-    assert settings.parallel_vlm_requests == 1
+    assert settings.engine_options("openai") == OpenAIOptions()
     assert settings.vlm_concurrent_timeout == 300
     assert settings.vlm_retry_count == 2
 
@@ -58,11 +60,32 @@ def test_a_bad_value_stops_the_start_and_names_key_and_value(name: str, value: s
         load_settings({name: value})
 
 
-@pytest.mark.parametrize("spec", fields(Settings), ids=lambda spec: spec.name)
-def test_each_setting_has_a_unit_and_one_sentence(spec: object) -> None:
-    metadata = getattr(spec, "metadata")  # noqa: B009
-    assert metadata["unit"]
-    assert metadata["help"].endswith(".")
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_is_told_its_own_defaults_where_nothing_is_set(name: str) -> None:
+    options = Settings().engine_options(name)
+    assert options == options_of(name)()
+    assert pickle.loads(pickle.dumps(options)) == options
+    assert hash(options) == hash(options_of(name)())
+
+
+def test_engines_that_share_a_setting_say_the_same_of_it() -> None:
+    said: dict[str, set[tuple[object, str]]] = {}
+    for option in (option for engine in ENGINES for option in declared(options_of(engine)) if option.setting):
+        said.setdefault(option.setting, set()).add((option.default, option.help))
+    assert {name for name, ways in said.items() if len(ways) > 1} == set()
+
+
+def test_settings_reach_the_options_of_the_engine_they_are_for() -> None:
+    environ = {"OCR_THREADS": "3", "MODEL": "m", "VLM_MAX_DIMENSION": "896", "VLM_RETRY_COUNT": "5"}
+    settings = load_settings(environ)
+    assert settings.engine_options("ocr") == OcrOptions(threads=3)
+    assert settings.engine_options("openai") == OpenAIOptions(model="m", max_dimension=896, retry_count=5)
+
+
+@pytest.mark.parametrize("spec", known_settings().values(), ids=lambda spec: spec.name)
+def test_each_setting_has_a_unit_and_one_sentence(spec: Known) -> None:
+    assert spec.unit
+    assert spec.help.endswith(".")
 
 
 @pytest.mark.parametrize("name", ["README.md", "docker-compose.yml"])

@@ -16,7 +16,9 @@ from PIL import Image
 from workers.documents.kinds import DocumentError, DocumentLimits
 from workers.documents.open import render_page
 from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
-from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines.echo import EchoOptions
+from workers.engines.options import ModelOptions
 from workers.engines.registry import ENGINES
 from workers.sandbox.sandbox import Sandbox
 
@@ -32,7 +34,7 @@ class PackingEngine:
     image_spec = SPEC
     max_batch = 1
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         self.options = options
 
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
@@ -57,9 +59,13 @@ class PackingEngine:
         raise NotImplementedError
 
 
+OPTIONS = ModelOptions
+ENGINE = PackingEngine
+
+
 @pytest.fixture(autouse=True)
 def packing_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(ENGINES, "packing", f"{__name__}:PackingEngine")
+    monkeypatch.setitem(ENGINES, "packing", __name__)
     yield
     get_engine.cache_clear()
 
@@ -80,7 +86,7 @@ def prepare(path: Path, index: int, *, prompt: str = "", engine: str = "packing"
         path,
         index,
         engine=engine,
-        options=EngineOptions(model="m"),
+        options=ModelOptions(model="m"),
         request=PageRequest(page_number=index + 1, prompt=prompt),
         limits=LIMITS,
     )
@@ -110,23 +116,23 @@ def test_png_is_grey_without_colour_and_holds_the_same_page(document: Path, inde
 
 
 def test_engine_is_made_once_in_a_process(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[EngineOptions] = []
+    made: list[ModelOptions] = []
     plain = PackingEngine.__init__
 
-    def count(self: PackingEngine, options: EngineOptions) -> None:
+    def count(self: PackingEngine, options: ModelOptions) -> None:
         made.append(options)
         plain(self, options)
 
     monkeypatch.setattr(PackingEngine, "__init__", count)
     for index in range(3):
         prepare(document, index)
-    assert made == [EngineOptions(model="m")]
+    assert made == [ModelOptions(model="m")]
 
 
 def test_warm_up_makes_the_engine_and_has_it_prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
     monkeypatch.setattr(PackingEngine, "prepare", lambda _self, image, _request: seen.append(image.size))
-    warm_up("packing", EngineOptions(model="m"))
+    warm_up("packing", ModelOptions(model="m"))
     assert seen == [(256, 256)]
     assert get_engine.cache_info().currsize == 1
 
@@ -140,7 +146,7 @@ def test_errors_of_engine_and_document_pass_through(document: Path) -> None:
 
 
 def test_echo_engine_gets_its_page_through_the_sandbox(document: Path) -> None:
-    options = EngineOptions(model="m")
+    options = EchoOptions(resize_factor=28)
     with closing(Sandbox(1, 1024, warm_up=partial(warm_up, "echo", options))) as sandbox:
         page = sandbox.run(
             prepare_page,

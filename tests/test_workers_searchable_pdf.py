@@ -14,7 +14,7 @@ from PIL import Image
 from workers.documents.kinds import DocumentError, DocumentLimits
 from workers.documents.open import render_page
 from workers.documents.pages import write_searchable_pdf
-from workers.engines import Control, EngineOptions, PageRequest
+from workers.engines import Control, PageRequest
 from workers.engines.registry import load_engine
 from workers.results.invisible_font import visual
 
@@ -86,7 +86,7 @@ def test_rectangle_around_each_word_has_that_word_and_no_other(sample_pdf: Path,
 
 
 def test_places_of_the_ocr_engine_hold_on_a_real_scan(sample_pdf: Path, tmp_path: Path) -> None:
-    engine = load_engine("ocr", EngineOptions())
+    engine = load_engine("ocr")
     request = PageRequest(page_number=5)
     shown = render_page(sample_pdf, 4, spec=engine.image_spec, limits=LIMITS)
     engine.load()

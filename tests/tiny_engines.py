@@ -19,8 +19,9 @@ import torch
 from tiny_models import build, draw_page
 from transformers.utils import logging as hf_logging
 
-from workers.engines import Control, EngineOptions, Generation, PageRequest, Prepared
+from workers.engines import Control, Generation, PageRequest, Prepared
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 
 FAMILIES = tiny_patches.FAMILIES | tiny_tiles.FAMILIES | tiny_gemmas.FAMILIES | tiny_readers.FAMILIES
 QUICKEST = "llava"  # where the family does not matter
@@ -46,7 +47,7 @@ def _root() -> Path:
 @cache
 def loaded(name: str, **options: Any) -> VlmEngine:
     """A loaded engine of a family; the same one for the same arguments."""
-    engine = VlmEngine(EngineOptions(model=str(checkpoint(name)), device="cpu", **options))
+    engine = VlmEngine(VlmOptions(model=str(checkpoint(name)), device="cpu", **options))
     engine.load()
     return engine
 

@@ -30,29 +30,10 @@ class OutOfMemory(TransientEngineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """What an engine may be told when it is made; each engine reads the part that concerns it.
+    """What an engine may be told when it is made; each has a class of its own options, see `options` and `registry`.
 
-    Lengths are pixels, times are seconds.
+    Lengths are pixels, times are seconds. Options can be hashed and pickled.
     """
-
-    model: str = ""
-    model_revision: str = ""
-    device: str = "auto"
-    dtype: str = "auto"
-    attention: str = "auto"
-    cuda_graphs: bool = True
-    prompt_style: str = "auto"
-    resize_factor: int = 32
-    max_dimension: int = 1024
-    ocr_max_dimension: int = 1760
-    ocr_threads: int = 0
-    base_url: str = ""
-    api_key: str = ""
-    parallel_requests: int = 1
-    timeout_s: float = 300.0
-    retry_count: int = 2
-    echo_seconds: float = 0.0
-    echo_jitter_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,6 @@ from PIL import Image
 from workers.engines import (
     Control,
     EngineError,
-    EngineOptions,
     Generation,
     ImageSpec,
     OutOfMemory,
@@ -45,6 +44,7 @@ from workers.engines import (
     Prepared,
     TransientEngineError,
 )
+from workers.engines.options import ImageOptions, option
 from workers.prompts import TRANSCRIBE
 
 STEP_S = 0.02  # longest time between two looks at the control
@@ -54,6 +54,16 @@ NUM_LOOPS = 100
 _DIRECTIVE = re.compile(r"!([a-z]+)\s+(\d+)(?:\s+(\d+(?:\.\d+)?))?(?!\S)")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoOptions(ImageOptions):
+    seconds: float = option(
+        0.0, setting="echo_seconds", unit="s", help="Time the echo engine sleeps for a batch, as a GPU would work."
+    )
+    jitter_s: float = option(
+        0.0, setting="echo_jitter_s", unit="s", help="Largest random delay the echo engine adds to it."
+    )
+
+
 class EchoEngine:
     """Says what it was given. Needs no model and no weights."""
 
@@ -61,10 +71,10 @@ class EchoEngine:
     revision = "1"
     max_batch = 64
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: EchoOptions) -> None:
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
-        self._seconds = options.echo_seconds
-        self._jitter_s = options.echo_jitter_s
+        self._seconds = options.seconds
+        self._jitter_s = options.jitter_s
 
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         return Prepared(request=request, image=image)
@@ -89,6 +99,10 @@ class EchoEngine:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+OPTIONS = EchoOptions
+ENGINE = EchoEngine
 
 
 def find_directives(request: PageRequest) -> dict[str, float]:

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, metadata
 from itertools import chain, count
@@ -40,6 +41,7 @@ from workers.engines import (
 )
 from workers.engines.ocr_scripts import SCRIPTS, Seen, is_foreign
 from workers.engines.ocr_tiles import detect_page
+from workers.engines.options import option
 from workers.reading_order import find_gutters, join_rows, order_rows
 from workers.text_lines import (
     Pixels,
@@ -82,22 +84,31 @@ class Models(Protocol):
     def recognise(self, crop: Pixels) -> Reading: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcrOptions(EngineOptions):
+    max_dimension: int = option(
+        1760,
+        setting="ocr_max_dimension",
+        unit="px",
+        help="Longest side of a page image for the ocr engine; A4 at 150 dpi.",
+    )
+    threads: int = option(0, setting="ocr_threads", unit="threads", help="Threads of one ocr engine; 0 is one a core.")
+
+
 class OcrEngine:
     """Reads printed text of the scripts PP-OCRv6 knows; says of a page that it seems to be in another."""
 
     name = "ocr"
     scripts = SCRIPTS
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: OcrOptions) -> None:
         try:
             version = metadata.version("rapidocr")
         except metadata.PackageNotFoundError as exc:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
         self.revision = f"rapidocr-{version}/{RECOGNISER}/{READER_VERSION}"
-        self.image_spec = ImageSpec(
-            factor=32, max_side=options.ocr_max_dimension, min_letter=MIN_LETTER, takes_large=True
-        )
-        self.max_batch = options.ocr_threads or os.cpu_count() or 1
+        self.image_spec = ImageSpec(factor=32, max_side=options.max_dimension, min_letter=MIN_LETTER, takes_large=True)
+        self.max_batch = options.threads or os.cpu_count() or 1
         self._models: Models | None = None
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
 
@@ -157,6 +168,10 @@ class OcrEngine:
 def failure(exc: Exception) -> Generation:
     logger.error("a page could not be read", exc_info=exc)
     return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")
+
+
+OPTIONS = OcrOptions
+ENGINE = OcrEngine
 
 
 class _Page:

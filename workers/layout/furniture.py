@@ -18,7 +18,8 @@ Pages = Sequence[Sequence[Block]]
 EDGE = 0.12  # of the page's height, above and below
 MOST_LETTERS = 200
 PAGE_NUMBER = re.compile(
-    r"(?:page|seite|p\.)?\s*[-–—\[(]?\s*(?:\d{1,4}|[ivxlc]{1,7})\s*[-–—\])]?(?:\s*(?:of|/|von)\s*\d{1,4})?",
+    r"(?:page|seite|p\.)?\s{0,3}[-–—\[(]?\s{0,3}(?:\d{1,4}|[ivxlc]{1,7})\s{0,3}[-–—\])]?"
+    r"(?:\s{0,3}(?:of|/|von)\s{0,3}\d{1,4})?",
     re.IGNORECASE,
 )
 

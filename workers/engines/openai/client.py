@@ -18,8 +18,9 @@ from typing import TypeVar
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 
-from workers.engines import EngineOptions, Generation, Prepared
+from workers.engines import Generation, Prepared
 from workers.engines.openai.breaker import Breaker
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault, fault_of_status, fault_of_transport, read_answer, request_body
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Client:
     `requests` holds outcome and seconds of every request, until someone takes them. Raises httpx.InvalidURL.
     """
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: OpenAIOptions) -> None:
         self.model = options.model
         self.num_attempts = max(1, options.retry_count)
         self.in_flight = 0
@@ -141,7 +142,7 @@ class Client:
         self._coders.shutdown()
 
 
-def make_http(options: EngineOptions) -> httpx.AsyncClient:
+def make_http(options: OpenAIOptions) -> httpx.AsyncClient:
     """The pool of connections that all pages share, with one more than there are pages, for `look`."""
     key = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
     return httpx.AsyncClient(

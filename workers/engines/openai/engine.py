@@ -22,7 +22,6 @@ from PIL import Image
 from workers.engines import (
     Control,
     EngineError,
-    EngineOptions,
     Generation,
     ImageSpec,
     PageRequest,
@@ -30,6 +29,7 @@ from workers.engines import (
     StopReason,
 )
 from workers.engines.openai.client import MAX_NOTES, Call, Client
+from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class OpenAIEngine:
 
     name = "openai"
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: OpenAIOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension, min_letter=MIN_LETTER)
         self.max_batch = max(1, options.parallel_requests)

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from workers.engines import Control, EngineError, EngineOptions, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
 from workers.engines.vlm.checkpoint import open_checkpoint
 from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm.decode import DecodeLoop
@@ -27,6 +27,7 @@ from workers.engines.vlm.model import (
     pixel_dtype,
     why_not_compiled,
 )
+from workers.engines.vlm.options import VlmOptions
 from workers.engines.vlm.processor import PageProcessor
 from workers.engines.vlm.rows import Rows
 from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prompt
@@ -42,7 +43,7 @@ class VlmEngine:
     name = "vlm"
     stops_loops = True  # random weights may say the same for ever; benchmarks let them
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: VlmOptions) -> None:
         self.options = options
         self.checkpoint = open_checkpoint(options.model, options.model_revision)
         self.revision = self.checkpoint.identity

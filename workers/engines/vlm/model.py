@@ -12,9 +12,10 @@ from typing import Any, cast
 import torch
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
-from workers.engines import EngineBroken, EngineError, EngineOptions, OutOfMemory
+from workers.engines import EngineBroken, EngineError, OutOfMemory
 from workers.engines.vlm.checkpoint import Checkpoint
 from workers.engines.vlm.compat import takes_static_cache
+from workers.engines.vlm.options import VlmOptions
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class LoadedModel:
         return arguments
 
 
-def pixel_dtype(checkpoint: Checkpoint, options: EngineOptions) -> torch.dtype:
+def pixel_dtype(checkpoint: Checkpoint, options: VlmOptions) -> torch.dtype:
     """The number type pixels travel in: that of the weights, as far as it is known without the device.
 
     Raises EngineError for an unknown `dtype`.
@@ -67,7 +68,7 @@ def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
     return next((dtype for dtype in stored if isinstance(dtype, torch.dtype)), torch.float32)
 
 
-def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -> LoadedModel:
+def load_model(checkpoint: Checkpoint, options: VlmOptions, tokenizer: Any) -> LoadedModel:
     """Load the weights as `options` say; raises EngineError where they cannot be loaded.
 
     `auto` is CUDA where there is one, the number type of the weights there and float32 on a CPU, and the attention
@@ -86,7 +87,7 @@ def load_model(checkpoint: Checkpoint, options: EngineOptions, tokenizer: Any) -
         return describe(model, checkpoint, tokenizer, options)
 
 
-def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: EngineOptions) -> LoadedModel:
+def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: VlmOptions) -> LoadedModel:
     """What generating needs to know of `model`, which is told to take the likeliest token from now on."""
     config = model.generation_config
     warpers = LogitsProcessorList()
@@ -147,7 +148,7 @@ def current_device(device: torch.device) -> AbstractContextManager[None]:
     return cast("AbstractContextManager[None]", torch.cuda.device(device)) if device.type == "cuda" else nullcontext()
 
 
-def why_not_compiled(model: Any, options: EngineOptions) -> str:
+def why_not_compiled(model: Any, options: VlmOptions) -> str:
     """A cache of fixed size lets a decode step be captured as a CUDA graph, but not everywhere; empty where it can."""
     if model.device.type != "cuda":
         return "there is no GPU"

@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer, ProcessorMixin
 
+import workers.engines.vlm.compat as compat
 from workers.engines import EngineError
-from workers.engines.vlm import compat
 from workers.engines.vlm.checkpoint import OWN_PROMPTS, Checkpoint
 from workers.prompts import TRANSCRIBE
 

@@ -1,6 +1,6 @@
-"""Writes sample.pdf: six pages of our own prose: plain, columns, a table, blank, a scan, and an end.
+"""Writes tests/data/sample.pdf: six pages of our own prose: plain, columns, a table, blank, a scan, and an end.
 
-Run `python tests/data/make_sample.py` to make it again; the bytes change only with PyMuPDF or Pillow.
+Run `python -m tools.sample` to make it again; the bytes change only with PyMuPDF or Pillow.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pymupdf
 from PIL import Image, ImageFilter
 
 A4 = pymupdf.paper_rect("a4")
+SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "sample.pdf"
 MARGIN = 64  # pt
 SCAN_DPI = 150
 
@@ -137,4 +138,4 @@ def make_sample() -> pymupdf.Document:
 
 if __name__ == "__main__":
     with make_sample() as made:
-        made.save(Path(__file__).with_name("sample.pdf"), garbage=4, deflate=True, no_new_id=True)
+        made.save(SAMPLE, garbage=4, deflate=True, no_new_id=True)

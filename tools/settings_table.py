@@ -1,16 +1,15 @@
-"""Writes what is known of each setting, from tasks/settings.py, into README.md and docker-compose.yml.
+"""Writes what is known of each setting into README.md and docker-compose.yml.
 
-Run as a script, as `make readme` does. tests/test_tasks_settings.py checks that both files are in step.
+Run as `python -m tools.settings_table`, as `make readme` does. tests/test_tasks_settings.py checks that both files are
+in step. Settings come from tasks/settings.py and from the engines' options.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
 
-from tasks.settings import Settings
+from tasks.settings import Known, known_settings
 
 ROOT = Path(__file__).parents[1]
 README_MARKS = ("<!-- settings begin -->", "<!-- settings end -->")
@@ -20,24 +19,24 @@ SET_BY_COMPOSE = frozenset(
 )
 
 
-def default_text(spec: Field[Any]) -> str:
+def default_text(spec: Known) -> str:
     return f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default)
 
 
 def readme_rows() -> Iterator[str]:
     yield "| Variable | Default | Unit | What it is |"
     yield "| --- | --- | --- | --- |"
-    for spec in fields(Settings):
+    for spec in known_settings().values():
         default = default_text(spec)
         shown = f"`{default}`" if default else "empty"
-        yield f"| `{spec.name.upper()}` | {shown} | {spec.metadata['unit']} | {spec.metadata['help']} |"
+        yield f"| `{spec.name.upper()}` | {shown} | {spec.unit} | {spec.help} |"
 
 
 def compose_rows() -> Iterator[str]:
-    for spec in fields(Settings):
+    for spec in known_settings().values():
         if spec.name not in SET_BY_COMPOSE:
             name = spec.name.upper()
-            yield f"  # {spec.metadata['help']} [{spec.metadata['unit']}]"
+            yield f"  # {spec.help} [{spec.unit}]"
             yield f"  {name}: ${{{name}:-{default_text(spec)}}}"
 
 
