@@ -44,6 +44,7 @@ class Settings:
     vlm_max_dimension: int = setting(1024, "px", "Longest side of a page image.")
     ocr_max_dimension: int = setting(1760, "px", "Longest side of a page image for the ocr engine; A4 at 150 dpi.")
     ocr_threads: int = setting(0, "threads", "Threads of one ocr engine; 0 is one a core.")
+    ocr_runtime: str = setting("auto", "name", "What computes the ocr engine: auto, openvino, onnxruntime.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
     echo_seconds: float = setting(0.0, "s", "Time the echo engine sleeps for a batch, as a GPU would work.")
     echo_jitter_s: float = setting(0.0, "s", "Largest random delay the echo engine adds to it.")
@@ -99,6 +100,7 @@ class Settings:
             max_dimension=self.vlm_max_dimension,
             ocr_max_dimension=self.ocr_max_dimension,
             ocr_threads=self.ocr_threads,
+            ocr_runtime=self.ocr_runtime,
             base_url=self.openai_base_url,
             api_key=self.openai_api_key,
             parallel_requests=self.parallel_vlm_requests,

@@ -46,6 +46,7 @@ class EngineOptions:
     max_dimension: int = 1024
     ocr_max_dimension: int = 1760
     ocr_threads: int = 0
+    ocr_runtime: str = "auto"
     base_url: str = ""
     api_key: str = ""
     parallel_requests: int = 1

@@ -7,7 +7,7 @@ import importlib
 from workers.engines import Engine, EngineOptions
 
 ENGINES = {
-    "ocr": "workers.engines.ocr:OcrEngine",
+    "ocr": "workers.engines.ocr.engine:OcrEngine",
     "echo": "workers.engines.echo:EchoEngine",
     "vlm": "workers.engines.vlm.engine:VlmEngine",
     "openai": "workers.engines.openai.engine:OpenAIEngine",

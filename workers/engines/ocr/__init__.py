@@ -1,0 +1,1 @@
+"""The `ocr` engine: printed text and its boxes on a CPU, with the networks of PP-OCRv6."""
