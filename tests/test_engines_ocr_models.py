@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from workers.engines import Control, EngineError, EngineOptions, PageRequest
 from workers.engines.ocr.boxes import find_boxes
 from workers.engines.ocr.choose import RUNTIMES, choose_runtime
-from workers.engines.ocr.crops import LEAST_WIDTH, LINE_HEIGHT, STEP, cut, to_line
+from workers.engines.ocr.crops import GREY, LEAST_WIDTH, LINE_HEIGHT, STEP, cut, stack, step_width, to_height
 from workers.engines.ocr.engine import OcrEngine
-from workers.engines.ocr.models import MOST_LINES, OcrModels, batches
+from workers.engines.ocr.models import OcrModels
+from workers.engines.ocr.reader import MOST_LINES, Reader, batches
+from workers.engines.ocr.runtimes import Steps
 from workers.text_lines import Pixels
 
 LINES = ["A lamp was lit early", "in the window", "where nobody had lived for seven long years", "1,204.50"]
@@ -93,10 +96,13 @@ def test_slanted_line_is_cut_level() -> None:
 
 def test_lines_have_few_widths() -> None:
     for width in (5, 150, 151, 999):
-        line = to_line(np.zeros((24, width, 3), np.uint8))
-        assert line.shape[0] == LINE_HEIGHT
-        assert line.shape[1] % STEP == 0
-        assert max(LEAST_WIDTH, 2 * width) <= line.shape[1] < max(LEAST_WIDTH + 1, 2 * width + STEP)
+        line = to_height(np.zeros((24, width, 3), np.uint8))
+        (padded,) = stack([line])
+        assert line.shape == (LINE_HEIGHT, 2 * width, 3)
+        assert padded.shape[1] % STEP == 0
+        assert max(LEAST_WIDTH, 2 * width) <= padded.shape[1] < max(LEAST_WIDTH + 1, 2 * width + STEP)
+        assert (padded[:, 2 * width :] == GREY).all()
+        assert padded.shape[1] == step_width(2 * width)
 
 
 def test_batches_hold_every_line_once_and_no_other_width() -> None:
@@ -142,3 +148,63 @@ def test_onnx_runtime_is_taken_where_openvino_is_not(monkeypatch: pytest.MonkeyP
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr("workers.engines.ocr.choose.find_spec", lambda name: None if name == "openvino" else object())
     assert choose_runtime("auto", 1).description.startswith("ONNX Runtime")
+
+
+class _Told:
+    """A recogniser that says what it is told to, a letter a step, and remembers the widths it was asked about."""
+
+    def __init__(self, text: str, *, unsure: str = "", maybe_space: int | None = None) -> None:
+        self.characters = ["", *"abcdefgh漢", " "]
+        self.text, self.unsure, self.maybe_space = text, unsure, maybe_space
+        self.widths: list[int] = []
+
+    def __call__(self, lines: np.ndarray) -> Steps:
+        num_lines, _, width, _ = lines.shape
+        self.widths += [width] * num_lines
+        best = np.zeros((num_lines, width // 8), np.int64)
+        chance = np.full(best.shape, 0.99, np.float32)
+        space = np.zeros(best.shape, np.float32)
+        for place, letter in enumerate(self.text):
+            best[:, 2 * place] = self.characters.index(letter)
+            chance[:, 2 * place] = 0.5 if letter in self.unsure else 0.99
+        if self.maybe_space is not None:
+            space[:, self.maybe_space] = 0.3
+        return Steps(best, chance, space)
+
+
+BLANK_LINE = np.full((48, 640, 3), 255, np.uint8)
+
+
+def test_line_that_the_light_recogniser_is_sure_of_is_not_read_again() -> None:
+    light, full = _Told("abc de"), _Told("abc")
+    assert Reader(light, full).read([BLANK_LINE])[0].text == "abc de"
+    assert full.widths == []
+
+
+@pytest.mark.parametrize("doubt", [{"unsure": "d"}, {"maybe_space": 9}])
+def test_only_the_word_in_doubt_is_read_again(doubt: dict[str, Any]) -> None:
+    light, full = _Told("abc de fgh abc", **doubt), _Told("hg")
+    reading = Reader(light, full).read([BLANK_LINE])[0]
+    assert reading.text == "abc hg fgh abc"
+    assert full.widths == [96]
+    assert 0.9 < reading.confidence <= 1.0
+
+
+def test_words_in_doubt_beside_one_another_are_read_again_together() -> None:
+    light, full = _Told("abc d a g abc abc abc abc", unsure="dg"), _Told("fed")
+    assert Reader(light, full).read([BLANK_LINE])[0].text == "abc fed abc abc abc abc"
+    assert len(full.widths) == 1
+
+
+@pytest.mark.parametrize("text", ["", "漢 abc", "ddd ddd ddd ddd"])
+def test_line_in_doubt_for_the_most_part_is_read_again_as_a_whole(text: str) -> None:
+    light, full = _Told(text, unsure="d"), _Told("abc")
+    line = BLANK_LINE[:, : max(96, 16 * len(text))]
+    assert Reader(light, full).read([line])[0].text == "abc"
+    assert full.widths == [step_width(line.shape[1])]
+
+
+def test_doubts_of_a_photographed_page_are_settled(models: OcrModels) -> None:
+    """Blurred letters that the light recogniser takes for others."""
+    crop = cv2.GaussianBlur(draw_line("Illinois will allow 1,250 willing millers", 26), (0, 0), 2.2)
+    assert models.recognise([crop])[0].text == "Illinois will allow 1,250 willing millers"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.text_lines import Pixels, Quad
 
@@ -42,10 +44,20 @@ def straightened(pixels: Pixels, quad: Quad, width: int, height: int) -> Pixels:
     return crop.astype(np.uint8, copy=False)
 
 
-def to_line(crop: Pixels) -> Pixels:
-    """The crop at the recogniser's height, with grey to the next step of width. [LINE_HEIGHT, width, 3]"""
+def to_height(crop: Pixels) -> Pixels:
+    """The crop at the recogniser's height. [LINE_HEIGHT, width, 3]"""
     height, width = crop.shape[:2]
-    wanted = max(1, math.ceil(LINE_HEIGHT * width / height))
-    line = np.full((LINE_HEIGHT, max(LEAST_WIDTH, -(-wanted // STEP) * STEP), 3), GREY, np.uint8)
-    line[:, :wanted] = cv2.resize(crop, (wanted, LINE_HEIGHT))
-    return line
+    line = cv2.resize(crop, (max(1, math.ceil(LINE_HEIGHT * width / height)), LINE_HEIGHT))
+    return line.astype(np.uint8, copy=False)
+
+
+def step_width(width: int) -> int:
+    return max(LEAST_WIDTH, -(-width // STEP) * STEP)
+
+
+def stack(lines: Sequence[Pixels]) -> NDArray[np.uint8]:
+    """Lines of one step of width, with grey behind them. [lines, LINE_HEIGHT, width, 3]"""
+    stacked = np.full((len(lines), LINE_HEIGHT, step_width(lines[0].shape[1]), 3), GREY, np.uint8)
+    for row, line in enumerate(lines):
+        stacked[row, :, : line.shape[1]] = line
+    return stacked

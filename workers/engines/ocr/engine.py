@@ -35,7 +35,7 @@ from workers.engines.ocr.page import Models, Page
 
 logger = logging.getLogger(__name__)
 
-NETWORKS = "PP-OCRv6_small"
+NETWORKS = "PP-OCRv6_small+tiny"
 READER_VERSION = 2  # to be raised when the text of a page changes with these modules, or with reading_order
 
 

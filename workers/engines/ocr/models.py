@@ -1,29 +1,29 @@
-"""Finds lines and reads them, with the networks of PP-OCRv6 that RapidOCR's wheel carries."""
+"""Finds lines and reads them, with networks of PP-OCRv6: those of RapidOCR's wheel, and a light one of our own folder.
+
+networks/README.md says where that one is from.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.engines import EngineError
 from workers.engines.ocr.boxes import find_boxes
-from workers.engines.ocr.crops import cut, to_line
+from workers.engines.ocr.crops import cut
+from workers.engines.ocr.reader import Reader
 from workers.engines.ocr.runtimes import Runtime
 from workers.text_lines import Pixels, Quad, Quads, Reading
 
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
+LIGHT_RECOGNISER = Path(__file__).parent / "networks" / "PP-OCRv6_rec_tiny.onnx"
 DETECTION_SIDE_PX = 1280  # larger pages are detected smaller, and recognised at full size
 DETECTION_STEP = 32
-MOST_LINES = 8  # read at once
-MOST_WIDTH = 768  # of them all, beside one another
 
 
 class OcrModels:
@@ -37,8 +37,7 @@ class OcrModels:
         alone = runtime.load_detector(folder / DETECTOR, threads)
         beside = runtime.load_detector(folder / DETECTOR, 1) if threads > 1 else alone
         self._detectors = (beside, alone)
-        self._recogniser = runtime.load_recogniser(folder / RECOGNISER)
-        self._characters = np.array(self._recogniser.characters, dtype=object)
+        self._reader = Reader(runtime.load_recogniser(LIGHT_RECOGNISER), runtime.load_recogniser(folder / RECOGNISER))
 
     def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads:
         height, width = pixels.shape[:2]
@@ -50,21 +49,7 @@ class OcrModels:
         return cut(pixels, quad)
 
     def recognise(self, crops: Sequence[Pixels]) -> list[Reading]:
-        lines = [to_line(crop) for crop in crops]
-        readings = [Reading("", 0.0)] * len(lines)
-        for places in batches([line.shape[1] for line in lines]):
-            best, probability = self._recogniser(np.stack([lines[i] for i in places]))
-            for row, i in enumerate(places):
-                readings[i] = self._decode(best[row], probability[row])
-        return readings
-
-    def _decode(self, best: NDArray[np.integer[Any]], probability: NDArray[np.float32]) -> Reading:
-        """The classes of the steps without repeats and without none (Graves et al., "CTC", ICML 2006)."""
-        kept = best != 0
-        kept[1:] &= best[1:] != best[:-1]
-        if not kept.any():
-            return Reading("", 0.0)
-        return Reading("".join(self._characters[best[kept]]).strip(), float(probability[kept].mean()))
+        return self._reader.read(crops)
 
 
 def models_folder() -> Path:
@@ -82,14 +67,3 @@ def detection_size(width: int, height: int) -> tuple[int, int]:
 
 def round_side(side: float) -> int:
     return max(DETECTION_STEP, round(int(side) / DETECTION_STEP) * DETECTION_STEP)
-
-
-def batches(widths: Sequence[int]) -> list[list[int]]:
-    """Lines of one width together, not too many: their places in `widths`."""
-    order = sorted(range(len(widths)), key=lambda i: widths[i])
-    found: list[list[int]] = []
-    for width, group in groupby(order, key=lambda i: widths[i]):
-        places = list(group)
-        most = min(MOST_LINES, max(1, MOST_WIDTH // width))
-        found += [places[first : first + most] for first in range(0, len(places), most)]
-    return found

@@ -71,4 +71,4 @@ class _Recogniser:
 
     def __call__(self, lines: NDArray[np.uint8]) -> Steps:
         chances = _run(self._session, lines)  # [lines, steps, classes]
-        return chances.argmax(axis=-1), chances.max(axis=-1)
+        return Steps(chances.argmax(axis=-1), chances.max(axis=-1), chances[..., -1])

@@ -57,9 +57,10 @@ class OpenVinoRuntime:
 
 
 def best_precision() -> str:
-    """bf16 only on processors with AMX; it was slower than f32 on others, with AVX-512 for it too."""
-    has_amx = CPUINFO.exists() and " amx_bf16" in CPUINFO.read_text()
-    return "bf16" if has_amx else "f32"
+    """bf16 with AMX, or on an AMD processor that has it; on others with AVX-512 for bf16 it was slower than f32."""
+    words = set(CPUINFO.read_text().split()) if CPUINFO.exists() else set()
+    is_fast = "amx_bf16" in words or {"AuthenticAMD", "avx512_bf16"} <= words
+    return "bf16" if is_fast else "f32"
 
 
 def fed_with_bytes(model: Any) -> Any:
@@ -72,10 +73,13 @@ def fed_with_bytes(model: Any) -> Any:
 
 
 def best_of_each_step(model: Any) -> Any:
-    """The recogniser with the best class and its probability for its outputs."""
+    """The recogniser with the best class, its probability and the last class's, the space's, for its outputs."""
     chances = model.get_results()[0].input_value(0)  # [lines, steps, classes]
     best = ops.topk(chances, ops.constant(1, openvino.Type.i32), -1, "max", "none")
-    return openvino.Model([ops.result(best.output(1)), ops.result(best.output(0))], model.get_parameters())
+    last = ops.constant([chances.get_partial_shape()[2].get_length() - 1], openvino.Type.i32)
+    space = ops.gather(chances, last, ops.constant(2, openvino.Type.i32))
+    results = [ops.result(output) for output in (best.output(1), best.output(0), space.output(0))]
+    return openvino.Model(results, model.get_parameters())
 
 
 class _Requests(threading.local):
@@ -105,5 +109,5 @@ class _Recogniser:
         self.characters = characters
 
     def __call__(self, lines: NDArray[np.uint8]) -> Steps:
-        best, probability = self._infer(lines)
-        return best[..., 0], probability[..., 0]
+        best, chance, space = self._infer(lines)
+        return Steps(best[..., 0], chance[..., 0], space[..., 0])

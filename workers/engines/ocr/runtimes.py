@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 from workers.text_lines import Pixels
 
 Heat = NDArray[np.float32]  # [height, width], 0 to 1
-Steps = tuple[NDArray[np.integer[Any]], NDArray[np.float32]]  # [lines, steps]: the best class, its probability
+Classes = NDArray[np.integer[Any]]
+Chances = NDArray[np.float32]  # 0 to 1
+
+
+class Steps(NamedTuple):
+    """What a recogniser sees along lines, all [lines, steps]: the best class, its probability, and a space's."""
+
+    best: Classes
+    chance: Chances
+    space: Chances
+
+    def of_line(self, row: int, steps: int) -> Steps:
+        """The first steps of one line, [steps]; copied, as a runtime may use the memory again."""
+        return Steps(self.best[row, :steps].copy(), self.chance[row, :steps].copy(), self.space[row, :steps].copy())
 
 
 class Detector(Protocol):
@@ -21,7 +34,7 @@ class Detector(Protocol):
 
 
 class Recogniser(Protocol):
-    """What stands in lines of one width: `characters` are the classes, of which the first is none."""
+    """What stands in lines of one width: `characters` are the classes; the first is none, the last the space."""
 
     characters: list[str]
 
