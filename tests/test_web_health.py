@@ -61,6 +61,14 @@ def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
     assert answer.status_code == 200, answer.text
 
 
+def test_readyz_says_what_workers_compute_with(web: WebService) -> None:
+    assert web.client.get("/readyz").json["runtimes"] == []
+    for worker in ("one", "two"):
+        web.ledger.report_alive("gpu", worker, runtime="OpenVINO 2026.4.1, f32")
+    web.ledger.report_alive("gpu", "three", engine="vlm")
+    assert web.client.get("/readyz").json["runtimes"] == ["OpenVINO 2026.4.1, f32"]
+
+
 def test_openapi_describes_every_call_and_its_problems(web: WebService) -> None:
     spec = web.client.get("/openapi.json").json
     assert spec["openapi"].startswith("3.1")

@@ -10,9 +10,10 @@ from PIL import Image
 from test_workers_ink import chart, photo, written
 
 from workers.documents.ink import contrast_of
-from workers.engines import Control, EngineOptions, Generation, ImageSpec, Line, PageRequest, Prepared
-from workers.engines.ocr import OcrEngine
-from workers.engines.ocr_scripts import Seen, is_foreign
+from workers.engines import Control, Generation, ImageSpec, Line, PageRequest, Prepared
+from workers.engines.ocr import OcrOptions
+from workers.engines.ocr.engine import OcrEngine
+from workers.engines.ocr.scripts import Seen, is_foreign
 from workers.reading.confidence import confidence_notices, confidence_of
 from workers.reading.cover import judge
 from workers.reading.second_look import read_all
@@ -248,7 +249,7 @@ def test_confidence_is_the_mean_over_letters_and_low_where_lines_are_unsure() ->
 @pytest.fixture(scope="module")
 def ocr() -> Iterator[OcrEngine]:
     pytest.importorskip("rapidocr")
-    engine = OcrEngine(EngineOptions(ocr_threads=2))
+    engine = OcrEngine(OcrOptions(threads=2))
     engine.load()
     yield engine
     engine.close()

@@ -18,8 +18,8 @@ from workers.documents.open import render_page
 from workers.documents.pages import prepare_page
 from workers.documents.tiles import SHOWN_PIXELS, Tile, cut, spans
 from workers.engines import Control, EngineOptions, Generation, ImageSpec, Line, PageRequest, Prepared
-from workers.engines.ocr_tiles import OVERLAP, TILE_SIDE, detect_page, tile_areas
-from workers.engines.ocr_tiles import spans as detector_spans
+from workers.engines.ocr.tiles import OVERLAP, TILE_SIDE, detect_page, tile_areas
+from workers.engines.ocr.tiles import spans as detector_spans
 from workers.reading.joins import join_down, join_tiles
 from workers.reading.large import LargePage, pack_large, unpack
 from workers.reading.tiled import generate_all

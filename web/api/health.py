@@ -48,7 +48,7 @@ def readyz() -> Response:
     checks = {"redis": check_redis(), "blobs": check_blobs()}
     checks |= {f"{queue}_worker": check_worker(queue) for queue in QUEUES}
     is_ready = all(value == "ok" for value in checks.values())
-    response = jsonify(status="ready" if is_ready else "not ready", checks=checks)
+    response = jsonify(status="ready" if is_ready else "not ready", checks=checks, runtimes=find_runtimes())
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
@@ -84,3 +84,12 @@ def check_worker(queue: str) -> str:
         return f"unknown: {type(exc).__name__}"
     troubles = [str(report.get("trouble", "")) for report in reports]
     return "ok" if "" in troubles else next(iter(troubles), "none is running")
+
+
+def find_runtimes() -> list[str]:
+    """What the workers that generate say they compute with, each once; empty where none says, or nobody knows."""
+    try:
+        reports = get_impatient_ledger().workers("gpu").values()
+    except StoreAway:
+        return []
+    return sorted({str(report["runtime"]) for report in reports if report.get("runtime")})

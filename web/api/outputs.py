@@ -174,10 +174,11 @@ class AliveOut(BaseModel):
 
 
 class ReadyOut(BaseModel):
-    """Each check is "ok" or says what is wrong."""
+    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with."""
 
     status: str
     checks: dict[str, str]
+    runtimes: list[str]
 
 
 class ProblemOut(BaseModel):

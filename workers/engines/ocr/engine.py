@@ -1,0 +1,124 @@
+"""The `ocr` engine: PP-OCRv6 from RapidOCR's wheel, text and boxes on a CPU, with nothing to download.
+
+A page goes through detection (where are lines), orientation (which way up are they), reading order, and then
+recognition in that order, in runs of lines, so that partial text reads from the top.
+
+Threads share the work by pages and runs of lines, each with memory of its own: they need not wait for one another as
+they must where they share every step of one network, which takes half again the processor time, and far longer on a
+machine with other work to do. Only the detection of a page that comes alone is shared step by step.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module, metadata
+from itertools import count
+
+import numpy as np
+from PIL import Image
+
+from workers.engines import (
+    Control,
+    EngineError,
+    Generation,
+    ImageSpec,
+    PageRequest,
+    Prepared,
+)
+from workers.engines.ocr.choose import choose_runtime
+from workers.engines.ocr.options import OcrOptions
+from workers.engines.ocr.page import Models, Page
+from workers.engines.ocr.scripts import SCRIPTS
+
+logger = logging.getLogger(__name__)
+
+MIN_LETTER = 9.0  # px; a line of 6 pt print at 150 dpi
+NETWORKS = "PP-OCRv6_small+tiny"
+READER_VERSION = 3  # to be raised when the text of a page changes with these modules, or with reading_order
+
+
+class OcrEngine:
+    """Reads printed text of the scripts PP-OCRv6 knows; says of a page that it seems to be in another."""
+
+    name = "ocr"
+    scripts = SCRIPTS
+
+    def __init__(self, options: OcrOptions) -> None:
+        try:
+            version = metadata.version("rapidocr")
+        except metadata.PackageNotFoundError as exc:
+            raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
+        self.revision = f"rapidocr-{version}/{NETWORKS}/{READER_VERSION}"
+        self.image_spec = ImageSpec(factor=32, max_side=options.max_dimension, min_letter=MIN_LETTER, takes_large=True)
+        self.max_batch = options.threads or os.cpu_count() or 1
+        self._wanted_runtime = options.runtime
+        self._runtime_description = ""
+        self._models: Models | None = None
+        self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
+
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        return Prepared(request=request, image=image)
+
+    def pack(self, prepared: Prepared) -> bytes | None:  # noqa: ARG002
+        return None
+
+    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
+        """`data` is the page's PNG."""
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.load()
+        return self.prepare(image, request)
+
+    def load(self) -> None:
+        """Import a runtime and load the networks; the engine's constructor needs neither."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        runtime = choose_runtime(self._wanted_runtime, self.max_batch)
+        module = import_module("workers.engines.ocr.models")
+        self._models = module.OcrModels(runtime, threads=self.max_batch)
+        self._runtime_description = runtime.description
+        logger.info("the ocr engine computes with %s, %d threads", runtime.description, self.max_batch)
+
+    def report(self) -> dict[str, str]:
+        return {"runtime": self._runtime_description}
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        """One Generation a page; a page that fails or is stopped leaves the others."""
+        each: Callable[..., Iterable[Page | Generation]] = map if len(batch) == 1 else self._pool.map
+        pages = list(each(lambda row, prepared: self._open(row, prepared, len(batch) == 1, control), count(), batch))
+        for page in pages:
+            if isinstance(page, Page):
+                page.begin(self._pool)
+        return [
+            control.done(row, self._finish(page) if isinstance(page, Page) else page) for row, page in enumerate(pages)
+        ]
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self._models = None
+
+    def _open(self, row: int, prepared: Prepared, is_alone: bool, control: Control) -> Page | Generation:
+        """The page with its lines found, or why it has none."""
+        if self._models is None or prepared.image is None:
+            raise EngineError("The ocr engine wants load() first, and the page's image.")
+        if reason := control.should_stop(row):
+            return Generation(text="", stop_reason=reason)
+        pixels = np.ascontiguousarray(np.asarray(prepared.image.convert("RGB"))[:, :, ::-1])
+        try:
+            return Page(self._models, pixels, row, control, is_alone=is_alone)
+        except self._models.errors as exc:
+            return failure(exc)
+
+    def _finish(self, page: Page) -> Generation:
+        assert self._models is not None
+        try:
+            return page.finish()
+        except self._models.errors as exc:
+            return failure(exc)
+
+
+def failure(exc: Exception) -> Generation:
+    logger.error("a page could not be read", exc_info=exc)
+    return Generation(text="", stop_reason="error", error=f"OCR failed: {type(exc).__name__}")

@@ -1,0 +1,69 @@
+"""Finds lines and reads them, with networks of PP-OCRv6: those of RapidOCR's wheel, and a light one of our own folder.
+
+networks/README.md says where that one is from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from workers.engines import EngineError
+from workers.engines.ocr.boxes import find_boxes
+from workers.engines.ocr.crops import cut
+from workers.engines.ocr.reader import Reader
+from workers.engines.ocr.runtimes import Runtime
+from workers.text_lines import Pixels, Quad, Quads, Reading
+
+DETECTOR = "PP-OCRv6_det_small.onnx"
+RECOGNISER = "PP-OCRv6_rec_small.onnx"
+LIGHT_RECOGNISER = Path(__file__).parent / "networks" / "PP-OCRv6_rec_tiny.onnx"
+DETECTION_SIDE_PX = 1280  # larger pages are detected smaller, and recognised at full size
+DETECTION_STEP = 32
+
+
+class OcrModels:
+    """Any number of threads may use it at once; each works in the thread that calls it."""
+
+    def __init__(self, runtime: Runtime, *, threads: int) -> None:
+        """Load the networks; the detector of a page that comes alone takes `threads`."""
+        cv2.setNumThreads(1)
+        self.errors = (*runtime.errors, cv2.error)  # what a page may make the methods raise
+        folder = models_folder()
+        alone = runtime.load_detector(folder / DETECTOR, threads)
+        beside = runtime.load_detector(folder / DETECTOR, 1) if threads > 1 else alone
+        self._detectors = (beside, alone)
+        self._reader = Reader(runtime.load_recogniser(LIGHT_RECOGNISER), runtime.load_recogniser(folder / RECOGNISER))
+
+    def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads:
+        height, width = pixels.shape[:2]
+        small = cv2.resize(pixels, detection_size(width, height))
+        return find_boxes(self._detectors[is_alone](small.astype(np.uint8, copy=False)), width, height)
+
+    def crop(self, pixels: Pixels, quad: Quad) -> Pixels:
+        """The line in `quad`, level; one of half again its width in height is turned a quarter anticlockwise."""
+        return cut(pixels, quad)
+
+    def recognise(self, crops: Sequence[Pixels]) -> list[Reading]:
+        return self._reader.read(crops)
+
+
+def models_folder() -> Path:
+    """Where RapidOCR's wheel has its models; the library itself is not imported, which takes a second."""
+    spec = find_spec("rapidocr")
+    if spec is None or not spec.submodule_search_locations:
+        raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.")
+    return Path(spec.submodule_search_locations[0]) / "models"
+
+
+def detection_size(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, DETECTION_SIDE_PX / max(width, height))
+    return round_side(width * scale), round_side(height * scale)
+
+
+def round_side(side: float) -> int:
+    return max(DETECTION_STEP, round(int(side) / DETECTION_STEP) * DETECTION_STEP)
