@@ -17,9 +17,10 @@ from workers.documents.kinds import DocumentLimits
 from workers.documents.open import render_page
 from workers.documents.pages import prepare_page
 from workers.documents.tiles import SHOWN_PIXELS, Tile, cut, spans
-from workers.engines import Control, EngineOptions, Generation, ImageSpec, Line, PageRequest, Prepared
+from workers.engines import Control, Generation, ImageSpec, Line, PageRequest, Prepared
 from workers.engines.ocr.tiles import OVERLAP, TILE_SIDE, detect_page, tile_areas
 from workers.engines.ocr.tiles import spans as detector_spans
+from workers.engines.registry import options_of
 from workers.reading.joins import join_down, join_tiles
 from workers.reading.large import LargePage, pack_large, unpack
 from workers.reading.tiled import generate_all
@@ -292,7 +293,7 @@ def test_longest_strip_is_prepared_within_the_limits_and_shown_small(tmp_path: P
     sandbox = Sandbox(1, 1536)
     try:
         page = sandbox.run(
-            prepare_page, path, 0, engine=engine, options=EngineOptions(), request=PageRequest(page_number=1),
+            prepare_page, path, 0, engine=engine, options=options_of(engine)(), request=PageRequest(page_number=1),
             limits=LIMITS, timeout_s=120,
         )  # fmt: skip
     finally:
