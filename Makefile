@@ -27,7 +27,7 @@ TESTERS ?= 2
 
 # $(call install_torch,PYTHON,OPTIONS,WHICH)
 define install_torch
-	if [ -n "$(TORCH_ARGS)" ] || $(1) -m pip config list | grep -qE "find-links|index-url"; then \
+	if [ -n "$(TORCH_ARGS)" ] || $(1) -m pip config list | grep -E "find-links|index-url" > /dev/null; then \
 		$(1) $(PIP_INSTALL) $(2) $(TORCH_ARGS) "$(3)"; \
 	else \
 		.venv-lock/bin/uv pip install --python $(1) --torch-backend auto $(2) "$(3)" || \
