@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cache, partial
-from pathlib import Path
 
 from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
@@ -12,6 +11,7 @@ from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineOptions
 from workers.engines.registry import load_engine
+from workers.processes import num_gpus
 from workers.sandbox.sandbox import Sandbox
 
 
@@ -46,17 +46,12 @@ def engine_name() -> str:
     settings = get_settings()
     if settings.engine != "auto":
         return settings.engine
-    return "vlm" if settings.model and has_cuda() else "ocr"
+    return "vlm" if settings.model and num_gpus() else "ocr"
 
 
 def engine_options() -> EngineOptions:
     """What the engine of this process is told."""
     return get_settings().engine_options(engine_name())
-
-
-def has_cuda() -> bool:
-    """Whether an NVIDIA driver shows a device; asked of the driver's files, so that nothing imports torch."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def make_engine() -> Engine:

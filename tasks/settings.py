@@ -147,7 +147,7 @@ def get_settings() -> Settings:
     return load_settings(os.environ)
 
 
-WORKER_QUEUES = "PAGEFAN_WORKER_QUEUES"
+WORKER_QUEUES, WORKER_PID = "PAGEFAN_WORKER_QUEUES", "PAGEFAN_WORKER_PID"
 
 # What glibc is told in an engine's process: keep the memory of one batch for the next. An engine on a CPU otherwise
 # spends a third of its time on having the same memory zeroed by the kernel (measured with the tiny reader).
@@ -158,9 +158,10 @@ KEEP_MEMORY = {
 }
 
 
-def mark_worker_queues(queues: Iterable[str]) -> None:
-    """Tell the child processes of this worker which queues it serves; the environment is what they inherit."""
+def mark_worker(queues: Iterable[str]) -> None:
+    """Tell the child processes of this worker whose they are and its queues; they inherit its environment."""
     os.environ[WORKER_QUEUES] = ",".join(sorted(queues))
+    os.environ[WORKER_PID] = str(os.getpid())
     if "gpu" in queues:
         for name, value in KEEP_MEMORY.items():
             os.environ.setdefault(name, value)
@@ -169,6 +170,11 @@ def mark_worker_queues(queues: Iterable[str]) -> None:
 def worker_queues() -> frozenset[str]:
     """The queues of the worker that this process belongs to; empty outside one."""
     return frozenset(filter(None, os.environ.get(WORKER_QUEUES, "").split(",")))
+
+
+def worker_pid() -> int:
+    """The process id of the worker that this process belongs to; 0 outside one."""
+    return int(os.environ.get(WORKER_PID, "0"))
 
 
 def document_limits() -> DocumentLimits:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +19,8 @@ from celery.signals import (
 
 from tasks.pipeline import get_batcher
 from tasks.services import get_sandbox
-from tasks.settings import get_settings, mark_worker_queues, worker_queues
+from tasks.settings import get_settings, mark_worker, worker_pid, worker_queues
+from workers.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +31,15 @@ COLD_STOP_S = 3.0
 def on_worker_setup(instance: Any, **_: Any) -> None:
     """Know the queues of this worker, in its children too; render processes start before their first page."""
     queues = frozenset(instance.app.amqp.queues.consume_from)
-    mark_worker_queues(queues)
+    mark_worker(queues)
     if "cpu" in queues:
         get_sandbox()
 
 
 @worker_process_init.connect
 def on_child_start(**_: Any) -> None:
-    die_with_parent()
+    if worker_pid() != os.getpid():  # the solo pool has no children
+        die_with_parent(worker_pid())  # or an orphan would keep a GPU
     if "gpu" in worker_queues():
         batcher = get_batcher()
         logger.info("engine %s (%s) is ready", batcher.engine.name, batcher.engine.revision)
@@ -75,9 +75,3 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 def on_worker_stop(**_: Any) -> None:
     if get_sandbox.cache_info().currsize:
         get_sandbox().close()
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its worker dies, so that no orphan keeps a GPU. Linux only (prctl 1)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from tasks.settings import load_settings
 from web.stack.child import Child, Guard
 from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
+from workers.processes import num_gpus
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +50,6 @@ def read_procfile() -> dict[str, str]:
     lines = Path(__file__).with_name("Procfile").read_text().splitlines()
     pairs = (line.partition(":") for line in lines if line.strip() and not line.startswith("#"))
     return {kind.strip(): command.strip() for kind, _, command in pairs}
-
-
-def num_gpus() -> int:
-    """NVIDIA GPUs of this machine, as far as device files tell."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 class Stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -20,11 +19,11 @@ from typing import Any, NamedTuple
 
 from workers.documents.kinds import DocumentError
 from workers.documents.open import READERS, load_reader
+from workers.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
 
 MIB = 1 << 20
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NICENESS = 5
 
 
@@ -59,23 +58,14 @@ def enter_sandbox() -> None:
 
     It yields to an engine on the same cores: pages are rendered ahead, and the engine must not wait for them.
     """
-    die_with_parent()
+    if parent := multiprocessing.parent_process():
+        die_with_parent(parent.pid or 0)
     os.nice(NICENESS)
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime, which pymupdf imports
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent is gone, even if it is stuck. Linux only."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid != os.getppid():  # it died before the call above
-        os._exit(1)
 
 
 def limit_memory(memory_mb: int) -> None:
