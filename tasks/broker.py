@@ -1,6 +1,8 @@
-"""What kombu's Redis transport lacks: a lease, bursts of events, closed channels that say so. The room of its keys.
+"""What kombu's Redis transport lacks: a lease, redelivery that no dead worker holds up, bursts of events, closed
+channels that say so. The room of its keys.
 
-Relies on kombu's `qos._delivered` and `Channel._connparams`, pinned in pyproject.toml and held by tests.
+Relies on kombu's `qos._delivered`, `QoS.restore_by_tag` and `Channel._connparams`, pinned in pyproject.toml and held by
+tests.
 """
 
 from __future__ import annotations
@@ -28,6 +30,22 @@ PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 EVENTS_S = 0.25  # how late Flower may be
 
 
+class QoS(kombu_redis.QoS):
+    """Hands out overdue messages again without kombu's mutex, which a killed worker holds for five minutes.
+
+    The mutex only spares work: each message is moved in a transaction, so two workers that look at once move it once.
+    """
+
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
+        """Put the messages back whose lease has lapsed, up to `num` of them from the `start`; at every call."""
+        del interval
+        with self.channel.conn_or_acquire() as client:
+            lapsed = time.time() - self.visibility_timeout
+            tags = client.zrange(self.unacked_index_key, 0, lapsed, byscore=True, offset=start, num=num or -1)
+            for tag in tags:
+                self.restore_by_tag(tag, client)
+
+
 class Channel(kombu_redis.Channel):
     """A channel that says that its connection is lost.
 
@@ -36,6 +54,8 @@ class Channel(kombu_redis.Channel):
     worker of the AttributeError. Nothing is lost by the refusal: the lease of the message lapses, and it is handed out
     again.
     """
+
+    QoS = QoS
 
     def _connparams(self, **options: Any) -> dict[str, Any]:
         if self.connection is None or self.connection.client is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -44,8 +45,8 @@ class Settings:
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
     urgent_pages: int = setting(8, "pages", "First pages of a job that go ahead of other jobs' later pages.")
     poison_limit: int = setting(3, "starts", "Process deaths on a page after which the page is given up.")
-    visibility_timeout_s: float = setting(6.0, "s", "Silence of a worker after which its tasks go to another.")
-    reconcile_s: float = setting(5.0, "s", "Time between two looks for lost messages.")
+    visibility_timeout_s: float = setting(4.0, "s", "Silence of a worker after which its tasks go to another.")
+    reconcile_s: float = setting(2.0, "s", "Time between two looks for lost messages.")
     shutdown_grace_s: float = setting(30.0, "s", "Time running pages have to finish after SIGTERM.")
     render_processes: int = setting(0, "processes", "Render processes of a CPU worker; 0 is one a core.")
     open_timeout_s: float = setting(30.0, "s", "Time to open a document and count its pages.")
@@ -147,7 +148,9 @@ def get_settings() -> Settings:
     return load_settings(os.environ)
 
 
-WORKER_QUEUES, WORKER_PID = "PAGEFAN_WORKER_QUEUES", "PAGEFAN_WORKER_PID"
+WORKER_QUEUES = "PAGEFAN_WORKER_QUEUES"
+WORKER_PID = "PAGEFAN_WORKER_PID"
+WORKER_ID = "PAGEFAN_WORKER_ID"
 
 # What glibc is told in an engine's process: keep the memory of one batch for the next. An engine on a CPU otherwise
 # spends a third of its time on having the same memory zeroed by the kernel (measured with the tiny reader).
@@ -162,6 +165,7 @@ def mark_worker(queues: Iterable[str]) -> None:
     """Tell the child processes of this worker whose they are and its queues; they inherit its environment."""
     os.environ[WORKER_QUEUES] = ",".join(sorted(queues))
     os.environ[WORKER_PID] = str(os.getpid())
+    os.environ[WORKER_ID] = secrets.token_hex(8)
     if "gpu" in queues:
         for name, value in KEEP_MEMORY.items():
             os.environ.setdefault(name, value)
@@ -175,6 +179,11 @@ def worker_queues() -> frozenset[str]:
 def worker_pid() -> int:
     """The process id of the worker that this process belongs to; 0 outside one."""
     return int(os.environ.get(WORKER_PID, "0"))
+
+
+def worker_id() -> str:
+    """What the children of one worker have in common, whichever of them it is; empty outside one."""
+    return os.environ.get(WORKER_ID, "")
 
 
 def document_limits() -> DocumentLimits:

@@ -97,8 +97,8 @@ class Service:
 
     def children(self, name: str) -> list[psutil.Process]:
         """The processes that a worker has spawned for its work."""
-        family = psutil.Process(self.stack.processes[name].pid).children(recursive=True)
         with contextlib.suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.stack.processes[name].pid).children(recursive=True)
             return [child for child in family if "spawn_main" in " ".join(child.cmdline())]
         return []
 

@@ -93,7 +93,7 @@ def test_pages_of_a_killed_process_run_elsewhere_in_seconds(service: Service, ki
 
 
 def test_page_that_takes_long_is_not_handed_out_twice(service: Service) -> None:
-    """Three times the visibility timeout of 6 s."""
+    """Several times the visibility timeout."""
     before = service.generations()
     job_id = service.submit(make_pdf(3), prompt="!slow 2 18")
     assert service.wait(job_id, 60)["state"] == "succeeded"

@@ -165,3 +165,23 @@ def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebServi
     batcher.threads[0].join(5)
     assert not batcher.threads[0].is_alive()
     batcher.close(0)
+
+
+def test_claims_of_the_process_before_are_free_at_once_and_no_others(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim would lapse by itself, but the pages have waited for the new process already."""
+    monkeypatch.setenv("PAGEFAN_WORKER_ID", "ours")
+    job_id = web.open(2)
+    make_ready(web, job_id, 2)
+    for index, holder in enumerate(("ours:1:1", "theirs:1:1")):
+        page = PageTask(job_id=job_id, run=1, index=index)
+        assert web.ledger.take(holder, most=1, ttl_s=600, want=[page])
+        web.ledger.start([page])
+    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher.start()
+    held = web.ledger.redis.exists(f"pf:claim:{job_id}:0"), web.ledger.redis.exists(f"pf:claim:{job_id}:1")
+    batcher.close(5)
+    assert held == (0, 1)
+    again = web.ledger.take("x", most=1, ttl_s=60, want=[PageTask(job_id=job_id, run=1, index=0)])
+    assert [claim.starts for claim in again] == [1], "the dead process still counts"

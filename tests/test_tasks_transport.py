@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,3 +72,34 @@ def test_settling_a_message_of_a_lost_connection_does_not_end_the_worker(
     redis_server.restart("redis")
     settle(message, logging.getLogger(), connection.connection_errors)
     assert not message.acknowledged
+
+
+def test_redelivery_does_not_wait_for_the_mutex_of_a_dead_worker(redis_url: str) -> None:
+    """kombu takes a mutex before it looks for lapsed leases; a worker killed just then would hold it for 300 s."""
+    with app.connection_for_read(redis_url) as connection:
+        channel = connection.default_channel
+        channel.client.delete(*channel.client.keys("*overdue*"), channel.unacked_key, channel.unacked_index_key)
+        connection.SimpleQueue("overdue").put({"number": 7})
+        held: list[Message] = []
+        Consumer(channel, [Queue("overdue")], on_message=held.append).consume()
+        while not held:
+            connection.drain_events(timeout=5)
+        (message,) = held
+        channel.client.set(channel.unacked_mutex_key, "a dead worker", ex=300)
+        channel.client.zadd(channel.unacked_index_key, {message.delivery_tag: 1.0})
+        for _ in range(2):
+            channel.qos.restore_visible(num=channel.unacked_restore_limit, interval=channel.unacked_restore_throttle)
+        assert channel.client.llen("overdue") == 1, "handed out again, once"
+        assert channel.client.hlen(channel.unacked_key) == 0
+        channel.qos._delivered.clear()
+
+
+def test_lease_that_has_not_lapsed_is_left_alone(redis_url: str) -> None:
+    with app.connection_for_read(redis_url) as connection:
+        qos = connection.default_channel.qos
+        client = connection.default_channel.client
+        client.delete(qos.unacked_key, qos.unacked_index_key)
+        client.zadd(qos.unacked_index_key, {"mine": time.time()})
+        qos.restore_visible()
+        assert client.zrange(qos.unacked_index_key, 0, -1) == [b"mine"]
+        client.delete(qos.unacked_index_key)

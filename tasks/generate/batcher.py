@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ import redis
 from tasks.blobs import BlobMissing, Blobs
 from tasks.generate.budget import Budget
 from tasks.generate.held import Held
-from tasks.generate.keeper import CLAIM_S, Keeper
+from tasks.generate.keeper import CLAIM_S, Keeper, release_of_the_dead
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
 from tasks.generate.runner import Loaded, Runner, most_times
@@ -43,7 +43,7 @@ from tasks.ledger.records import Attempts, Claimed
 from tasks.messages import PageTask
 from tasks.metrics import observe
 from tasks.page_end import attempt_record
-from tasks.settings import Settings
+from tasks.settings import Settings, worker_id
 from workers.engines import Engine, EngineError, Generation
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Batcher:
         return_early: Callable[[PageTask], None],
     ) -> None:
         self.engine, self.ledger, self.settings = engine, ledger, settings
-        self.token = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self.token = f"{worker_id() or secrets.token_hex(8)}:{os.getpid()}:{time.time_ns()}"
         self.most = most_pages(engine, settings.gpu_batch_pages)
         self.slots = ThreadPoolExecutor(self.most, "slot") if isinstance(engine, ServedEngine) else None
         self.running = Running()
@@ -117,6 +117,7 @@ class Batcher:
             logger.exception("the engine %s could not be loaded; see the reason above", self.engine.name)
             time.sleep(5)  # the parent starts a new process at once
             os._exit(1)
+        release_of_the_dead(self.ledger, self.token)
         self.keeper.loaded.set()
         while not self.closing.is_set():
             try:

@@ -22,7 +22,7 @@ from workers.engines import Engine
 
 logger = logging.getLogger(__name__)
 
-CLAIM_S = 5.0  # a claim lapses after this long without renewal
+CLAIM_S = 4.0  # a claim lapses after this long without renewal
 OVERDUE_S = 0.5  # an ended page waits this long for its task
 RENEW_S = 0.5  # how often claims are renewed, and how fast a cancellation reaches the engine
 
@@ -82,3 +82,17 @@ class Keeper:
                 self.return_early(page)
             except (redis.RedisError, OperationalError, UnknownJob) as exc:
                 logger.warning("job %s page %d waits for its task: %s", page.job_id, page.page_number, exc)
+
+
+def release_of_the_dead(ledger: Ledger, token: str) -> None:
+    """Free what the process held that this one replaces, rather than wait until the claims lapse.
+
+    A worker has one such process at a time, so whoever else claimed pages in its name is dead.
+    """
+    try:
+        num_pages = ledger.release_others(token)
+    except redis.RedisError as exc:
+        logger.warning("Redis is away, the claims of the process before this lapse by themselves: %s", exc)
+    else:
+        if num_pages:
+            logger.warning("%d pages were under way in the process before this", num_pages)

@@ -378,6 +378,17 @@ class Ledger:
         keys = [[page.job_id, page.index] for page in pages]
         return set(self._call("renew", token=token, pages=keys, ttl_ms=int(ttl_s * 1000)))
 
+    def release_others(self, token: str) -> int:
+        """Free the pages that dead processes of the same worker hold, which bear the blame. Returns their number."""
+        num_pages = 0
+        for key in self.redis.scan_iter("pf:claim:*", count=1000):
+            holder = self.redis.get(key)
+            if holder and holder != token and holder.partition(":")[0] == token.partition(":")[0]:
+                _, _, job_id, index = key.split(":")
+                self.release(holder, [PageTask(job_id=job_id, run=0, index=int(index))], blameless=False)
+                num_pages += 1
+        return num_pages
+
     def release(self, token: str, pages: Sequence[PageTask], *, blameless: bool) -> None:
         """Give claims back; `blameless` also takes back the start that was counted."""
         keys = [[page.job_id, page.index] for page in pages]
