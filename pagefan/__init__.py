@@ -1,0 +1,27 @@
+"""Pagefan from Python: `from pagefan import Client`, or `AsyncClient`."""
+
+from pagefan.aclient import AsyncClient
+from pagefan.answers import ClientError, Event, Format, JobFailed, Options, Refused, Result, ServerAway
+from pagefan.client import Client
+from pagefan.records import Batch, Block, Job, JobSummary, Line, Page, PageText, ResultPage
+
+__all__ = [
+    "AsyncClient",
+    "Batch",
+    "Block",
+    "Client",
+    "ClientError",
+    "Event",
+    "Format",
+    "Job",
+    "JobFailed",
+    "JobSummary",
+    "Line",
+    "Options",
+    "Page",
+    "PageText",
+    "Refused",
+    "Result",
+    "ResultPage",
+    "ServerAway",
+]

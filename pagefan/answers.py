@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import httpx
+
+from pagefan.records import Job, ResultPage
 
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
@@ -53,7 +54,18 @@ class ClientError(Exception):
 
 
 class ServerAway(ClientError):
-    """The server cannot be reached, or cannot work now."""
+    """The server cannot be reached, or cannot work now.
+
+    `status` is the HTTP code, 0 where there was no answer; `was_there` is whether a connection could be made at all.
+    """
+
+    def __init__(
+        self, words: str, *, status: int = 0, retry_after_s: float | None = None, was_there: bool = False
+    ) -> None:
+        super().__init__(words)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.was_there = was_there
 
 
 class Refused(ClientError):
@@ -78,9 +90,9 @@ class Refused(ClientError):
 class JobFailed(ClientError):
     """The job ended without text; `job` is its last record."""
 
-    def __init__(self, job: Json) -> None:
-        error = job.get("error") or {}
-        super().__init__(error.get("detail") or f"The job ended as {job['state']}; no page could be read.")
+    def __init__(self, job: Job) -> None:
+        error = job["error"]
+        super().__init__(error["detail"] if error else f"The job ended as {job['state']}; no page could be read.")
         self.job = job
 
 
@@ -88,7 +100,7 @@ class JobFailed(ClientError):
 class Result:
     """What became of a document. `missing_pages` are the numbers of pages without text, counted from 1."""
 
-    job: Json
+    job: Job
     content: bytes
     format: Format
 
@@ -100,7 +112,7 @@ class Result:
         return self.content.decode()
 
     @property
-    def pages(self) -> list[Json]:
+    def pages(self) -> list[ResultPage]:
         """The pages of a `json` result in page order; raises ValueError for another format."""
         if self.format != "json":
             raise ValueError(f"a result of format {self.format} has no page records; ask for json")
@@ -129,10 +141,6 @@ class Event:
     data: Json
 
 
-def is_url(source: str | Path) -> bool:
-    return isinstance(source, str) and source.startswith(("http://", "https://"))
-
-
 def error_of(answer: httpx.Response) -> ClientError:
     """What to raise for an answer that is an error and has been read."""
     try:
@@ -141,4 +149,19 @@ def error_of(answer: httpx.Response) -> ClientError:
         problem = {}
     after = answer.headers.get("Retry-After", "")
     refused = Refused(answer.status_code, dict(problem), float(after) if after.isdecimal() else None)
-    return ServerAway(str(refused)) if answer.status_code in (502, 503, 504) else refused
+    if answer.status_code not in (502, 503, 504):
+        return refused
+    return ServerAway(
+        str(refused), status=refused.status, retry_after_s=refused.retry_after_s, was_there=refused.status == 503
+    )
+
+
+def unreached(http: httpx.Client | httpx.AsyncClient, error: httpx.TransportError) -> ServerAway:
+    was_there = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
+    return ServerAway(f"{http.base_url.host} cannot be reached: {error}", was_there=was_there)
+
+
+def check_readable(job: Job) -> None:
+    """Raise JobFailed for a job that has ended without any text."""
+    if job["error"] or job["state"] == "failed":
+        raise JobFailed(job)

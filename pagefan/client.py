@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self, Unpack, cast
 
 import httpx
 
+import pagefan.calls as calls
 from pagefan.answers import (
     ENDED,
     ClientError,
@@ -25,37 +26,51 @@ from pagefan.answers import (
     RetryOptions,
     ServerAway,
     TextFormat,
-    is_url,
+    check_readable,
 )
-from pagefan.connection import Connection, open_file, patiently, whole_file
+from pagefan.connection import Connection, whole_file
+from pagefan.patience import Retrying, again_if_away, patience_s
+from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText
+from pagefan.sources import Source, is_url, opened
+from pagefan.sse import listen
 
 __all__ = [
     "Client",
     "ClientError",
     "Event",
     "Format",
+    "Job",
     "JobFailed",
     "Json",
     "Options",
     "Refused",
     "Result",
     "ServerAway",
+    "check_readable",
 ]
 
 LONG_POLL_S = 20.0
 
-OnChange = Callable[[Json], None]
+OnChange = Callable[[Job], None]
 
 
 class Client:
     """A connection to one Pagefan server; safe to share between threads, closed by `close` or `with`.
 
     Every call raises ServerAway when the server cannot be reached and Refused when it does not do what was asked; both
-    are ClientError, and the message says what to do.
+    are ClientError, and the message says what to do. A server that is full (429, 503) or whose line breaks is asked
+    again, more and more slowly or as it says itself, for up to `retry_s`; 0 raises at once.
     """
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8000", api_key: str = "", *, timeout_s: float = 60.0) -> None:
-        self._server = Connection(base_url, api_key, timeout_s)
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        api_key: str = "",
+        *,
+        timeout_s: float = 60.0,
+        retry_s: float = 30.0,
+    ) -> None:
+        self._server = Connection(base_url, api_key, timeout_s, retry_s)
 
     def __enter__(self) -> Self:
         return self
@@ -71,51 +86,48 @@ class Client:
     # send
 
     def submit(
-        self, path: str | Path, *, idempotency_key: str = "", follow_links: bool = True, **options: Unpack[Options]
-    ) -> Json:
-        """Upload a file and return its job. `options` are those of POST /jobs, such as `pages="1-3"`.
+        self,
+        source: Source,
+        *,
+        name: str = "",
+        idempotency_key: str = "",
+        follow_links: bool = True,
+        **options: Unpack[Options],
+    ) -> Job:
+        """Send a document and return its job. `options` are those of POST /jobs, such as `pages="1-3"`.
 
-        With a key, sending the same file again within a day gives the same job, and `replayed` in it is true. Raises
-        OSError for a file that cannot be read, for what is no file, and for a link where those are not followed.
+        `source` is a path, bytes, a file opened in binary mode, or a URL, which the server fetches; `name` is what the
+        job of bytes or a file is called. With a key, sending the same again within a day gives the same job, and
+        `replayed` in it is true. Raises OSError for a file that cannot be read, for what is no file, and for a link
+        where those are not followed.
         """
-        path = Path(path)
-        name = path.name.encode(errors="replace").decode()  # a name need not be text
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        with open_file(path, follow_links=follow_links) as file:
-            answer = self._server.call("POST", "/jobs", files={"file": (name, file)}, data=options, headers=headers)
-        return submitted_job(answer)
-
-    def submit_url(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
-        """Have the server fetch a document, and return its job. `options` are those of POST /jobs."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        answer = self._server.call("POST", "/jobs", json={"url": url, **options}, headers=headers)
-        return submitted_job(answer)
-
-    def send(self, source: str | Path, *, idempotency_key: str = "", **options: Unpack[Options]) -> Json:
-        """Send a file or a URL, whichever `source` is, and return its job. Raises OSError."""
+        headers = calls.key_header(idempotency_key, self._server.retry_s)
         if is_url(source):
-            return self.submit_url(str(source), idempotency_key=idempotency_key, **options)
-        return self.submit(source, idempotency_key=idempotency_key, **options)
+            return calls.submitted_job(self._server.call(calls.submit_url(str(source), headers, options)))
+        with opened(source, name, follow_links=follow_links) as (name, file):
+            return calls.submitted_job(self._server.call(calls.submit_file(name, file, headers, options)))
+
+    send = submit_url = submit
 
     def convert(
         self,
-        source: str | Path,
+        source: Source,
         *,
         format: Format = "md",
         on_progress: OnChange | None = None,
         **options: Unpack[Options],
     ) -> Result:
-        """Send a file or a URL, wait for it, and fetch what was read.
+        """Send a document, wait for it, and fetch what was read.
 
         Raises OSError, and JobFailed when no page could be read.
         """
-        job = self.send(source, **options)
+        job = self.submit(source, **options)
         return self.fetch(self.wait(job["id"], on_change=on_progress), format)
 
     def ask(
-        self, source: str | Path, question: str, *, on_progress: OnChange | None = None, **options: Unpack[ReadOptions]
+        self, source: Source, question: str, *, on_progress: OnChange | None = None, **options: Unpack[ReadOptions]
     ) -> Result:
-        """Ask about each page of a file or a URL. The answers are the `text` of the result's `pages`.
+        """Ask about each page of a document. The answers are the `text` of the result's `pages`.
 
         Raises OSError, and JobFailed when there is no answer.
         """
@@ -124,17 +136,17 @@ class Client:
 
     # follow
 
-    def status(self, job_id: str, *, wait_s: float = 0.0) -> Json:
+    def status(self, job_id: str, *, wait_s: float = 0.0) -> Job:
         """The job as it is now, or once its state has changed if that is within `wait_s`, at most 60."""
-        return dict(self._server.call("GET", f"/jobs/{job_id}", params={"wait": wait_s}).json())
+        return cast("Job", self._server.call(calls.status(job_id, wait_s)).json())
 
     job = status
 
-    def jobs(self, *, limit: int = 50, cursor: str = "") -> Json:
+    def jobs(self, *, limit: int = 50, cursor: str = "") -> JobList:
         """The newest jobs first: {jobs, next}; `next` is the cursor to go on with."""
-        return dict(self._server.call("GET", "/jobs", params={"limit": limit, "cursor": cursor}).json())
+        return cast("JobList", self._server.call(calls.jobs(limit, cursor)).json())
 
-    def iter_jobs(self, *, at_once: int = 50) -> Iterator[Json]:
+    def iter_jobs(self, *, at_once: int = 50) -> Iterator[JobSummary]:
         """All jobs, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
@@ -142,13 +154,13 @@ class Client:
             yield from part["jobs"]
             cursor = part["next"]
 
-    def batch(self, batch_id: str) -> Json:
+    def batch(self, batch_id: str) -> Batch:
         """The jobs that were sent together, and how far they are as a whole."""
-        return dict(self._server.call("GET", f"/batches/{batch_id}").json())
+        return cast("Batch", self._server.call(calls.batch(batch_id)).json())
 
     def wait(
         self, job_id: str, *, on_change: OnChange | None = None, timeout_s: float = float("inf"), poll_s: float = 0.5
-    ) -> Json:
+    ) -> Job:
         """The job when it has ended. `on_change` gets the job whenever one of its pages has moved on.
 
         Rides out a server that is away for less than a minute. Raises TimeoutError after `timeout_s`.
@@ -156,7 +168,7 @@ class Client:
         deadline, seen = time.monotonic() + timeout_s, -1
         while True:
             long_poll_s = 0.0 if on_change else max(0.0, min(LONG_POLL_S, deadline - time.monotonic()))
-            job = patiently(lambda: self.status(job_id, wait_s=long_poll_s))  # noqa: B023
+            job = Retrying(**again_if_away())(self.status, job_id, wait_s=long_poll_s)
             if on_change and job["seq"] != seen:
                 on_change(job)
             seen = job["seq"]
@@ -175,20 +187,20 @@ class Client:
         repeats nothing; the last event, `end`, may not come where the line breaks right before it. Raises ServerAway
         when the server is away for more than a minute.
         """
-        params = {"text": int(with_text), "partial": int(with_partial)}
-        return self._server.events(f"/jobs/{job_id}/events", params, since)
+        call = calls.events(job_id, with_text, with_partial)
+        return listen(self._server.http, call.path, call.params, since=since, patience_s=patience_s())
 
-    def pages(self, job_id: str, *, since: int = 0) -> Json:
+    def pages(self, job_id: str, *, since: int = 0) -> PageList:
         """The page ledger: {state, seq, pages}; with `since`, only the pages that changed after that `seq`."""
-        return dict(self._server.call("GET", f"/jobs/{job_id}/pages", params={"since": since}).json())
+        return cast("PageList", self._server.call(calls.pages(job_id, since)).json())
 
-    def page(self, job_id: str, page_number: int) -> Json:
+    def page(self, job_id: str, page_number: int) -> PageText:
         """One page with its text and lines; `page_number` counts from 1."""
-        return dict(self._server.call("GET", f"/jobs/{job_id}/pages/{page_number}").json())
+        return cast("PageText", self._server.call(calls.page(job_id, page_number)).json())
 
     def image(self, job_id: str, page_number: int) -> bytes:
         """The page as the engine saw it, a PNG; Refused with 404 where it is not kept."""
-        return self._server.call("GET", f"/jobs/{job_id}/pages/{page_number}/image").content
+        return self._server.call(calls.image(job_id, page_number)).content
 
     # results
 
@@ -208,7 +220,7 @@ class Client:
                 file.write(chunk)
         return Path(path)
 
-    def fetch(self, job: Json, format: Format = "md") -> Result:
+    def fetch(self, job: Job, format: Format = "md") -> Result:
         """What was read in a job that has ended. Raises JobFailed when there is nothing."""
         check_readable(job)
         content = self.content(job["id"], format, partial=job["state"] == "cancelled")
@@ -216,26 +228,14 @@ class Client:
 
     # change
 
-    def cancel(self, job_id: str, *, purge: bool = False) -> Json | None:
+    def cancel(self, job_id: str, *, purge: bool = False) -> Job | None:
         """Stop a job; `purge` also deletes it and everything it made. Returns the job, None when it was deleted."""
-        answer = self._server.call("DELETE", f"/jobs/{job_id}", params={"purge": int(purge)})
-        return None if answer.status_code == 204 else dict(answer.json())
+        answer = self._server.call(calls.cancel(job_id, purge))
+        return None if answer.status_code == 204 else cast("Job", answer.json())
 
-    def retry(self, job_id: str, pages: str = "failed", **options: Unpack[RetryOptions]) -> Json:
+    def retry(self, job_id: str, pages: str = "failed", **options: Unpack[RetryOptions]) -> Job:
         """Read pages again, "failed" or "3,9", with other `prompt`, `dpi`, `max_new_tokens` or `temperature`."""
-        return dict(self._server.call("POST", f"/jobs/{job_id}/retry", json={"pages": pages, **options}).json())
+        return cast("Job", self._server.call(calls.retry(job_id, pages, options)).json())
 
     def _open_result(self, job_id: str, format: Format, partial: bool) -> AbstractContextManager[httpx.Response]:
-        params = {"format": format, "partial": int(partial)}
-        return self._server.open_when_made(f"/jobs/{job_id}/result", params=params, headers={"Accept": "*/*"})
-
-
-def submitted_job(answer: httpx.Response) -> Json:
-    job: Json = answer.json()["jobs"][0]
-    return job | {"replayed": "Idempotency-Replayed" in answer.headers}
-
-
-def check_readable(job: Json) -> None:
-    """Raise JobFailed for a job that has ended without any text."""
-    if job["error"] or job["state"] == "failed":
-        raise JobFailed(job)
+        return self._server.open_when_made(calls.result(job_id, format, partial))

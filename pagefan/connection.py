@@ -1,93 +1,77 @@
-"""Requests to a Pagefan server, with its errors raised; `pagefan.client` says what can be asked."""
+"""Requests to a Pagefan server, with its errors raised; `pagefan.calls` says what can be asked."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
-import os
 import secrets
-import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import httpx
 
-from pagefan.answers import Event, Json, Refused, ServerAway, error_of
-from pagefan.sse import listen
+from pagefan.answers import Refused, error_of, unreached
+from pagefan.calls import Call
+from pagefan.patience import Retrying, rules
 
-PATIENCE_S = 60.0  # how long a server may be away before a job is given up
 MAKING_S = 600.0  # how long a searchable PDF may be in the making
+
+
+def http_arguments(base_url: str, api_key: str, timeout_s: float) -> dict[str, object]:
+    """For both kinds of httpx client."""
+    headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+    return {"base_url": f"{base_url.rstrip('/')}/api/v1", "headers": headers, "timeout": timeout_s}
 
 
 class Connection:
     """Connections to one server, shared between threads. All calls raise ServerAway and Refused."""
 
-    def __init__(self, base_url: str, api_key: str, timeout_s: float) -> None:
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-        self._http = httpx.Client(base_url=f"{base_url.rstrip('/')}/api/v1", headers=headers, timeout=timeout_s)
+    def __init__(self, base_url: str, api_key: str, timeout_s: float, retry_s: float) -> None:
+        self.http = httpx.Client(**http_arguments(base_url, api_key, timeout_s))  # type: ignore[arg-type]
+        self.retry_s = retry_s
 
     def close(self) -> None:
-        self._http.close()
+        self.http.close()
 
-    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with self.open(method, path, **arguments) as answer:
-            answer.read()
+    def call(self, call: Call) -> httpx.Response:
+        """The answer, read; asked for again while the server is full or its line breaks."""
+        for attempt in Retrying(**rules(call.method, call.headers, self.retry_s)):
+            with attempt, self.open(call) as answer:
+                answer.read()
         return answer
 
     @contextlib.contextmanager
-    def open(self, method: str, path: str, **arguments: Any) -> Iterator[httpx.Response]:
+    def open(self, call: Call) -> Iterator[httpx.Response]:
         """An answer whose body is still to be read."""
         try:
-            with self._http.stream(method, path, **arguments) as answer:
+            with self.http.stream(call.method, call.path, **call.arguments) as answer:
                 if answer.is_error:
                     answer.read()
                     raise error_of(answer)
                 yield answer
         except httpx.TransportError as exc:
-            raise ServerAway(f"{self._http.base_url.host} cannot be reached: {exc}") from exc
+            raise unreached(self.http, exc) from exc
 
     @contextlib.contextmanager
-    def open_when_made(self, path: str, **arguments: Any) -> Iterator[httpx.Response]:
+    def open_when_made(self, call: Call) -> Iterator[httpx.Response]:
         """The same for a file that the server may have to make first."""
         deadline = time.monotonic() + MAKING_S
         with contextlib.ExitStack() as opened:
             while True:
                 try:
-                    answer = opened.enter_context(self.open("GET", path, **arguments))
+                    answer = opened.enter_context(self.open(call))
                     break
                 except Refused as exc:
-                    if exc.kind != "being-made" or time.monotonic() > deadline:
-                        raise
-                    time.sleep(exc.retry_after_s or 1)
+                    time.sleep(pause_while_made(exc, deadline))
             yield answer
 
-    def events(self, path: str, params: Json, since: str) -> Iterator[Event]:
-        return listen(self._http, path, params, since=since, patience_s=PATIENCE_S)
 
-
-def patiently(call: Callable[[], Json]) -> Json:
-    """Try again while the server is away, for a restart of it is no reason to give a job up."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return call()
-        except ServerAway:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-
-
-def open_file(path: Path, *, follow_links: bool = True) -> io.BufferedReader:
-    """A regular file for reading; raises OSError for a pipe, a device or a folder, which might never end."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags if follow_links else flags | getattr(os, "O_NOFOLLOW", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+def pause_while_made(error: Refused, deadline: float) -> float:
+    """How long to wait for a file in the making; raises the error where that is not what it says."""
+    if error.kind != "being-made" or time.monotonic() > deadline:
+        raise error
+    return error.retry_after_s or 1
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 from stand_in import finished_job, reading, refusing
 from web_service import PDF, WebService
 
-from pagefan.client import Client, JobFailed, Refused, ServerAway
+from pagefan import Client, JobFailed, Refused, ServerAway
 from pagefan.connection import whole_file
 from tasks.ledger.records import Job
 from web.api.problems import Problem
@@ -112,7 +112,7 @@ def test_events_survive_any_break_of_the_line(web: WebService, client: Client, m
 
 
 def test_events_give_up_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pagefan.connection.PATIENCE_S", 0.1)
+    monkeypatch.setattr("pagefan.patience.PATIENCE_S", 0.1)
     monkeypatch.setattr("pagefan.sse.RECONNECT_S", 0.05)
     with Client("http://127.0.0.1:1") as client, pytest.raises(ServerAway):
         list(client.events("x"))
@@ -182,6 +182,6 @@ def test_file_sent_twice_under_one_key_is_one_job(client: Client, document: Path
     assert (first["replayed"], again["replayed"]) == (False, True)
 
 
-@pytest.mark.parametrize("package", ["web", "tasks", "workers"])
+@pytest.mark.parametrize("package", ["pagefan", "web", "tasks", "workers"])
 def test_packages_say_that_they_are_typed(package: str) -> None:
     assert (Path(__file__).parents[1] / package / "py.typed").is_file()

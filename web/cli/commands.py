@@ -12,8 +12,9 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from pagefan.answers import Json, Options, ReadOptions
+from pagefan.answers import Options, ReadOptions
 from pagefan.client import Client
+from pagefan.records import Job, JobSummary
 from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
 from tasks.services import get_blobs
 from web.cli.convert import CANCELLED, FAILED, PARTIAL, Converter
@@ -59,7 +60,7 @@ def run_ask(args: Namespace) -> int:
     with connect(args) as client, progress_bars(console) as progress:
         bar = progress.add_task(args.source, total=None, state="sending")
 
-        def follow(job: Json) -> None:
+        def follow(job: Job) -> None:
             sent.append(job["id"])
             show(progress, bar, job)
 
@@ -107,7 +108,7 @@ def run_status(args: Namespace) -> int:
     return OF_STATE.get(job["state"], COMPLETE)
 
 
-def describe_job(job: Json) -> None:
+def describe_job(job: Job) -> None:
     print_line(f"{job['name']}: {job['state']}, {num_read(job)} of {job['pages']['total']} pages read")
     for name in ("missing_pages", "fallback_pages", "pages_to_look_at"):
         if job[name]:
@@ -169,7 +170,7 @@ def run_keys_revoke(args: Namespace) -> int:
 
 
 def connect(args: Namespace) -> Client:
-    return Client(args.server, args.key)
+    return Client(args.server, args.key, retry_s=0)  # a person decides when to try again
 
 
 def options_of(args: Namespace) -> Options:
@@ -178,7 +179,7 @@ def options_of(args: Namespace) -> Options:
     return cast("Options", {name: value for name, value in given.items() if value not in (None, "")})
 
 
-def num_read(job: Json) -> int:
+def num_read(job: JobSummary) -> int:
     pages = job["pages"]
     return int(pages["ok"] + pages["blank"] + pages["fallback"])
 

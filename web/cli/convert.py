@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import Progress
 
-from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway, is_url
+from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
+from pagefan.records import Job
+from pagefan.sources import is_url
 from tasks.reasons import explain
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
@@ -55,7 +57,7 @@ class Converter:
         with progress_bars(self.console) as progress:
             return self.each(lambda item: self.convert(item[0], item[1], progress), list(enumerate(documents)))
 
-    def follow(self, jobs: Sequence[Json]) -> int:
+    def follow(self, jobs: Sequence[Job]) -> int:
         """Show the jobs until they have ended; returns the exit code."""
         with progress_bars(self.console) as progress:
             return self.each(lambda job: self.guard(job["name"], lambda: self.wait(job, progress)), jobs)
@@ -117,14 +119,14 @@ class Converter:
             put(self.client.content(job["id"], self.format))
         return code
 
-    def wait(self, job: Json, progress: Progress, *, save_as: str = "") -> int:
+    def wait(self, job: Job, progress: Progress, *, save_as: str = "") -> int:
         """Follow one job to its end and save its result; returns its exit code."""
         self.submitted[job["id"]] = False
         bar = progress.add_task(job["name"], total=None, state=job["state"])
         job = self.client.wait(job["id"], on_change=lambda now: show(progress, bar, now))
         return self.finish(job, save_as=save_as)
 
-    def stream(self, job: Json, progress: Progress) -> int:
+    def stream(self, job: Job, progress: Progress) -> int:
         """Write the pages in page order, each as soon as all before it have ended; returns the exit code.
 
         Marks of pages without text are held back until a page with text comes, for a job without any writes nothing.
@@ -134,7 +136,7 @@ class Converter:
         held, last = "", 0
         for event in self.client.events(job["id"]):
             if event.name == "job":
-                job = event.data
+                job = cast("Job", event.data)
                 show(progress, bar, job)
             elif event.name == "text" and (number := event.data["page_number"]) > last:
                 held, last = held + piece_of(event.data, self.format), number
@@ -147,7 +149,7 @@ class Converter:
             put(held.encode())
         return self.finish(job)
 
-    def finish(self, job: Json, *, save_as: str = "") -> int:
+    def finish(self, job: Job, *, save_as: str = "") -> int:
         self.submitted[job["id"]] = True
         source = self.sources.get(job["id"]) or str(job["name"])
         if job["state"] == "cancelled":
@@ -165,7 +167,7 @@ class Converter:
         self.say(f"{job['name']}: no text on page {numbers}; `pagefan retry {job['id']}` reads it again")
         return PARTIAL
 
-    def save(self, job: Json, stem: str) -> Path:
+    def save(self, job: Job, stem: str) -> Path:
         assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.client.download(job["id"], self.format, self.free_path(self.folder, stem))
@@ -189,14 +191,17 @@ class Converter:
         self.console.print(text, markup=False)
 
 
-def job_facts(job: Json) -> Json:
+def job_facts(job: Job) -> Json:
     return {"job": job["id"], "state": job["state"], "missing_pages": job["missing_pages"]}
 
 
 def failure_facts(error: Exception) -> Json:
     """`reason` is the stable name of what went wrong, where it has one."""
     if isinstance(error, JobFailed):
-        return job_facts(error.job) | {"reason": (error.job["error"] or {}).get("reason", ""), "error": str(error)}
+        return job_facts(error.job) | {
+            "reason": fault["reason"] if (fault := error.job["error"]) else "",
+            "error": str(error),
+        }
     return {"reason": error.kind if isinstance(error, Refused) else "", "error": str(error)}
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,8 +15,9 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pagefan.answers import ClientError, Json
+from pagefan.answers import ClientError
 from pagefan.client import Client
+from pagefan.records import Page
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
@@ -128,7 +129,7 @@ def progress_bar() -> Progress:
     )
 
 
-def show_pages(progress: Progress, pages: list[Json], seen: set[int]) -> None:
+def show_pages(progress: Progress, pages: Sequence[Page], seen: set[int]) -> None:
     """A line for each page that has ended since the last call; `seen` are the page numbers shown."""
     for page in pages:
         number = page["page_number"]

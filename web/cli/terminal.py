@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pagefan.answers import Json
+from pagefan.records import Job
 
 
 def put(data: bytes) -> None:
@@ -33,7 +33,7 @@ def progress_bars(console: Console) -> Progress:
     )
 
 
-def show(progress: Progress, bar: TaskID, job: Json) -> None:
+def show(progress: Progress, bar: TaskID, job: Job) -> None:
     pages = job["pages"]
     ended = sum(pages[state] for state in ("ok", "blank", "fallback", "failed", "cancelled"))
     progress.update(bar, total=pages["total"] or None, completed=ended, state=job["state"])

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pagefan.answers import ENDED, ClientError, Format, Json, Options, Refused, ServerAway
+from pagefan.answers import ENDED, ClientError, Format, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
-from pagefan.connection import open_file, whole_file
+from pagefan.connection import whole_file
+from pagefan.records import Job
+from pagefan.sources import open_file
 from web.cli.convert import SUFFIXES
 from web.cli.terminal import put
 
@@ -124,7 +126,7 @@ class Watcher:
             self.trouble = ""
             self.under_way[path] = Sent(job_id=job["id"], at_ns=at_ns)
 
-    def submit(self, path: Path) -> Json:
+    def submit(self, path: Path) -> Job:
         """The file's job: the one it has where it was sent before, within a day, and not in vain."""
         try:
             job = self.client.submit(path, idempotency_key=self.key_of(path), follow_links=False, **self.options)
@@ -160,7 +162,7 @@ class Watcher:
         else:
             self.save(path, sent, job)
 
-    def save(self, path: Path, sent: Sent, job: Json) -> None:
+    def save(self, path: Path, sent: Sent, job: Job) -> None:
         made = self.path_for(path, self.format)
         made.parent.mkdir(parents=True, exist_ok=True)
         self.client.download(job["id"], self.format, made)

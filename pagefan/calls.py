@@ -1,0 +1,88 @@
+"""The calls of the REST API, as both clients make them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+import httpx
+
+from pagefan.answers import Format, Json
+from pagefan.records import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; `body` is what httpx takes: `json`, `files` and `data`."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Json = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> Json:
+        return {"params": self.params, "headers": self.headers, **self.body}
+
+
+def key_header(key: str, retry_s: float) -> dict[str, str]:
+    """With a key a request can be sent again without harm, so one that may be has a key of its own."""
+    key = key or (secrets.token_hex(16) if retry_s else "")
+    return {"Idempotency-Key": key} if key else {}
+
+
+def submit_file(name: str, file: BinaryIO, headers: dict[str, str], options: Mapping[str, Any]) -> Call:
+    return Call("POST", "/jobs", headers=headers, body={"files": {"file": (name, file)}, "data": dict(options)})
+
+
+def submit_url(url: str, headers: dict[str, str], options: Mapping[str, Any]) -> Call:
+    return Call("POST", "/jobs", headers=headers, body={"json": {"url": url, **options}})
+
+
+def status(job_id: str, wait_s: float) -> Call:
+    return Call("GET", f"/jobs/{job_id}", {"wait": wait_s})
+
+
+def jobs(limit: int, cursor: str) -> Call:
+    return Call("GET", "/jobs", {"limit": limit, "cursor": cursor})
+
+
+def batch(batch_id: str) -> Call:
+    return Call("GET", f"/batches/{batch_id}")
+
+
+def pages(job_id: str, since: int) -> Call:
+    return Call("GET", f"/jobs/{job_id}/pages", {"since": since})
+
+
+def page(job_id: str, page_number: int) -> Call:
+    return Call("GET", f"/jobs/{job_id}/pages/{page_number}")
+
+
+def image(job_id: str, page_number: int) -> Call:
+    return Call("GET", f"/jobs/{job_id}/pages/{page_number}/image")
+
+
+def result(job_id: str, format: Format, partial: bool) -> Call:
+    params = {"format": format, "partial": int(partial)}
+    return Call("GET", f"/jobs/{job_id}/result", params, headers={"Accept": "*/*"})
+
+
+def events(job_id: str, with_text: bool, with_partial: bool) -> Call:
+    return Call("GET", f"/jobs/{job_id}/events", {"text": int(with_text), "partial": int(with_partial)})
+
+
+def cancel(job_id: str, purge: bool) -> Call:
+    return Call("DELETE", f"/jobs/{job_id}", {"purge": int(purge)})
+
+
+def retry(job_id: str, pages: str, options: Mapping[str, Any]) -> Call:
+    return Call("POST", f"/jobs/{job_id}/retry", body={"json": {"pages": pages, **options}})
+
+
+def submitted_job(answer: httpx.Response) -> Job:
+    job: Json = answer.json()["jobs"][0]
+    return cast("Job", job | {"replayed": "Idempotency-Replayed" in answer.headers})
