@@ -88,6 +88,7 @@ class Job(JobSummary):
     eta_s: float | None
     missing_pages: list[int]
     fallback_pages: list[int]
+    pages_to_look_at: list[int]
     warnings: list[str]
     deliveries: list[Delivery]
     replayed: NotRequired[bool]
@@ -127,6 +128,8 @@ class Page(TypedDict):
     rotation: int
     cached: bool
     text_layer_recall: float | None
+    confidence: float | None
+    notices: list[str]
     notice: str
     attempts: list[dict[str, Any]]
     seq: int
