@@ -203,6 +203,8 @@ class ResultPage(TypedDict):
     rotation: int
     cached: bool
     text_layer_recall: float | None
+    confidence: NotRequired[float | None]
+    notices: NotRequired[list[str]]
     lines: list[Line]
     blocks: NotRequired[list[Block]]
     attempts: list[dict[str, Any]]
