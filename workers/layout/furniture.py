@@ -17,9 +17,8 @@ Pages = Sequence[Sequence[Block]]
 
 EDGE = 0.12  # of the page's height, above and below
 MOST_LETTERS = 200
-PAGE_NUMBER = re.compile(
-    r"(?:page|seite|p\.)?\s{0,3}[-–—\[(]?\s{0,3}(?:\d{1,4}|[ivxlc]{1,7})\s{0,3}[-–—\])]?"
-    r"(?:\s{0,3}(?:of|/|von)\s{0,3}\d{1,4})?",
+PAGE_NUMBER = re.compile(  # of a text with single spaces
+    r"(?:(?:page|seite|p\.) ?)?(?:[-–—\[(] ?)?(?:\d{1,4}|[ivxlc]{1,7})(?: ?[-–—\])])?(?: ?(?:of|/|von) ?\d{1,4})?",
     re.IGNORECASE,
 )
 
@@ -55,7 +54,7 @@ def marked(block: Block, bottom: float, seen: Counter[tuple[str, str]], num_page
     key = key_of(block, bottom)
     is_proposed = block.kind in FURNITURE
     is_repeated = key is not None and seen[key] >= (2 if is_proposed else max(3, num_pages // 3))
-    is_number = is_proposed and PAGE_NUMBER.fullmatch(block.text.strip()) is not None and num_pages > 1
+    is_number = is_proposed and PAGE_NUMBER.fullmatch(" ".join(block.text.split())) is not None and num_pages > 1
     if key is not None and (is_repeated or is_number):
         kind: BlockKind = "page_header" if key[0] == "page_header" else "page_footer"
         return replace(block, kind=kind, level=0)
