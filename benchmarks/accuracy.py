@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
@@ -94,7 +95,7 @@ def main() -> None:
     args = parse_args()
     if not CORPUS.is_dir():
         sys.exit(f"There is no corpus at {CORPUS}.")
-    options = get_settings().engine_options(args.engine)
+    options: Any = get_settings().engine_options(args.engine)  # one whose pages have a longest side
     sizes = args.max_dimension or [load_engine(args.engine, options).image_spec.max_side]
     lines = []
     for size in sizes:

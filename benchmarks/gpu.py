@@ -129,7 +129,7 @@ def bound_seconds(
     pixels = (page.tensors or {})["pixel_values"].numel() / 3
     patches = pixels / (16 * 16 if "idefics" in model.config.model_type else 14 * 14 * 2)  # two frames of each patch
     prompt = 2 * (decoder * page.num_tokens + vision * patches) / (tflops * 1e12)
-    return prompt + new_tokens * step
+    return float(prompt + new_tokens * step)
 
 
 def contenders(engine: RandomEngine, pages: list[Prepared], batch: int) -> list[tuple[str, Callable[[int], None]]]:

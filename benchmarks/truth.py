@@ -163,7 +163,7 @@ def mean_of(values: Sequence[float | None]) -> str:
 def main() -> None:
     args = parse_args()
     items = json.loads((args.folder / "manifest.json").read_text())
-    engine = load_engine(args.engine, get_settings().engine_options())
+    engine = load_engine(args.engine, get_settings().engine_options(args.engine))
     engine.load()
     warm_up()
     ours = Reader(engine, is_drawn=args.drawn)

@@ -6,6 +6,7 @@ Run `python -m tools.sample` to make it again; the bytes change only with PyMuPD
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def body(top: float = MARGIN + 40, left: float = MARGIN, right: float = A4.width
     return pymupdf.Rect(left, top, right, A4.height - MARGIN)
 
 
-def draw_table(page: pymupdf.Page, rows: list[tuple[str, ...]], top: float) -> None:
+def draw_table(page: pymupdf.Page, rows: Sequence[tuple[str, ...]], top: float) -> None:
     widths, height = (110, 170, 80, 107), 28
     for row_number, row in enumerate(rows):
         x, y = float(MARGIN), top + row_number * height
