@@ -1,0 +1,50 @@
+"""What real processes have loaded: libraries in their memory, by the kernel's own list."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import plain_env
+from services import Service, make_pdf
+
+from web.stack.stack import Stack
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux' list of mapped files"),
+]
+
+
+def libraries(pid: int) -> str:
+    """The paths of all files that a process has in its memory."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def family(stack: Stack, name: str) -> list[int]:
+    process = psutil.Process(stack.processes[name].pid)
+    return [process.pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def test_a_process_that_loads_the_layout_models_would_be_seen() -> None:
+    script = (
+        "import sys\n"
+        "from workers.light_pymupdf import load_models\n"
+        "load_models()\n"
+        "sys.stdout.write(open('/proc/self/maps').read())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True)
+    assert "onnxruntime" in run.stdout
+
+
+def test_no_process_loads_layout_models_or_onnx_runtime_by_importing_pymupdf(stack: Stack) -> None:
+    service = Service(stack)
+    service.wait(service.submit(make_pdf(2)))
+    service.close()
+    for name in ("web", "cpu", "gpu"):
+        for pid in family(stack, name):
+            assert "onnxruntime" not in libraries(pid), f"{name}, process {pid}"
+    assert any("mupdf" in libraries(pid) for pid in family(stack, "cpu")[1:]), "no render child was looked at"
