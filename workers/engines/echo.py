@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import io
 import os
 import random
 import re
@@ -45,6 +44,7 @@ from workers.engines import (
     TransientEngineError,
 )
 from workers.engines.options import ImageOptions, option
+from workers.png import open_png
 from workers.prompts import TRANSCRIBE
 
 STEP_S = 0.02  # longest time between two looks at the control
@@ -84,9 +84,7 @@ class EchoEngine:
 
     def unpack(self, data: bytes, request: PageRequest) -> Prepared:
         """`data` is the page's PNG."""
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-        return self.prepare(image, request)
+        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Nothing to load."""

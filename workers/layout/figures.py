@@ -9,6 +9,7 @@ from PIL import Image
 
 from workers.documents.pdf import open_pdf
 from workers.light_pymupdf import pymupdf
+from workers.png import open_png
 from workers.reading_order import Box
 
 MARGIN = 4  # pixels around the figure
@@ -18,9 +19,8 @@ MAX_ZOOM = 3.0  # times the page image
 
 def crop_image(png: bytes, box: Box) -> bytes:
     """The part of a page image in `box`, as PNG."""
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        x0, y0, x1, y1 = widened(box, *image.size)
-        return encode(image.crop((x0, y0, x1, y1)))
+    image = open_png(png)
+    return encode(image.crop(widened(box, *image.size)))
 
 
 def crop_pdf(path: Path | str, index: int, box: Box, *, width: int, height: int, password: str = "") -> bytes:

@@ -24,6 +24,7 @@ from workers.layout.scan_page import LONGEST_SIDE, make_document
 from workers.layout.scan_words import split_line
 from workers.layout.words import Word, words_of_page
 from workers.light_pymupdf import pymupdf
+from workers.png import open_png
 
 
 def warm_up() -> None:
@@ -90,9 +91,8 @@ def layout_of_lines(
 def upright_image(png: bytes | None, rotation: int) -> Image.Image | None:
     if png is None:
         return None
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        image.load()
-    return image.rotate(-rotation, expand=True) if rotation else image.copy()
+    image = open_png(png)
+    return image.rotate(-rotation, expand=True) if rotation else image
 
 
 def encode(image: Image.Image) -> bytes:

@@ -10,7 +10,6 @@ machine with other work to do. Only the detection of a page that comes alone is 
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +32,7 @@ from workers.engines.ocr.choose import choose_runtime
 from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.page import Models, Page
 from workers.engines.ocr.scripts import SCRIPTS
+from workers.png import open_png
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,7 @@ class OcrEngine:
 
     def unpack(self, data: bytes, request: PageRequest) -> Prepared:
         """`data` is the page's PNG."""
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-        return self.prepare(image, request)
+        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Import a runtime and load the networks; the engine's constructor needs neither."""

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TypeVar
 
 import httpx
@@ -31,6 +30,7 @@ from workers.engines import (
 from workers.engines.openai.client import MAX_NOTES, Call, Client
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault
+from workers.png import open_png
 
 T = TypeVar("T")
 
@@ -80,9 +80,7 @@ class OpenAIEngine:
 
     def unpack(self, data: bytes, request: PageRequest) -> Prepared:
         """`data` is the page's PNG."""
-        with Image.open(BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-        return self.prepare(image, request)
+        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Start the client; a server that is down now may come later. Raises EngineError without an address."""
