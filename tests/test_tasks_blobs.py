@@ -71,12 +71,13 @@ def test_page_files_sort_by_page_number() -> None:
     assert keys[0] == "jobs/0123456789abcdef/pages/000001.png"
 
 
-def test_folder_that_gets_a_file_while_it_is_removed_goes_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("met", [OSError(errno.ENOTEMPTY, "not empty"), FileNotFoundError(errno.ENOENT, "no file")])
+def test_folder_that_gets_or_loses_a_file_while_it_is_removed_goes_whole(
+    met: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blobs = Blobs(f"file://{tmp_path}")
     blobs.write("jobs/a/page", b"x")
-    remove, failures = blobs.fs.rm, iter([OSError(errno.ENOTEMPTY, "Directory not empty")])
+    remove, failures = blobs.fs.rm, iter([met])
 
     def rm(path: str, *, recursive: bool) -> None:
         for failure in failures:

@@ -263,24 +263,6 @@ def test_unfinished_jobs_are_entered_again(web: WebService) -> None:
     assert [job.id for job in web.ledger.jobs(owner="local")] == [job_id]
 
 
-def test_folder_that_loses_a_file_while_it_is_removed_goes_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another process removed a file of it in between, which is no reason to leave the rest."""
-    blobs = Blobs(f"file://{tmp_path}")
-    blobs.write("jobs/a/page", b"x")
-    remove, failures = blobs.fs.rm, iter([FileNotFoundError(2, "No such file")])
-
-    def rm(path: str, *, recursive: bool) -> None:
-        for failure in failures:
-            raise failure
-        remove(path, recursive=recursive)
-
-    monkeypatch.setattr(blobs.fs, "rm", rm)
-    blobs.delete("jobs/a")
-    assert not (tmp_path / "jobs" / "a").exists()
-
-
 ACTS: list[Callable[[WebService, str], object]] = [
     lambda _, job: retry_job(job, pages="1-4", options={}),
     lambda _, job: cancel_job(job),
