@@ -313,7 +313,7 @@ def test_workers_are_known_by_their_last_report(ledger: Ledger, monkeypatch: pyt
     ledger.report_alive("gpu", "w1", engine="echo", busy=0.5)
     ledger.report_alive("cpu", "w2")
     assert {name: report["engine"] for name, report in ledger.workers("gpu").items()} == {"w1": "echo"}
-    monkeypatch.setattr("tasks.ledger.ALIVE_S", -1)
+    monkeypatch.setattr("tasks.ledger.claims.ALIVE_S", -1)
     assert ledger.workers("gpu") == {}
     assert ledger.redis.hlen("pf:workers:gpu") == 0
 
