@@ -9,12 +9,22 @@ from __future__ import annotations
 from tasks.ledger.claims import Claims
 from tasks.ledger.end import JobEnd
 from tasks.ledger.entry import JobEntry, new_fields
-from tasks.ledger.errors import LedgerError, PageBusy, QueueFull, UnknownJob
+from tasks.ledger.errors import IdTaken, LedgerError, PageBusy, QueueFull, UnknownJob
 from tasks.ledger.pages import Pages
 from tasks.ledger.runs import Runs
 from tasks.ledger.script import StoreAway, connect
 
-__all__ = ["Ledger", "LedgerError", "PageBusy", "QueueFull", "StoreAway", "UnknownJob", "connect", "new_fields"]
+__all__ = [
+    "IdTaken",
+    "Ledger",
+    "LedgerError",
+    "PageBusy",
+    "QueueFull",
+    "StoreAway",
+    "UnknownJob",
+    "connect",
+    "new_fields",
+]
 
 
 class Ledger(JobEntry, Runs, Pages, Claims, JobEnd):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.ledger.errors import QueueFull
+from tasks.ledger.errors import IdTaken, QueueFull
 from tasks.ledger.records import Job, read_job
 from tasks.ledger.script import Script
 from tasks.messages import JobOptions
@@ -53,9 +53,12 @@ class JobEntry(Script):
         """Enter all of these new jobs of one owner, `new_fields` by id, or none where that would be too many.
 
         Raises QueueFull where more than `most` jobs, or `most_of_owner` of theirs, would be unfinished; 0 is no limit.
+        Raises IdTaken where a job has, or had before it was purged, one of the ids.
         """
         entries = [{"job": job_id, "fields": fields} for job_id, fields in jobs.items()]
         outcome = self._call("create_all", jobs=entries, most=most, most_of_owner=most_of_owner)
+        if outcome == "taken":
+            raise IdTaken("the id that was made for a job is taken; send the documents again")
         if outcome != "entered":
             raise QueueFull(is_owners=outcome == "owner_full")
 

@@ -19,5 +19,9 @@ class QueueFull(LedgerError):
         self.is_owners = is_owners
 
 
+class IdTaken(LedgerError):
+    """Another job has or had this id, whose files it is."""
+
+
 class PageBusy(LedgerError):
     """The page is still at work; wait for it or cancel the job."""
