@@ -117,12 +117,19 @@ function ops.create_all(a)
   return 'entered'
 end
 
--- queued -> splitting; false where there is nothing left to split.
+-- queued -> splitting: the number of times it began, this one included; false where there is nothing left to split.
 function ops.begin_split(a)
   local state = job_state(a.job)
   if state ~= 'queued' and state ~= 'splitting' then return false end
   redis.call('HSETNX', job_key(a.job), 'started_at', now)
   set_job(a.job, 'splitting')
+  return redis.call('HINCRBY', job_key(a.job), 'splits', 1)
+end
+
+-- A split that did not find room to begin does not count.
+function ops.put_off_split(a)
+  if job_state(a.job) ~= 'splitting' then return false end
+  redis.call('HINCRBY', job_key(a.job), 'splits', -1)
   return true
 end
 
