@@ -345,6 +345,19 @@ class Ledger:
         """The workers of `queue` that reported within 15 s, with what they said."""
         return dict(self._call("workers", queue=queue, age=ALIVE_S))
 
+    def note_moved(self, queues: Iterable[str]) -> None:
+        """Say that something of these queues was just taken or done."""
+        self._call("note_moved", queues=list(queues))
+
+    def moved(self, queues: Sequence[str]) -> dict[str, float]:
+        """When something of each queue was taken or done the last time; 0.0 for never."""
+        times = self.redis.hmget("pf:moved", list(queues))
+        return {queue: float(moved_at or 0) for queue, moved_at in zip(queues, times, strict=True)}
+
+    def ready_since(self) -> float:
+        """Since when a page is ready whose turn it is and that nobody has claimed; 0.0 where there is none."""
+        return float(self._call("ready_since"))
+
     # claims
 
     def offer(self, page: PageTask) -> None:
