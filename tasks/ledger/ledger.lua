@@ -94,8 +94,10 @@ local ops = {}
 
 -- jobs -----------------------------------------------------------------------------------------------------
 
+local function is_taken(job) return redis.call('EXISTS', job_key(job), purged_key(job)) > 0 end
+
 function ops.create(a)
-  if redis.call('EXISTS', job_key(a.job), purged_key(a.job)) > 0 then return false end
+  if is_taken(a.job) then return false end
   redis.call('HSET', job_key(a.job), 'state', 'queued', 'run', 0, 'seq', 0, 'created_at', now, 'changed_at', now)
   for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
   redis.call('ZADD', 'pf:jobs', now, a.job)
@@ -105,12 +107,16 @@ function ops.create(a)
   return true
 end
 
--- All of these jobs of one owner, or none where they would be too many; each a moment after the one before.
+-- All of these jobs of one owner, or none where they would be too many or an id is taken; each a moment after the one
+-- before.
 function ops.create_all(a)
   local owner = a.jobs[1].fields.owner
   if a.most > 0 and redis.call('SCARD', 'pf:active') + #a.jobs > a.most then return 'full' end
   if a.most_of_owner > 0 and redis.call('SCARD', 'pf:active:' .. owner) + #a.jobs > a.most_of_owner then
     return 'owner_full'
+  end
+  for _, entry in ipairs(a.jobs) do
+    if is_taken(entry.job) then return 'taken' end
   end
   for _, entry in ipairs(a.jobs) do
     ops.create(entry)
