@@ -1,7 +1,7 @@
 """The ledger: the truth about jobs and pages, in Redis. Its changes are `ledger.lua`, its readings are here.
 
 Jobs and pages are small hashes; nothing here grows with a page's content. Times are Unix seconds. A module for each
-stage, in the order that a job passes them: `entry`, `runs`, `pages`, `claims`, `end`.
+stage, in the order that a job passes them: `entry`, `runs`, `pages`, `claims`, `end`; and `moves`, which no job owns.
 """
 
 from __future__ import annotations
