@@ -24,6 +24,7 @@ from tasks.settings import load_settings
 from web.stack.child import Child, Guard
 from web.stack.environ import child_env, gpu_share, read_procfile
 from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
+from workers import private
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Stack:
         self._ended = threading.Event()
         self._changes = threading.RLock()
         self._guard: Guard | None = None
-        self._lock = FileLock(self.data_dir / "stack.lock")
+        self._lock = FileLock(self.data_dir / "stack.lock", mode=private.FILE)
 
     @property
     def base_url(self) -> str:
@@ -101,11 +102,12 @@ class Stack:
         Raises StackError naming the process that does not start and the end of its log, NoRedis without one.
         """
         begun = time.monotonic()
-        (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.data_dir / "logs")
         try:
             self._lock.acquire(timeout=0)
         except Timeout as exc:
             raise StackError(f"another stack runs in {self.data_dir}; stop it or choose another folder") from exc
+        private.close(self.data_dir)
         self._guard = Guard(STOP_TIMEOUT_S)
         self._choose_ports()
         self._start_redis()
@@ -184,7 +186,7 @@ class Stack:
         port = free_port("127.0.0.1")
         self.env["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
         folder = self.data_dir / "redis"
-        folder.mkdir(exist_ok=True)
+        private.make_folder(folder)
         self._add("redis", redis_command(server, port, folder))
         self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
 
