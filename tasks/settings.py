@@ -15,7 +15,7 @@ from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("openwebui",)  # `web.compat` has a module for each
+CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
