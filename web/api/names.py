@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from werkzeug.utils import secure_filename
 
-from workers.documents.kinds import FORMATS
+from workers.documents.kinds import EXTENSIONS
 
 MAX_NAME = 255  # characters; no file system in common use has longer names
 MAX_FILE_BYTES = 255  # of a file's name in UTF-8, on most of them
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, halves of characters, ends of lines
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # these make exe.pdf of fdp.exe
 NOT_IN_FILES = str.maketrans(dict.fromkeys('/\\<>:"|?*', "_"))  # what Windows refuses
-SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 
 
 def clean_name(name: str | None) -> str:
