@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 MOST_ERRORS = 20  # named in one answer
 
+FOR_PEOPLE = ("docs", "login", "pages")  # blueprints
+
 BY_STATUS = {
     400: "bad-request",
     401: "unauthorized",
@@ -50,7 +52,7 @@ def respond(problem: Problem) -> BaseResponse:
 
 
 def is_for_people() -> bool:
-    if request.path.startswith(("/api/", "/openapi.json", "/healthz", "/readyz")):
+    if request.path.startswith(("/api/", "/openapi.json")) or request.blueprint not in (None, *FOR_PEOPLE):
         return False
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
