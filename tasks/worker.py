@@ -17,7 +17,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from tasks.generate.failure import give_up
+from tasks.generate.failure import forget_failure, give_up
 from tasks.pipeline import get_batcher
 from tasks.services import engine_name, get_ledger, get_sandbox
 from tasks.settings import get_settings, mark_worker, worker_id, worker_pid, worker_queues
@@ -77,5 +77,7 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 @worker_shutdown.connect
 def on_worker_stop(**_: Any) -> None:
+    if "gpu" in worker_queues():
+        forget_failure(get_ledger(), worker_id())
     if get_sandbox.cache_info().currsize:
         get_sandbox().close()

@@ -6,7 +6,7 @@ import pytest
 from web_service import WebService
 
 from tasks.generate.batcher import Batcher
-from tasks.generate.failure import NEVER_LOADS, describe, give_up, report_failure
+from tasks.generate.failure import NEVER_LOADS, describe, forget_failure, give_up, report_failure
 from tasks.metrics import LedgerCollector
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
@@ -63,6 +63,13 @@ def test_process_says_why_and_ends(
     assert answer.status_code == 503
     assert answer.json["checks"]["gpu_worker"] == "the engine vlm cannot be loaded, its worker's log says why"
     assert SECRET not in answer.text
+
+
+def test_worker_that_stops_takes_its_failure_with_it(web: WebService) -> None:
+    for worker in ("mended", "other"):
+        report_failure(web.ledger, worker, describe(EngineError(), "vlm"))
+    forget_failure(web.ledger, "mended")
+    assert list(web.ledger.workers("gpu")) == ["other:failed"]
 
 
 def test_worker_without_an_engine_takes_no_tasks_and_hides_none_that_does(web: WebService) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,6 +19,8 @@ import pytest
 from conftest import StartStack, is_alive, plain_env
 from redis import Redis
 
+from tasks.generate.failure import report_failure
+from tasks.ledger import Ledger, connect
 from web.stack.environ import read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
@@ -83,6 +85,15 @@ def test_own_redis_keeps_its_keys_over_a_restart_of_the_stack(tmp_path: Path) ->
         client.set("kept", "yes")
     with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url) as client:
         assert client.get("kept") == b"yes"
+
+
+def test_what_workers_said_before_a_restart_of_the_stack_counts_no_more(tmp_path: Path) -> None:
+    """Else a stack were ready without a worker, or ended at once of a setting that was mended."""
+    with redis_only(tmp_path) as stack, closing(connect(stack.redis_url)) as client:
+        Ledger(client).report_alive("cpu", "c")
+        report_failure(Ledger(client), "w", "cannot be loaded")
+    with redis_only(tmp_path) as stack, closing(connect(stack.redis_url)) as client:
+        assert Ledger(client).workers("cpu") == Ledger(client).workers("gpu") == {}
 
 
 def test_a_running_redis_of_the_user_is_used_and_left_running(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import closing
 from typing import NoReturn
 
 import redis
 
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, connect
 from workers.engines import EngineError, TransientEngineError
 
 logger = logging.getLogger(__name__)
@@ -39,3 +40,17 @@ def describe(exc: Exception, engine: str) -> str:
 
 def report_failure(ledger: Ledger, worker: str, says: str) -> None:
     ledger.report_alive("gpu", f"{worker}:failed", trouble=says, is_loaded=False)
+
+
+def forget_failure(ledger: Ledger, worker: str) -> None:
+    """The worker stops: whoever starts one now, with other settings perhaps, is not to hear of it."""
+    try:
+        ledger.forget_worker("gpu", f"{worker}:failed")
+    except redis.RedisError as exc:
+        logger.info("a failure is remembered for some seconds: %s", exc)
+
+
+def forget_workers(redis_url: str) -> None:
+    """A Redis was just started that may know of workers from before: none of them lives, whatever they said last."""
+    with closing(connect(redis_url)) as client:
+        Ledger(client).forget_workers(("cpu", "gpu"))

@@ -19,8 +19,9 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from tasks.generate.failure import NEVER_LOADS
+from tasks.generate.failure import NEVER_LOADS, forget_workers
 from tasks.settings import load_settings
+from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
 from web.stack.environ import child_env, choose_ports, gpu_share, port_taken, read_procfile
 from web.stack.readiness import ask
@@ -163,7 +164,7 @@ class Stack:
         trouble = (missing or {}).get("gpu_worker", "")
         if NEVER_LOADS in trouble:
             raise self._failure(self.processes["gpu"], trouble)
-        if trouble and trouble != self._said:
+        if trouble not in ("", NO_WORKER, self._said):
             logger.info("not ready yet, GPU workers: %s", trouble)
             self._said = trouble
         return missing == {}
@@ -188,6 +189,7 @@ class Stack:
         private.make_folder(folder)
         self._add("redis", redis_command(server, port, folder))
         self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
+        forget_workers(self.redis_url)
 
     def _shell(self, kind: str) -> list[str]:
         return ["/bin/sh", "-c", f"exec {self.commands[kind]}"]
