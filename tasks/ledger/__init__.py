@@ -1,7 +1,7 @@
 """The ledger: the truth about jobs and pages, in Redis. Its changes are `ledger.lua`, its readings are here.
 
 Jobs and pages are small hashes; nothing here grows with a page's content. Times are Unix seconds. A module for each
-stage, in the order that a job passes them: `entry`, `runs`, `pages`, `claims`, `end`.
+stage, in the order that a job passes them: `entry`, `runs`, `pages`, `claims`, `end`; and `moves`, which no job owns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from tasks.ledger.claims import Claims
 from tasks.ledger.end import JobEnd
 from tasks.ledger.entry import JobEntry, new_fields
 from tasks.ledger.errors import IdTaken, LedgerError, PageBusy, QueueFull, UnknownJob
+from tasks.ledger.moves import Moves
 from tasks.ledger.pages import Pages
 from tasks.ledger.runs import Runs
 from tasks.ledger.script import StoreAway, connect
@@ -27,5 +28,5 @@ __all__ = [
 ]
 
 
-class Ledger(JobEntry, Runs, Pages, Claims, JobEnd):
+class Ledger(JobEntry, Runs, Pages, Claims, Moves, JobEnd):
     """Reads and changes of jobs and pages; safe to share between threads."""

@@ -13,8 +13,13 @@ from tasks.ledger.script import Script
 class Runs(Script):
     """From the split on: which pages a run has, and which of their tasks were sent."""
 
-    def begin_split(self, job_id: str) -> bool:
-        return bool(self._call("begin_split", job=job_id))
+    def begin_split(self, job_id: str) -> int:
+        """How often the document's split has begun, this time included; 0 where there is nothing left to split."""
+        return int(self._call("begin_split", job=job_id))
+
+    def put_off_split(self, job_id: str) -> None:
+        """The split that has just begun waits for room, and does not count."""
+        self._call("put_off_split", job=job_id)
 
     def set_source(self, job_id: str, *, kind: str, size: int) -> bool:
         """What the document of a URL turned out to be; False when the job is not being split any more."""
