@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from flask import Flask, Request, request
 
 from tasks.settings import get_settings
+from web.api.forms import FormReader
 from web.api.problems import Problem
 
 MIB = 1 << 20
@@ -61,6 +62,7 @@ class LimitedFile(tempfile.SpooledTemporaryFile[bytes]):
 class BoundedRequest(Request):
     """A request whose files go to disk, each within the limit, and whose JSON is looked over before it is built."""
 
+    form_data_parser_class = FormReader
     max_form_parts = MAX_FILES + MAX_FIELDS
     takes_files = False
     opened: Sequence[IO[bytes]] = ()

@@ -8,7 +8,7 @@ import logging
 from apiflask import HTTPError
 from flask import Flask, Response, redirect, render_template, request, url_for
 from kombu.exceptions import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
@@ -87,6 +87,8 @@ def on_http_error(error: HTTPException) -> BaseResponse:
     code = error.code or 500
     if code < 400:
         return Response(error.get_response().response, code, error.get_headers())
+    if isinstance(error, ClientDisconnected):
+        return respond(Problem("bad-request", "The body breaks off before its Content-Length; send it again, whole."))
     if code == 413:
         return respond(why_too_large())
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
