@@ -10,7 +10,8 @@ from flask import Response, jsonify
 from tasks.archive import load_pages
 from tasks.ledger.records import Job
 from web.api.downloads import pack
-from web.api.results import open_result, stem_of
+from web.api.names import file_stem
+from web.api.results import open_result
 from web.api.shown import WITHOUT_TEXT, page_fault, timings_of
 from web.compat.answers import markdown_parts, read_result
 from web.compat.docling_orders import NO_JSON, Order
@@ -62,7 +63,7 @@ def zip_entries(job: Job, order: Order) -> Iterator[tuple[str, Iterator[bytes]]]
     contents = {name: open_result(job, SUFFIX_OF[name], partial=False) for name in order.formats if name != "md"}
     markdown = content_of(job, "md", order).encode() if "md" in order.formats else b""
     return iter(
-        (f"{stem_of(job)}.{SUFFIX_OF[name]}", iter([markdown]) if name == "md" else contents[name])
+        (f"{file_stem(job.name, job.id)}.{SUFFIX_OF[name]}", iter([markdown]) if name == "md" else contents[name])
         for name in order.formats
     )
 
