@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from workers.documents.kinds import DocumentLimits
@@ -152,6 +153,8 @@ def read_value(known: Known, raw: str) -> Any:
         value = kind(raw)
     except ValueError as exc:
         raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind is float and not isfinite(value):
+        raise SettingsError(f"{known.name.upper()}={raw!r} is no finite number")
     if kind in (int, float) and value < 0:
         raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
     return value

@@ -96,7 +96,12 @@ class BoundedRequest(Request):
 
 
 def check_json(data: bytes) -> None:
-    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have."""
+    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have.
+
+    In another encoding than UTF-8 the signs would not be where they are looked for; it would have null bytes.
+    """
+    if b"\0" in data:
+        raise Problem("bad-request", "JSON has to come in UTF-8, and without null bytes.")
     depth = items = 0
     for token in TOKEN.finditer(data):
         sign = token[0][0]
