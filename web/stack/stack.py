@@ -183,7 +183,8 @@ class Stack:
         if not name.startswith("gpu") or workers < 2:
             return {}
         threads = str(max(1, (os.cpu_count() or 1) // workers))
-        share = {key: self.env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
+        keys = "OMP_NUM_THREADS", "OCR_THREADS", "TESSERACT_PROCESSES"
+        share = {key: self.env.get(key, threads) for key in keys}
         gpus = self.env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
         if gpus[0] and self.settings.device in ("auto", "cuda"):
             share["CUDA_VISIBLE_DEVICES"] = gpus[(int(name[3:] or 1) - 1) % len(gpus)]
