@@ -119,7 +119,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         notices=read.notices,
         cached=True,
         cache_key=cache_key,
-        text_layer_recall=measure_recall(options, prepared.text_layer, read.text),
+        text_layer_recall=measure_recall(options, layer_of(prepared), read.text),
         **about,
     )
     count(get_ledger(), "pages_cached")
@@ -135,11 +135,16 @@ def layer_stands(options: JobOptions, prepared: PreparedPage) -> bool:
     return prepared.layer_verdict == "sound"
 
 
+def layer_of(prepared: PreparedPage) -> str:
+    """The page's text layer; "" for one that the pixels show to be garbage."""
+    return "" if prepared.layer_verdict == "unsound" or not prepared.text_layer.strip() else prepared.text_layer
+
+
 def keep_layer(page: PageTask, prepared: PreparedPage) -> None:
     """Keep what the page's end may want of its text layer: the text if that is no garbage, words to put together."""
     blobs = get_blobs()
-    if prepared.text_layer.strip() and prepared.layer_verdict != "unsound":
-        blobs.write(page_key(page.job_id, page.index, LAYER), prepared.text_layer.encode())
+    if layer := layer_of(prepared):
+        blobs.write(page_key(page.job_id, page.index, LAYER), layer.encode())
     if prepared.layer_verdict == "partial" and load_run(page.job_id, page.run).options.text_layer == "auto":
         blobs.write_json(page_key(page.job_id, page.index, WORDS), list(prepared.layer_words))
 

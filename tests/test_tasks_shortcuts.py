@@ -18,7 +18,7 @@ from tasks.page_end import fail_page, save_generation
 from tasks.prepare import keep_prepared
 from tasks.retention import purge_job
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs
+from tasks.services import get_blobs
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
 from workers.reading.layer_lines import LayerWord
@@ -30,12 +30,10 @@ TEXT = Generation(text="read by an engine", lines=(Line(text="read", box=(1.0, 2
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    for function in (load_run, engine_name):
-        function.cache_clear()
+    load_run.cache_clear()
     with web_service(redis_url, tmp_path, monkeypatch, engine="echo") as service:
         yield service
-    for function in (load_run, engine_name):
-        function.cache_clear()
+    load_run.cache_clear()
 
 
 def prepared(
@@ -120,6 +118,8 @@ def test_layer_that_the_pixels_reject_is_used_for_nothing(web: WebService, text_
     job_id = open_job(web, text_layer=text_layer)
     assert prepare(web, job_id, layer=LAYER, verdict="unsound").state == "ready"
     assert generate(web, job_id, 1, Generation(text="something else")).text_layer_recall is None
+    cached = prepare(web, open_job(web, text_layer=text_layer), layer=LAYER, verdict="unsound")
+    assert (cached.cached, cached.text_layer_recall) == (True, None)
     other = open_job(web, text_layer=text_layer)
     prepare(web, other, layer=LAYER, verdict="unsound", digest="d2")
     fail_page(page(other, 1), "timeout")

@@ -181,7 +181,7 @@ def prepared_by_ocr(path: Path, *, judges_layer: bool = True) -> PreparedPage:
 def test_page_that_its_text_layer_stands_for_needs_no_engine(tmp_path: Path) -> None:
     path = tmp_path / "plan.pdf"
     with pymupdf.open() as document:
-        paragraph(document.new_page(width=1300, height=1800), rows=30)  # larger than A3: read in tiles otherwise
+        paragraph(document.new_page(width=1300, height=1800), rows=40, size=7)  # too small for one image
         document.save(path)
     page = prepared_by_ocr(path)
     assert (page.layer_verdict, page.packed) == ("sound", None)
