@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from web_service import WebService
+from web_service import WebService, body_of
 
 from tasks.generate.batcher import Batcher
 from tasks.generate.failure import NEVER_LOADS, describe, forget_failure, give_up, report_failure
@@ -61,7 +61,7 @@ def test_process_says_why_and_ends(
     assert SECRET in caplog.text
     answer = web.client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json["checks"]["gpu_worker"] == "the engine vlm cannot be loaded, its worker's log says why"
+    assert body_of(answer)["checks"]["gpu_worker"] == "the engine vlm cannot be loaded, its worker's log says why"
     assert SECRET not in answer.text
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from services import wait_until
 from stand_in import reading, refusing
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.settings import CONTRACTS, SettingsError, load_settings
 from web.api.auth import SAFE_METHODS
@@ -41,7 +41,7 @@ def test_contract_that_is_not_named_is_not_served(
     compat: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web_service(redis_url, tmp_path, monkeypatch, compat=compat) as web:
-        described = web.client.get("/openapi.json").json["paths"]
+        described = body_of(web.client.get("/openapi.json"))["paths"]
     assert {name for name, path in OF_CONTRACT.items() if path in described} == {compat} - {"none"}
 
 
@@ -61,7 +61,7 @@ def test_contract_that_is_not_known_stops_the_start() -> None:
     ],
 )
 def test_key_is_taken_in_every_way_that_clients_send_it(
-    headers_for: Callable[[str], dict[str, str]], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    headers_for: Callable[[str], dict[str, Any]], redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha") as web, reading(web):
         assert put(web).status_code == 401
@@ -85,7 +85,7 @@ def test_error_has_its_words_where_clients_look_for_them(web: WebService) -> Non
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Sec_Fetch_Site": "cross-site"}])
-def test_other_sites_cannot_use_them_through_a_browser(web: WebService, headers: dict[str, str]) -> None:
+def test_other_sites_cannot_use_them_through_a_browser(web: WebService, headers: dict[str, Any]) -> None:
     check_problem(put(web, **headers), 403, "forbidden")
     check_problem(put(web, Host="evil.example"), 403, "forbidden")
 

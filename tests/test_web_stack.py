@@ -12,13 +12,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 from conftest import StartStack, is_alive, plain_env
 from redis import Redis
+from redis.exceptions import AuthenticationError
 
+from tasks.app import app
+from tasks.broker import celery_url
 from tasks.generate.failure import report_failure
 from tasks.ledger import Ledger, connect
 from web.stack.environ import read_procfile
@@ -77,7 +81,35 @@ def test_own_redis_logs_every_write_and_evicts_nothing(tmp_path: Path) -> None:
         assert config["appendfsync"] == "everysec"
         assert config["save"] == ""
         assert config["maxmemory-policy"] == "noeviction"
-        assert config["bind"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("data", "unix"), ("with a long name " * 6, "redis")])
+def test_own_redis_answers_nobody_without_the_password(tmp_path: Path, name: str, scheme: str) -> None:
+    with redis_only(tmp_path / name) as stack:
+        parts = urlsplit(stack.redis_url)
+        assert parts.scheme == scheme
+        assert len(parts.password or "") > 30
+        for secret in ("", ":guess@"):
+            guess = stack.redis_url.replace(f":{parts.password}@", secret)
+            with Redis.from_url(guess) as client, pytest.raises(AuthenticationError):
+                client.ping()
+        ports = psutil.Process(stack.processes["redis"].pid).net_connections("inet")
+        assert {port.laddr.ip for port in ports} <= ({"127.0.0.1"} if scheme == "redis" else set())
+
+
+def test_each_start_has_a_redis_password_of_its_own(tmp_path: Path) -> None:
+    urls = []
+    for _ in range(2):
+        with redis_only(tmp_path) as stack:
+            urls.append(stack.redis_url)
+    assert urls[0] != urls[1]
+
+
+def test_own_redis_serves_a_folder_with_any_name(tmp_path: Path) -> None:
+    with redis_only(tmp_path / 'ä "quoted\\" name # ? %20') as stack:
+        assert answers(stack.redis_url)
+        with app.connection_for_write(celery_url(stack.redis_url)) as connection:
+            assert connection.default_channel.client.ping()
 
 
 def test_own_redis_keeps_its_keys_over_a_restart_of_the_stack(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 from conftest import hearing_ctrl_c
@@ -19,6 +19,7 @@ from services import wait_until
 from stand_in import reading, refusing
 from web_service import PDF, WebService, web_service
 
+from pagefan.answers import Options
 from pagefan.client import Client
 from web.cli import parser as cli
 from web.cli.watch import Watcher
@@ -46,7 +47,7 @@ class Desk:
         path.write_bytes(data)
         return path
 
-    def start(self, url: str = "", **options: Any) -> Watcher:
+    def start(self, url: str = "", **options: Unpack[Options]) -> Watcher:
         """A new watcher, as after a restart."""
         client, console = Client(url or self.url), Console(stderr=True, soft_wrap=True)
         return Watcher(client, console, self.inbox, self.results, "md", options, settle_s=0)
@@ -63,7 +64,11 @@ def desk(url: str, tmp_path: Path) -> Desk:
 
 
 def step_until(watcher: Watcher, condition: Callable[[], Any]) -> None:
-    wait_until(lambda: watcher.step() or condition(), PATIENCE_S)
+    def is_true_after_a_step() -> Any:
+        watcher.step()
+        return condition()
+
+    wait_until(is_true_after_a_step, PATIENCE_S)
 
 
 def rest(watcher: Watcher) -> None:
@@ -180,7 +185,8 @@ def test_full_queue_is_waited_for(web: WebService, desk: Desk, monkeypatch: pyte
 
 def test_command_watches_until_ctrl_c(web: WebService, desk: Desk) -> None:
     desk.put("a.pdf")
-    command = [sys.executable, "-m", "web.cli", "watch", desk.inbox, "-o", desk.results, "--server", desk.url]
+    folders = [str(desk.inbox), "-o", str(desk.results)]
+    command = [sys.executable, "-m", "web.cli", "watch", *folders, "--server", desk.url]
     with hearing_ctrl_c():
         process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
     with reading(web), process:
@@ -268,7 +274,8 @@ def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(web: WebService, desk:
     path = desk.put("a.pdf")
     rest(watcher)
     before = web.ledger.num_active()
-    for make in (lambda: path.symlink_to(tmp_path / "secret.pdf"), lambda: os.mkfifo(path)):
+    makers: list[Callable[[], None]] = [lambda: path.symlink_to(tmp_path / "secret.pdf"), lambda: os.mkfifo(path)]
+    for make in makers:
         path.unlink()
         make()
         watcher.seen[path] = ((1, 1, 1), 0.0)

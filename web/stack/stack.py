@@ -25,7 +25,7 @@ from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
 from web.stack.environ import child_env, choose_ports, gpu_share, port_taken, read_procfile
 from web.stack.readiness import ask
-from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
+from web.stack.redis_server import answers, find_redis_server, own_redis
 from workers import private
 
 logger = logging.getLogger(__name__)
@@ -183,12 +183,9 @@ class Stack:
         server = find_redis_server(self.given_path)
         if self.given_redis_url:
             logger.warning("the Redis at REDIS_URL does not answer; starting %s instead", server)
-        port = free_port("127.0.0.1")
-        self.env["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-        folder = self.data_dir / "redis"
-        private.make_folder(folder)
-        self._add("redis", redis_command(server, port, folder))
-        self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
+        self.env["REDIS_URL"], command = own_redis(server, self.data_dir / "redis")
+        self._add("redis", command)
+        self._wait(str(server), lambda: answers(self.redis_url), every_s=0.02)
         forget_workers(self.redis_url)
 
     def _shell(self, kind: str) -> list[str]:
