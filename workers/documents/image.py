@@ -17,7 +17,6 @@ from workers.documents.images import normalise
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import fit_or_large
 from workers.engines import ImageSpec
-from workers.reading.layer_lines import LayerWord
 
 logger = logging.getLogger(__name__)
 
@@ -127,17 +126,6 @@ def decode(image: Image.Image, spec: ImageSpec) -> tuple[Image.Image, int]:
 
 def read_text_layer(path: Path, index: int, *, password: str) -> str:  # noqa: ARG001
     return ""
-
-
-def read_words(
-    path: Path,  # noqa: ARG001
-    index: int,  # noqa: ARG001
-    *,
-    width: int,  # noqa: ARG001
-    height: int,  # noqa: ARG001
-    password: str,  # noqa: ARG001
-) -> tuple[list[LayerWord], bool]:
-    return [], True
 
 
 @contextmanager

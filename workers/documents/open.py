@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
@@ -71,6 +71,11 @@ class Reader(Protocol):
     def read_text_layer(self, path: Path, index: int, *, password: str) -> str:
         """The text the document itself has for the page."""
 
+
+@runtime_checkable
+class WordReader(Protocol):
+    """The part of a reader whose documents have text of their own."""
+
     def read_words(
         self, path: Path, index: int, *, width: int, height: int, password: str
     ) -> tuple[list[LayerWord], bool]:
@@ -121,6 +126,8 @@ def read_words(
 ) -> tuple[list[LayerWord], bool]:
     """The words a PDF has for the page, on its image of this size, and whether the page is a picture, as a scan is."""
     _, reader = open_reader(Path(path))
+    if not isinstance(reader, WordReader):
+        return [], True
     return reader.read_words(Path(path), index, width=width, height=height, password=password)
 
 
