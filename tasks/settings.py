@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from math import isfinite
 from typing import Any, get_args
 
 from tasks.messages import TextLayer
@@ -16,7 +17,7 @@ from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("openwebui",)  # `web.compat` has a module for each
+CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -158,6 +159,8 @@ def read_value(known: Known, raw: str) -> Any:
         value = kind(raw)
     except ValueError as exc:
         raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind is float and not isfinite(value):
+        raise SettingsError(f"{known.name.upper()}={raw!r} is no finite number")
     if kind in (int, float) and value < 0:
         raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
     return value

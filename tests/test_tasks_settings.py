@@ -52,6 +52,8 @@ def test_an_empty_value_is_no_value() -> None:
         ("MAX_PAGES", "-1"),
         ("RENDER_TIMEOUT_S", "soon"),
         ("RENDER_TIMEOUT_S", "-0.1"),
+        ("RENDER_TIMEOUT_S", "nan"),
+        ("VISIBILITY_TIMEOUT_S", "inf"),
         ("ENGINE", "abacus"),
         ("TEXT_LAYER", "perhaps"),
     ],
