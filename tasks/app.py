@@ -5,16 +5,18 @@ The values and the reasons for them were measured on Celery 5.7, kombu 5.7 and R
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
-from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, use_for_redis_urls
+from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, celery_url, use_for_redis_urls
 from tasks.logs import configure_logging
 from tasks.settings import get_settings
 from tasks.unpacking import CheckedTask
+from workers.private import UMASK
 
 INCLUDE = [
     "tasks.worker",
@@ -32,8 +34,8 @@ def configure(app: Celery) -> None:
     settings = get_settings()
     use_for_redis_urls()
     app.conf.update(
-        broker_url=settings.redis_url,
-        result_backend=settings.redis_url,
+        broker_url=celery_url(settings.redis_url),
+        result_backend=celery_url(settings.redis_url),
         broker_transport_options={
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 1,
@@ -84,6 +86,8 @@ configure(app)
 
 @setup_logging.connect
 def on_setup_logging(**_: Any) -> None:
+    """The first thing that a worker or beat does: what it writes from now on, beat's schedule too, is its own alone."""
+    os.umask(UMASK)
     settings = get_settings()
     configure_logging(settings.log_level, settings.log_format)
 

@@ -7,13 +7,17 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any
+from math import isfinite
+from typing import Any, get_args
 
+from tasks.messages import TextLayer
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
+
+CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -39,6 +43,9 @@ class Settings:
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
+    text_layer: str = setting(
+        "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
+    )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
@@ -47,6 +54,7 @@ class Settings:
     poison_limit: int = setting(3, "starts", "Process deaths on a page after which the page is given up.")
     visibility_timeout_s: float = setting(4.0, "s", "Silence of a worker after which its tasks go to another.")
     reconcile_s: float = setting(2.0, "s", "Time between two looks for lost messages.")
+    stalled_s: float = setting(60.0, "s", "Time that work may wait with nothing moving before /readyz says so.")
     shutdown_grace_s: float = setting(30.0, "s", "Time running pages have to finish after SIGTERM.")
     render_processes: int = setting(0, "processes", "Render processes of a CPU worker; 0 is one a core.")
     open_timeout_s: float = setting(30.0, "s", "Time to open a document and count its pages.")
@@ -70,6 +78,7 @@ class Settings:
     publish_address: str = setting("", "address", "Where a container's port is published; empty is WEB_HOST.")
     web_host: str = setting("127.0.0.1", "address", "Address the web server binds to.")
     web_port: int = setting(8000, "port", "Port of the web server.")
+    compat: str = setting(",".join(CONTRACTS), "names", "Other services whose calls are served too; none for none.")
     web_threads: int = setting(640, "threads", "Requests one web process serves at once; each live listener is one.")
     flower_port: int = setting(5555, "port", "Port of Flower; 0 starts none.")
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
@@ -79,6 +88,13 @@ class Settings:
 
     def address_rules(self) -> AddressRules:
         return AddressRules.parse(self.fetch_allow)
+
+    def contracts(self) -> tuple[str, ...]:
+        """The contracts of other services that are served; raises ValueError for one that is not known."""
+        names = tuple(filter(None, (name.strip() for name in self.compat.split(","))))
+        if unknown := set(names) - {*CONTRACTS, "none"}:
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(CONTRACTS)}")
+        return () if "none" in names else names
 
     def engine_options(self, engine: str) -> EngineOptions:
         """What the engine of this name is told; raises KeyError where there is none."""
@@ -123,10 +139,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**common, of_engines=values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
+    if settings.text_layer not in ("", *get_args(TextLayer)):
+        raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
     try:
         settings.address_rules()
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
+    try:
+        settings.contracts()
+    except ValueError as exc:
+        raise SettingsError(f"COMPAT={settings.compat!r} has a name that is not known: {exc}") from exc
     return settings
 
 
@@ -137,6 +159,8 @@ def read_value(known: Known, raw: str) -> Any:
         value = kind(raw)
     except ValueError as exc:
         raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind is float and not isfinite(value):
+        raise SettingsError(f"{known.name.upper()}={raw!r} is no finite number")
     if kind in (int, float) and value < 0:
         raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
     return value

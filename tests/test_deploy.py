@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 
 from tasks.settings import known_settings
 from tools.settings_table import default_text
-from web.stack.stack import read_procfile
+from web.stack.environ import read_procfile
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS = {spec.name.upper(): default_text(spec) for spec in known_settings().values()}
@@ -154,6 +154,12 @@ def test_compose_is_whole() -> None:
             assert volume.partition(":")[0] in compose["volumes"]
         if "build" in service:
             assert service["build"]["target"] in docker_stages()
+
+
+def test_logs_of_no_container_grow_without_end() -> None:
+    for service in load_compose()["services"].values():
+        assert service["logging"]["driver"] == "json-file"
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
 
 
 def test_services_share_one_volume_and_wait_for_a_healthy_redis() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
+from tasks.blobs import source_key
+from tasks.services import engine_name, get_blobs
 from tasks.settings import get_settings
 
 
@@ -33,9 +36,9 @@ def test_upload_answers_202_with_location_and_a_queued_job(web: WebService) -> N
 def test_several_files_make_several_jobs_of_one_batch(web: WebService) -> None:
     files = [(io.BytesIO(PDF), f"{number}.pdf") for number in range(3)]
     answer = web.client.post("/api/v1/jobs", data={"file": files})
-    jobs = answer.json["jobs"]
+    jobs = body_of(answer)["jobs"]
     assert [job["name"] for job in jobs] == ["0.pdf", "1.pdf", "2.pdf"]
-    assert {job["batch_id"] for job in jobs} == {answer.json["batch_id"]}
+    assert {job["batch_id"] for job in jobs} == {body_of(answer)["batch_id"]}
     assert len({job["id"] for job in jobs}) == 3
 
 
@@ -93,7 +96,7 @@ def test_upload_without_file_is_422(web: WebService) -> None:
         ("colour", "red"),
     ],
 )
-def test_bad_option_is_422_and_named(web: WebService, option: str, value: str) -> None:
+def test_bad_option_is_422_and_named(web: WebService, option: str, value: Any) -> None:
     body = check_problem(web.upload(**{option: value}), 422, "invalid-options")
     assert body["errors"]
     assert "Traceback" not in str(body)
@@ -122,7 +125,7 @@ def test_url_makes_a_queued_job_with_its_options(web: WebService) -> None:
     url = "https://public.example/a%20b.pdf?x=1"
     answer = web.client.post("/api/v1/jobs", json={"url": url, "pages": "2", "priority": "low", "batch_id": "b"})
     assert answer.status_code == 202, answer.text
-    [job] = answer.json["jobs"]
+    [job] = body_of(answer)["jobs"]
     assert (job["state"], job["source_url"], job["name"], job["size"]) == ("queued", url, "a b.pdf", 0)
     assert (job["options"]["pages"], job["options"]["priority"], job["batch_id"]) == ("2", "low", "b")
     assert answer.headers["Location"] == job["links"]["self"]
@@ -133,7 +136,7 @@ def test_url_sent_twice_with_a_key_makes_one_job(web: WebService) -> None:
         web.client.post("/api/v1/jobs", json={"url": "https://public.example/"}, headers={"Idempotency-Key": "k"})
         for _ in range(2)
     )
-    assert first.json["jobs"][0]["id"] == second.json["jobs"][0]["id"]
+    assert body_of(first)["jobs"][0]["id"] == body_of(second)["jobs"][0]["id"]
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
@@ -156,7 +159,7 @@ def test_unusable_url_is_422_and_named(web: WebService, body: dict[str, object])
 
 
 def test_description_has_both_bodies(web: WebService) -> None:
-    content = web.client.get("/openapi.json").json["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    content = body_of(web.client.get("/openapi.json"))["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
     assert set(content) == {"multipart/form-data", "application/json"}
     assert content["application/json"]["schema"]["required"] == ["url"]
     assert web.client.get("/docs").status_code == 200
@@ -169,3 +172,38 @@ def test_full_queue_is_503_with_retry_after(web: WebService, monkeypatch: pytest
     answer = web.upload()
     check_problem(answer, 503, "queue-full")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_job_whose_id_is_taken_by_chance_is_refused_and_the_other_one_keeps_its_file(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = web.submit()
+    monkeypatch.setattr("tasks.ids.secrets.token_hex", lambda _: first)
+    check_problem(web.upload(), 503, "unavailable")
+    assert [job["id"] for job in web.get("/jobs").json["jobs"]] == [first]
+    assert get_blobs().exists(source_key(first, "pdf"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "setting", "sent", "used"),
+    [
+        ("ocr", "", {}, "auto"),
+        ("echo", "", {}, "ignore"),
+        ("echo", "fallback", {}, "fallback"),
+        ("ocr", "ignore", {}, "ignore"),
+        ("ocr", "ignore", {"text_layer": "prefer"}, "prefer"),
+        ("echo", "", {"text_layer": "auto"}, "auto"),
+    ],
+)
+def test_text_layers_are_used_as_the_engine_allows_where_the_job_does_not_say(
+    web: WebService, monkeypatch: pytest.MonkeyPatch, engine: str, setting: str, sent: dict[str, str], used: str
+) -> None:
+    monkeypatch.setenv("ENGINE", engine)
+    monkeypatch.setenv("TEXT_LAYER", setting)
+    get_settings.cache_clear()
+    engine_name.cache_clear()
+    job_id = web.upload(**sent).json["jobs"][0]["id"]
+    assert web.get(f"/jobs/{job_id}").json["options"]["text_layer"] == used
+    page = web.client.get("/").text
+    chosen = page[page.index('name="text_layer"') :].partition(" selected")[0].rpartition('value="')[2].rstrip('"')
+    assert sent or chosen == used

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
 
 from tasks.access.keys import get_keyring
 from tasks.app import app as celery_app
@@ -24,14 +25,14 @@ from tasks.assemble.job_end import final_state
 from tasks.generate.partials import PartialTexts
 from tasks.messages import JobOptions, PageTask
 from tasks.page_end import fail_page, save_text
-from tasks.services import get_blobs, get_impatient_ledger, get_ledger
+from tasks.services import engine_name, get_blobs, get_impatient_ledger, get_ledger
 from tasks.settings import get_settings
 from web import create_app
 from web.api.changes import get_changes
 from web.api.problems import KINDS
 from workers.engines import Line
 
-CACHED = (get_settings, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger)
+CACHED = (get_settings, engine_name, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger)
 NUMBERS = count(1)  # of jobs: a listener that an earlier test has left behind must not know a new one
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
 
@@ -125,6 +126,12 @@ def check_problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
     assert body["status"] == status
     assert body["advice"] == KINDS[kind].advice
     return body
+
+
+def body_of(answer: TestResponse) -> dict[str, Any]:
+    """The JSON object of an answer; fails with the answer's text where it is none."""
+    assert isinstance(answer.json, dict), answer.text
+    return answer.json
 
 
 @contextlib.contextmanager

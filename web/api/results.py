@@ -6,12 +6,10 @@ import io
 import tempfile
 from collections.abc import Iterator
 from functools import partial as bind
-from pathlib import PurePosixPath
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request, send_file
-from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.assemble.results import write_format
@@ -21,10 +19,11 @@ from tasks.services import get_blobs
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
 from web.api.inputs import PagesQuery, ResultQuery
 from web.api.jobs import find_job
+from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
 from web.api.render import policy, write_html
-from web.api.shown import FORMATS, find_page, page_out, page_text_out, pages_since
+from web.api.shown import MIMETYPES, find_page, page_out, page_text_out, pages_since
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
@@ -37,7 +36,7 @@ FILES = ("pdf", "zip")
 SCHEMAS: dict[str, dict[str, Any]] = {"json": {"$ref": "#/components/schemas/DocumentResult"}} | {
     name: {"type": "string", "format": "binary"} for name in FILES
 }
-CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in FORMATS.items()}
+CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in MIMETYPES.items()}
 RESULT_ANSWERS: Answers = {
     200: {"description": "All pages, in page order", "content": CONTENT},
     404: {"description": "Unknown job"},
@@ -106,14 +105,14 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     format = query_data.format or accepted_format()
     response = respond_with_result(job, format, open_result(job, format, partial=query_data.partial))
     if query_data.download:
-        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
+        response.headers["Content-Disposition"] = attachment(job.name, format, job.id)
     return response.make_conditional(request)
 
 
 def respond_with_result(job: Job, format: str, content: Iterator[bytes]) -> Response:
     response = Response(content)
-    is_text = FORMATS[format].startswith("text/")
-    response.headers["Content-Type"] = FORMATS[format] + ("; charset=utf-8" if is_text else "")
+    is_text = MIMETYPES[format].startswith("text/")
+    response.headers["Content-Type"] = MIMETYPES[format] + ("; charset=utf-8" if is_text else "")
     response.headers["Cache-Control"] = "private, no-cache"
     if format == "html":
         response.headers["Content-Security-Policy"] = policy()
@@ -125,10 +124,10 @@ def respond_with_result(job: Job, format: str, content: Iterator[bytes]) -> Resp
 def accepted_format() -> str:
     if not request.accept_mimetypes:
         return "md"
-    best = request.accept_mimetypes.best_match(list(FORMATS.values()))
+    best = request.accept_mimetypes.best_match(list(MIMETYPES.values()))
     if best is None:
-        raise Problem("not-acceptable", f"The formats are {', '.join(FORMATS.values())}.")
-    return next(name for name, mimetype in FORMATS.items() if mimetype == best)
+        raise Problem("not-acceptable", f"The formats are {', '.join(MIMETYPES.values())}.")
+    return next(name for name, mimetype in MIMETYPES.items() if mimetype == best)
 
 
 def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
@@ -143,7 +142,7 @@ def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
     if format == "pdf":
         return open_pdf(job)
     if format == "zip":
-        return open_zip(job, stem_of(job), bind(open_text, job, has_files=has_files))
+        return open_zip(job, file_stem(job.name, job.id), bind(open_text, job, has_files=has_files))
     return open_text(job, format, has_files=has_files)
 
 
@@ -159,11 +158,3 @@ def assemble_now(job: Job, format: str) -> Iterator[bytes]:
         out.seek(0)
         while chunk := out.read(CHUNK_BYTES):
             yield chunk.encode()
-
-
-def download_name(job: Job, format: str) -> str:
-    return f"{stem_of(job)}.{format}"
-
-
-def stem_of(job: Job) -> str:
-    return secure_filename(PurePosixPath(job.name).stem) or job.id

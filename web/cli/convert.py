@@ -19,13 +19,14 @@ from pagefan.client import Client, check_readable
 from pagefan.records import Job
 from pagefan.sources import is_url
 from tasks.reasons import explain
+from web.cli.names import fitting
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
-from workers.documents.kinds import FORMATS
+from workers.documents.kinds import EXTENSIONS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
-SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 AT_ONCE = 4
 BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
 
@@ -175,7 +176,9 @@ class Converter:
     def free_path(self, folder: Path, stem: str) -> Path:
         """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
         number = 1
-        while (path := folder / f"{stem}{f'-{number}' if number > 1 else ''}.{self.format}").resolve() in self.taken:
+        while (
+            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", self.format)
+        ).resolve() in self.taken:
             number += 1
         self.taken.add(path.resolve())
         return path

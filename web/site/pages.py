@@ -14,7 +14,7 @@ from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
 from tasks.repair import cancel_job
 from tasks.retention import purge_job
-from tasks.services import get_ledger
+from tasks.services import default_text_layer, get_ledger
 from tasks.settings import get_settings
 from web.api.batches import find_batch
 from web.api.inputs import Input, JobForm, RetryFields, UrlFields
@@ -25,7 +25,7 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
-from workers.documents.kinds import FORMATS
+from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
 
@@ -33,6 +33,12 @@ Model = TypeVar("Model", bound=Input)
 
 bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
+TEXT_LAYERS = {
+    "auto": "Use it where the print agrees",
+    "ignore": "Ignore it",
+    "fallback": "Use it where reading fails",
+    "prefer": "Use it for whole pages only",
+}
 LISTED = 30
 RECENT = 5
 READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
@@ -42,12 +48,14 @@ FAULTS_SHOWN = 20
 @bp.get("/")
 def show_upload() -> str:
     jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
-    suffixes = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
+    suffixes = [suffix for suffixes in EXTENSIONS.values() for suffix in suffixes]
     return render_template(
         "upload.html",
         jobs=jobs,
-        formats=list(FORMATS),
+        formats=list(EXTENSIONS),
         suffixes=suffixes,
+        text_layers=TEXT_LAYERS,
+        text_layer=default_text_layer(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
     )
