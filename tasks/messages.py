@@ -19,7 +19,8 @@ class JobOptions:
 
     `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
     `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high. `language` is what the
-    page is written in, as `deu+fra` or `auto`, for engines that know languages.
+    page is written in, as `deu+fra` or `auto`, for engines that know languages. `password` is for one process at a time
+    and stays empty in the ledger, which only knows by `has_password` to ask `tasks.passwords`.
     """
 
     task: Literal["transcribe", "ask", "describe"] = "transcribe"
@@ -33,6 +34,7 @@ class JobOptions:
     priority: int = 2
     language: str = ""
     password: str = ""
+    has_password: bool = False
     webhook_url: str = ""
 
     def to_json(self) -> dict[str, Any]:
