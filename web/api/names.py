@@ -1,29 +1,18 @@
-"""Names of documents: shown as their owners have them, and safe where they become names of files again."""
+"""Names of documents where they become names of files again: whole, and safe."""
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from werkzeug.utils import secure_filename
 
 from workers.documents.kinds import EXTENSIONS
+from workers.documents.names import clean_name
 
-MAX_NAME = 255  # characters; no file system in common use has longer names
 MAX_FILE_BYTES = 255  # of a file's name in UTF-8, on most of them
-UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, halves of characters, ends of lines
-TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # these make exe.pdf of fdp.exe
 NOT_IN_FILES = str.maketrans(dict.fromkeys('/\\<>:"|?*', "_"))  # what Windows refuses
 SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
-
-
-def clean_name(name: str | None) -> str:
-    """The last part of the client's file name, for display only; it never becomes a path."""
-    plain = (name or "").replace("%22", '"')  # so forms write a quotation mark in a name (HTML standard, 4.10.21.8)
-    last = PurePosixPath(plain.replace("\\", "/")).name
-    shown = "".join(one for one in last if unicodedata.category(one) not in UNSEEN and one not in TURNING)
-    return shown[-MAX_NAME:] if shown.strip() else "document"
 
 
 def file_stem(name: str, instead: str, *, room: int = len(".json")) -> str:

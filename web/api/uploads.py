@@ -16,9 +16,9 @@ from tasks.services import get_ledger
 from tasks.settings import get_settings
 from tasks.submit import Entry, submit_jobs
 from web.api.inputs import JobFields, UrlFields
-from web.api.names import clean_name
 from web.api.problems import Problem
 from workers.documents.kinds import EXTENSIONS, HEAD_BYTES, DocumentError, sniff
+from workers.documents.names import clean_name
 from workers.net.addresses import parse_url
 
 Submitted = tuple[str, list[str]]  # batch id, job ids

@@ -47,16 +47,16 @@ def inspect(
     *,
     password: str,  # noqa: ARG001
     limits: DocumentLimits,
-) -> tuple[int, tuple[str, ...]]:
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     with open_image(path, kind, limits) as image:
         if kind == "tiff":
-            return inspect_frames(image, limits)
+            return *inspect_frames(image, limits), ()
         check_size(image, 0, limits)
         if not has_pictures(image):
-            return 1, ()
+            return 1, (), ()
         pictures = Pictures(image, limits)
         num_pages = sum(1 for _ in pictures)
-        return num_pages, (pictures.left_out,) if pictures.left_out else ()
+        return num_pages, (pictures.left_out,) if pictures.left_out else (), ()
 
 
 def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:

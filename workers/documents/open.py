@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
@@ -17,17 +17,22 @@ from workers.documents.clear import clear_view, is_faint
 from workers.documents.ink import is_blank
 from workers.documents.kinds import HEAD_BYTES, DocumentError, DocumentLimits, Kind, sniff
 from workers.engines import ImageSpec
+from workers.reading.layer_lines import LayerWord
 
 READERS = {"pdf": "workers.documents.pdf", "image": "workers.documents.image"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentInfo:
-    """What is known of a document before its pages are rendered; `warnings` are sentences for people."""
+    """What is known of a document before its pages are rendered; `warnings` are sentences for people.
+
+    `attached` are the names of the files within a PDF, which its pages do not show.
+    """
 
     kind: Kind
     num_pages: int
     warnings: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,10 @@ class PageImage:
 class Reader(Protocol):
     """A module that reads documents of some kinds. An `index` is a page's 0-based place."""
 
-    def inspect(self, path: Path, kind: Kind, *, password: str, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
-        """Number of pages, and warnings."""
+    def inspect(
+        self, path: Path, kind: Kind, *, password: str, limits: DocumentLimits
+    ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+        """Number of pages, warnings, and the names of attached files."""
 
     def render(
         self,
@@ -71,14 +78,24 @@ class Reader(Protocol):
         """The text the document itself has for the page."""
 
 
+@runtime_checkable
+class WordReader(Protocol):
+    """The part of a reader whose documents have text of their own."""
+
+    def read_words(
+        self, path: Path, index: int, *, width: int, height: int, password: str
+    ) -> tuple[list[LayerWord], bool]:
+        """The words of that text on the page's image of this size, and whether the page is a picture, as a scan is."""
+
+
 def inspect_document(path: Path | str, *, password: str = "", limits: DocumentLimits) -> DocumentInfo:
     """Kind, number of pages and warnings. Raises DocumentError with the reason for a file of no use."""
     kind, reader = open_reader(Path(path))
-    num_pages, warnings = reader.inspect(Path(path), kind, password=password, limits=limits)
+    num_pages, warnings, attached = reader.inspect(Path(path), kind, password=password, limits=limits)
     if num_pages > limits.max_pages:
         detail = f"The document has {num_pages} pages, and at most {limits.max_pages} are taken. Split it."
         raise DocumentError("too_large", detail)
-    return DocumentInfo(kind=kind, num_pages=num_pages, warnings=warnings)
+    return DocumentInfo(kind=kind, num_pages=num_pages, warnings=warnings, attached=attached)
 
 
 def render_page(
@@ -108,6 +125,16 @@ def read_text_layer(path: Path | str, index: int, *, password: str = "") -> str:
     """The text a PDF has for the page at this 0-based index, without rendering it; "" for images."""
     _, reader = open_reader(Path(path))
     return reader.read_text_layer(Path(path), index, password=password)
+
+
+def read_words(
+    path: Path | str, index: int, *, width: int, height: int, password: str = ""
+) -> tuple[list[LayerWord], bool]:
+    """The words a PDF has for the page, on its image of this size, and whether the page is a picture, as a scan is."""
+    _, reader = open_reader(Path(path))
+    if not isinstance(reader, WordReader):
+        return [], True
+    return reader.read_words(Path(path), index, width=width, height=height, password=password)
 
 
 def open_reader(path: Path) -> tuple[Kind, Reader]:

@@ -11,11 +11,14 @@ from typing import Any
 
 from PIL import Image
 
+from workers.documents.attached import find_attached, form_warnings
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
+from workers.documents.layer import is_picture, layer_words
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
 from workers.light_pymupdf import pymupdf
+from workers.reading.layer_lines import LayerWord
 
 POINTS_PER_INCH = 72
 LARGE_SHEET_IN = 15  # longest side; A3, tabloid and plans are larger, and letters on them as small as on A4
@@ -33,7 +36,7 @@ def inspect(
     *,
     password: str,
     limits: DocumentLimits,  # noqa: ARG001
-) -> tuple[int, tuple[str, ...]]:
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     document = open_pdf(path, password)
     try:
         num_pages = document.page_count
@@ -43,7 +46,8 @@ def inspect(
         raise DocumentError("corrupt", "The PDF is damaged and no page was found in it. Send a whole copy.")
     if num_pages < 1:
         raise DocumentError("no_pages", "The PDF has no pages that can be found. Print it to a new PDF.")
-    return num_pages, repair_warnings(document)
+    warnings = (*repair_warnings(document), *form_warnings(document))
+    return num_pages, warnings, tuple(name for name, _ in find_attached(document))
 
 
 def repair_warnings(document: pymupdf.Document) -> tuple[str, ...]:
@@ -112,6 +116,16 @@ def read_text_layer(path: Path, index: int, *, password: str) -> str:
     try:
         return text_of(document.load_page(index))
     except MemoryError:
+        raise
+    except Exception as exc:
+        raise page_error(index, exc) from exc
+
+
+def read_words(path: Path, index: int, *, width: int, height: int, password: str) -> tuple[list[LayerWord], bool]:
+    try:
+        page = open_pdf(path, password).load_page(index)
+        return layer_words(page, width, height), is_picture(page)
+    except (DocumentError, MemoryError):
         raise
     except Exception as exc:
         raise page_error(index, exc) from exc
