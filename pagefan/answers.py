@@ -47,6 +47,7 @@ class RetryOptions(TypedDict, total=False):
     dpi: int
     max_new_tokens: int
     temperature: float
+    password: str
 
 
 class ClientError(Exception):

@@ -24,6 +24,9 @@ class JobOptions:
 
     `text_layer` says when a PDF page's own text is used: `auto` where the pixels agree with it, and for a part of a
     page too; `prefer` where they agree, for whole pages; `fallback` where reading fails; all but `ignore` do that too.
+
+    `password` is for one process at a time: it is empty in the ledger, which knows by `has_password` to ask
+    `tasks.passwords`.
     """
 
     task: Literal["transcribe", "ask", "describe"] = "transcribe"
@@ -37,6 +40,7 @@ class JobOptions:
     priority: int = 2
     language: str = ""
     password: str = ""
+    has_password: bool = False
     webhook_url: str = ""
 
     @property

@@ -69,7 +69,7 @@ class JobFields(Input):
         "Left out it is `auto` with an engine that reads plain text, else `ignore`, or what the server sets.",
     )
     priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
-    password: str = Field("", max_length=256, description="Opens an encrypted PDF.")
+    password: str = Field("", max_length=256, description="Opens an encrypted PDF; forgotten at the job's end.")
     webhook_url: str = Field(
         "",
         max_length=MAX_URL,
@@ -153,6 +153,9 @@ class RetryFields(Input):
     dpi: int | None = Field(None, ge=0, le=1200)
     max_new_tokens: int | None = Field(None, ge=0, le=65_536)
     temperature: float | None = Field(None, ge=0, le=2)
+    password: str | None = Field(
+        None, max_length=256, description="Opens an encrypted PDF; forgotten at the job's end."
+    )
 
     @field_validator("pages")
     @classmethod

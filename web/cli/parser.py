@@ -130,6 +130,7 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     retry.add_argument("--prompt", metavar="TEXT")
     retry.add_argument("--max-new-tokens", type=int, metavar="N")
     retry.add_argument("--temperature", type=float, metavar="T")
+    retry.add_argument("--password", metavar="TEXT", help="opens the encrypted PDF; named anew for each retry")
     retry.set_defaults(run=commands.run_retry)
     return [status, jobs, cancel, retry]
 

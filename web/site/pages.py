@@ -121,6 +121,7 @@ def show_job(job_id: str) -> str:
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
+        has_password=job.options.has_password,
         poll_s=3,
     )
 
@@ -154,6 +155,7 @@ def show_page(job_id: str, number: int) -> str:
         page=page_text_out(job, page),
         has_image=page.has_image,
         has_ended=page.has_ended,
+        has_password=job.options.has_password,
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
     )
