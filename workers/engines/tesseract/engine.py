@@ -18,10 +18,10 @@ from itertools import count
 from PIL import Image
 
 from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
-from workers.engines.tesseract import languages, orientation
+from workers.engines.tesseract.languages import parse, readable, require
 from workers.engines.tesseract.lines import Reading, put_in_order, read_table
 from workers.engines.tesseract.options import TesseractOptions
-from workers.engines.tesseract.orientation import Orientation
+from workers.engines.tesseract.orientation import Orientation, orientation_of
 from workers.engines.tesseract.parts import MOST_SIDE, read_parts
 from workers.engines.tesseract.program import Program, ShouldStop, Stopped
 from workers.png import open_png
@@ -63,7 +63,7 @@ class TesseractEngine:
     def load(self) -> None:
         """See what is installed. Raises EngineError where the language of the options is not."""
         self._choose(self._options.language)
-        logger.info("tesseract %s reads %s", self._program.version, ", ".join(languages.readable(self._installed)))
+        logger.info("tesseract %s reads %s", self._program.version, ", ".join(readable(self._installed)))
 
     def report(self) -> dict[str, str]:
         return {"runtime": f"tesseract {self._program.version}"}
@@ -110,17 +110,17 @@ class TesseractEngine:
         """Which way up the image lies; it fails on images with little text, and where `osd` is not installed."""
         try:
             sample = image.reduce(-(-max(image.size) // MOST_SIDE))
-            return orientation.parse(self._program.run(["-l", "osd", "--psm", "0"], encode(sample), should_stop))
+            return orientation_of(self._program.run(["-l", "osd", "--psm", "0"], encode(sample), should_stop))
         except EngineError as exc:
             logger.info("the way up of a page is not known: %s", exc)
             return Orientation()
 
     def _choose(self, wanted: str) -> list[str]:
         """The languages to read with; what was installed meanwhile counts. Raises EngineError for a missing one."""
-        names = languages.parse(wanted)
+        names = parse(wanted)
         if not self._installed.issuperset(names):
             self._installed = frozenset(self._program.languages())
-        languages.require(names, self._installed)
+        require(names, self._installed)
         return names
 
 

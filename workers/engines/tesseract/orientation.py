@@ -15,7 +15,7 @@ class Orientation(NamedTuple):
     script: str = ""
 
 
-def parse(answer: str) -> Orientation:
+def orientation_of(answer: str) -> Orientation:
     """From what `--psm 0` prints; nothing is known where it prints nothing, as of a page with few letters."""
     values = dict(re.findall(r"^(.+?): (.+)$", answer, re.MULTILINE))
     turn = int(values.get("Rotate", 0))
