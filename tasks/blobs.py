@@ -35,7 +35,7 @@ from workers import private
 MOST_KEY = 500  # characters
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
 PASSING = (errno.ENOTEMPTY, errno.ENOENT, errno.EISDIR, errno.ENOTDIR)  # while others write to a folder or remove it
-IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"  # suffixes of a page's files
+IMAGE, PACKED, LAYER, WORDS = "png", "packed", "layer.txt", "words.json"  # suffixes of a page's files
 
 # The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
 patiently = retry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from tasks import chord
+from tasks import chord, passwords
 from tasks.app import app
 from tasks.archive import load_job, load_pages
 from tasks.blobs import BlobMissing, job_key
@@ -60,6 +60,10 @@ def expire_jobs() -> None:
     oldest = time.time() - get_settings().job_ttl_s
     for job_id in get_ledger().jobs_ended_before(oldest):
         purge_job(job_id)
+    for job_id in passwords.overdue():
+        job = load_job(job_id)
+        if job is None or job.has_ended:
+            passwords.forget(job_id, job.run if job else 0)
     trim()
     blobs = get_blobs()
     for job_id in filter(is_job_id, blobs.names("jobs")):

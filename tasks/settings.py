@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import Any, get_args
 
+from tasks.messages import TextLayer
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
 from workers.engines.options import declared
@@ -42,6 +43,9 @@ class Settings:
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
+    text_layer: str = setting(
+        "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
+    )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
@@ -135,6 +139,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**common, of_engines=values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
+    if settings.text_layer not in ("", *get_args(TextLayer)):
+        raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
     try:
         settings.address_rules()
     except ValueError as exc:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import redis
 
+from tasks import passwords
 from tasks.access.keys import LOCAL
 from tasks.access.quotas import OverQuota, over_jobs
 from tasks.archive import write_job_record
@@ -60,7 +61,8 @@ def submit_jobs(entries: Sequence[Entry], *, owner: str = LOCAL, batch_id: str =
 
 
 def store(entry: Entry) -> int:
-    """Store the entry's file, if it has one; its size in bytes."""
+    """Store the entry's file, if it has one, and its password; the file's size in bytes."""
+    passwords.keep(entry.id, 1, entry.options.password)
     if entry.source is None:
         return 0
     with get_blobs().writer(source_key(entry.id, entry.kind)) as out:
@@ -74,7 +76,7 @@ def fields_of(entry: Entry, owner: str, batch_id: str, size: int) -> dict[str, A
         name=entry.name,
         kind=entry.kind,
         size=size,
-        options=entry.options,
+        options=replace(entry.options, password="", has_password=bool(entry.options.password)),
         batch_id=batch_id,
         source_url=entry.source_url,
     )
