@@ -19,7 +19,8 @@ class JobOptions:
 
     `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
     `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high. `language` is what the
-    page is written in, as `deu+fra` or `auto`, for engines that know languages.
+    page is written in, as `deu+fra` or `auto`, for engines that know languages. `attachments` makes jobs of the
+    PDFs and images within the document.
     """
 
     task: Literal["transcribe", "ask", "describe"] = "transcribe"
@@ -34,6 +35,7 @@ class JobOptions:
     language: str = ""
     password: str = ""
     webhook_url: str = ""
+    attachments: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
