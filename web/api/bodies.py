@@ -37,7 +37,17 @@ WITH_FILES = frozenset(
         "docling.convert_file_async",
     }
 )
-AS_BODY = frozenset({"openwebui.process"})  # the whole body is a file, whatever its type
+AS_BODY = frozenset(
+    {
+        "openwebui.process",
+        "tika.put_text",
+        "tika.put_json",
+        "tika.put_json_4",
+        "tika.put_recursive",
+        "tika.put_metadata",
+        "tika.put_detect",
+    }
+)  # the whole body is a file, whatever its type
 AS_BASE64 = frozenset({"docling.convert_source", "docling.convert_source_async"})  # a file may stand in the JSON
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.

@@ -7,13 +7,14 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask
 
 from tasks.settings import get_settings
-from web.compat import docling, openwebui, versions
+from web.compat import docling, openwebui, tika, versions
 
 BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
     "docling": (docling.bp, versions.bp),
     "openwebui": (openwebui.bp,),
+    "tika": (tika.bp, versions.bp),
 }
-BODIES = docling.BODIES | openwebui.BODIES  # that APIFlask does not read, by path and method
+BODIES = docling.BODIES | openwebui.BODIES | tika.BODIES  # that APIFlask does not read, by path and method
 
 
 def register_contracts(app: APIFlask) -> None:
