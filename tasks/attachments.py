@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tasks import passwords
 from tasks.access.quotas import OverQuota
 from tasks.archive import write_job_record
 from tasks.blobs import source_key
@@ -18,10 +19,12 @@ from tasks.entries import Entry, enter, fields_of, store, take_back
 from tasks.ids import attachment_id
 from tasks.ledger import IdTaken, QueueFull
 from tasks.ledger.records import Job
+from tasks.runs import password_of
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import get_settings
-from workers.documents.attachments import Attachment, read_index, save_attached
+from workers.documents.attachments import Attachment, read_index
 from workers.documents.kinds import DocumentError
+from workers.documents.open import save_attached
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ def unpack(job: Job, folder: Path) -> bool:
             save_attached,
             get_blobs().local(source_key(job.id, job.kind)),
             folder,
-            password=job.options.password,
+            password=password_of(job, run=1),
             most=MOST_FILES,
             max_bytes=max_bytes,
             max_total=SIZE_FACTOR * max_bytes,
@@ -77,14 +80,16 @@ def take(job: Job, attached: Attachment, folder: Path) -> str:
         return ""
     if (now := ledger.job(job.id)) is None or now.has_ended:
         return "the job was cancelled"
-    options = replace(job.options, attachments=False, pages="")
+    options = replace(job.options, attachments=False, pages="", password=password_of(job, run=1))
     with (folder / str(attached.number)).open("rb") as source:
         entry = Entry(id=job_id, name=attached.name, kind=attached.kind, options=options, source=source, parent=job.id)
         fields = fields_of(entry, job.owner, job.batch_id, store(entry))
     try:
         enter({job_id: fields}, job.owner)
-    except IdTaken:
-        return ""  # by another try, a moment ago
+    except IdTaken:  # by another try, a moment ago
+        if (taken := ledger.job(job_id)) is None or taken.has_ended:
+            passwords.take_back(job_id, 1)
+        return ""
     except (QueueFull, OverQuota):
         take_back([job_id])
         return "there were too many unfinished jobs"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
+from tasks import passwords
 from tasks.access.keys import LOCAL
 from tasks.access.quotas import over_jobs
 from tasks.blobs import job_key, source_key
@@ -31,7 +32,8 @@ class Entry:
 
 
 def store(entry: Entry) -> int:
-    """Store the entry's file, if it has one; its size in bytes."""
+    """Store the entry's file, if it has one, and its password; the file's size in bytes."""
+    passwords.keep(entry.id, 1, entry.options.password)
     if entry.source is None:
         return 0
     with get_blobs().writer(source_key(entry.id, entry.kind)) as out:
@@ -45,7 +47,7 @@ def fields_of(entry: Entry, owner: str, batch_id: str, size: int) -> dict[str, A
         name=entry.name,
         kind=entry.kind,
         size=size,
-        options=entry.options,
+        options=replace(entry.options, password="", has_password=bool(entry.options.password)),
         batch_id=batch_id,
         source_url=entry.source_url,
         parent=entry.parent,

@@ -16,6 +16,7 @@ from tasks.access.quotas import charge_pages
 from tasks.blobs import BlobMissing, source_key
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
+from tasks.runs import password_of
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
@@ -91,7 +92,7 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
         path = get_blobs().local(source_key(job_id, job.kind))
     except BlobMissing as exc:
         raise DocumentError("source_lost", "The uploaded file is gone from the store; send it again.") from exc
-    info = inspect_patiently(path, job.options.password)
+    info = inspect_patiently(path, password_of(job, run=1))
     try:
         selection = select_pages(job.options.pages, info.num_pages)
     except ValueError as exc:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from web_service import WebService
 
-from tasks import attachments, pipeline, split
+from tasks import attachments, passwords, pipeline, split
 from tasks.ids import attachment_id
 from tasks.ledger.records import Job
 from tasks.retention import purge_job
@@ -196,6 +196,15 @@ def test_cancelled_document_has_no_further_jobs(web: WebService, monkeypatch: py
     pipeline.split_document(job_id)
     assert not attached_to(web, job_id)
     assert job_of(web, job_id).state == "cancelled"
+
+
+def test_attached_documents_open_with_the_same_password(web: WebService, sent: list[str]) -> None:
+    plain = pymupdf.open("pdf", portfolio(report_pdf=portfolio()))
+    locked = plain.tobytes(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw="sesame", owner_pw="sesame")
+    job_id = submit(web, locked, password="sesame")
+    pipeline.split_document(job_id)
+    assert [job.options.has_password for job in attached_to(web, job_id)] == [True]
+    assert passwords.read(sent[0], 1) == "sesame"
 
 
 @pytest.mark.usefixtures("sent")

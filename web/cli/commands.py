@@ -139,7 +139,7 @@ def run_cancel(args: Namespace) -> int:
 
 
 def run_retry(args: Namespace) -> int:
-    names = ("dpi", "prompt", "max_new_tokens", "temperature")
+    names = ("dpi", "prompt", "max_new_tokens", "temperature", "password")
     changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)

@@ -1,15 +1,13 @@
-"""The PDFs and images within a PDF as files of their own."""
+"""What is told of the files within a PDF, line by line, as they are written out."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from workers.documents.kinds import Kind
 
-UNPACKER = "workers.documents.unpack"  # imported when first used, for PyMuPDF takes a second to import
 INDEX = "index.jsonl"
 
 
@@ -23,18 +21,8 @@ class Attachment:
     fault: str = ""
 
 
-def save_attached(path: Path, folder: Path, *, password: str, most: int, max_bytes: int, max_total: int) -> None:
-    """Write the PDFs and images within a PDF to `folder`, each named by its number, and a line of INDEX for each file.
-
-    Whoever stops this midway has the files that have a line. At most `most` files are written, of `max_bytes` each and
-    `max_total` together.
-    """
-    unpacker = import_module(UNPACKER)
-    unpacker.unpack(path, folder, password=password, most=most, max_bytes=max_bytes, max_total=max_total)
-
-
 def read_index(folder: Path) -> list[Attachment]:
-    """What `save_attached` has done so far; a line that it was stopped in is none."""
+    """What `workers.documents.open.save_attached` has done so far; a line that it was stopped in is none."""
     try:
         lines = (folder / INDEX).read_text("utf-8").splitlines(keepends=True)
     except FileNotFoundError:

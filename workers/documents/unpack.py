@@ -1,4 +1,4 @@
-"""Writes out the files within a PDF; `workers.documents.attachments` says what and how."""
+"""Writes out the files within a PDF."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def unpack(path: Path, folder: Path, *, password: str, most: int, max_bytes: int, max_total: int) -> None:
+    """See `workers.documents.open.save_attached`."""
     document = open_own_pdf(path, password)
     num_written, room = 0, max_total
     with (folder / INDEX).open("w", encoding="utf-8") as index:
