@@ -21,7 +21,13 @@ from web.api.auth import SAFE_METHODS
 from web.api.bodies import MIB
 from web.compat.contracts import BLUEPRINTS
 
-OF_CONTRACT = {"docling": "/v1/convert/file", "mistral": "/v1/ocr", "openwebui": "/process", "tika": "/tika"}
+OF_CONTRACT = {
+    "azure": "/documentintelligence/documentModels/{model}:analyze",
+    "docling": "/v1/convert/file",
+    "mistral": "/v1/ocr",
+    "openwebui": "/process",
+    "tika": "/tika",
+}
 
 
 NAMES = {blueprint.name for blueprints in BLUEPRINTS.values() for blueprint in blueprints}
