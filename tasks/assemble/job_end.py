@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import logging
 
-from tasks.archive import write_job_record
+import redis
+
+from tasks.archive import iter_pages, write_job_record
 from tasks.assemble.webhooks import notify
-from tasks.messages import JobState
+from tasks.messages import JobState, PageTask
+from tasks.page_end import give_up_page
 from tasks.services import get_ledger
+
+UNASSEMBLED = {
+    "storage": "The result could not be stored; free space and retry a page.",
+    "internal": "Something went wrong on the server each time; its log says what. Retry a page, or send it again.",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +36,29 @@ def conclude(job_id: str) -> None:
     write_job_record(job_id)
     notify(job_id)
     get_ledger().concluded(job_id)
+
+
+def end_unassembled(job_id: str, reason: str) -> None:
+    """End a job whose result cannot be made; what its pages came to stays, and its record waits for the store."""
+    error = {"reason": reason, "detail": UNASSEMBLED[reason]}
+    if get_ledger().end_job(job_id, "failed", only_from="assembling", error=error):
+        logger.info("job %s failed: %s", job_id, reason, extra={"job": job_id})
+        notify(job_id)
+
+
+def give_up_job(job_id: str) -> None:
+    """End a job that nobody can look after: its pages that have not ended fail, and so does the job."""
+    job = get_ledger().job(job_id)
+    try:
+        for page in iter_pages(job) if job else ():
+            if not page.has_ended:
+                give_up_page(PageTask(job_id=job_id, run=page.run, index=page.index), "internal")
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s ends without its pages", job_id)
+    if get_ledger().end_job(job_id, "failed", error={"reason": "internal", "detail": UNASSEMBLED["internal"]}):
+        notify(job_id)
 
 
 def end_unopened(job_id: str, reason: str, detail: str) -> None:

@@ -16,6 +16,14 @@ class JobEnd(Script):
         """ "assemble" when every page has ended, "wait" when one has not, "done" when the job has ended."""
         return str(self._call("begin_assembly", job=job_id))
 
+    def count_try(self, job_id: str, step: str) -> int:
+        """How often a step of the job has been tried, this time included; 0 for a job that has ended."""
+        return int(self._call("count_try", job=job_id, step=step))
+
+    def forget_tries(self, job_id: str, step: str) -> None:
+        """The step went well; what fails next is counted anew."""
+        self.redis.hdel(f"pf:job:{job_id}", f"tries:{step}")
+
     def end_job(
         self, job_id: str, state: JobState, *, only_from: str = "", error: dict[str, str] | None = None
     ) -> bool:
