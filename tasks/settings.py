@@ -15,6 +15,8 @@ from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
+CONTRACTS = ("openwebui",)  # `web.compat` has a module for each
+
 
 class SettingsError(Exception):
     """A setting has a value that Pagefan cannot use."""
@@ -71,6 +73,7 @@ class Settings:
     publish_address: str = setting("", "address", "Where a container's port is published; empty is WEB_HOST.")
     web_host: str = setting("127.0.0.1", "address", "Address the web server binds to.")
     web_port: int = setting(8000, "port", "Port of the web server.")
+    compat: str = setting(",".join(CONTRACTS), "names", "Other services whose calls are served too; none for none.")
     web_threads: int = setting(640, "threads", "Requests one web process serves at once; each live listener is one.")
     flower_port: int = setting(5555, "port", "Port of Flower; 0 starts none.")
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
@@ -80,6 +83,13 @@ class Settings:
 
     def address_rules(self) -> AddressRules:
         return AddressRules.parse(self.fetch_allow)
+
+    def contracts(self) -> tuple[str, ...]:
+        """The contracts of other services that are served; raises ValueError for one that is not known."""
+        names = tuple(filter(None, (name.strip() for name in self.compat.split(","))))
+        if unknown := set(names) - {*CONTRACTS, "none"}:
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(CONTRACTS)}")
+        return () if "none" in names else names
 
     def engine_options(self, engine: str) -> EngineOptions:
         """What the engine of this name is told; raises KeyError where there is none."""
@@ -128,6 +138,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings.address_rules()
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
+    try:
+        settings.contracts()
+    except ValueError as exc:
+        raise SettingsError(f"COMPAT={settings.compat!r} has a name that is not known: {exc}") from exc
     return settings
 
 

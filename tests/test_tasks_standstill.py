@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from kombu import Consumer, Message, Queue
 from services import Service, make_pdf
-from web_service import WebService, page
+from web_service import WebService, body_of, page
 
 from tasks.app import app
 from tasks.broker import QUEUES
@@ -37,7 +37,7 @@ def later(ready: WebService, monkeypatch: pytest.MonkeyPatch) -> WebService:
 def says(web: WebService) -> dict[str, str]:
     """What /readyz says of the queues."""
     answer = web.client.get("/readyz")
-    checks: dict[str, str] = answer.json["checks"]
+    checks: dict[str, str] = body_of(answer)["checks"]
     assert answer.status_code == (200 if set(checks.values()) == {"ok"} else 503)
     return {queue: checks[f"{queue}_queue"] for queue in QUEUES}
 
@@ -149,7 +149,7 @@ def test_workers_are_asked_for_once_a_request(ready: WebService) -> None:
     with ready.ledger.redis.monitor() as monitor:
         ready.client.get("/readyz")
         ready.ledger.redis.echo("the end")
-        seen = []
+        seen: list[str] = []
         while not (seen and "the end" in seen[-1]):
             seen.append(monitor.next_command()["command"])
     for queue in QUEUES:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.services import get_blobs
 from web.api import bodies
@@ -145,7 +145,8 @@ def test_one_item_too_many() -> None:
 
 @pytest.mark.parametrize("field", ["prompt", "question", "password", "pages", "batch_id", "webhook_url"])
 def test_a_field_that_is_too_long_is_named(web: WebService, field: str) -> None:
-    body = check_problem(web.upload(**{field: "1" * 300_000}), 422, "invalid-options")
+    options: dict[str, Any] = {field: "1" * 300_000}
+    body = check_problem(web.upload(**options), 422, "invalid-options")
     assert field in {error["option"] for error in body["errors"]}
 
 
@@ -251,9 +252,9 @@ def test_when_a_record_cannot_be_written_there_is_no_job(web: WebService, monkey
 
 
 def test_a_full_disk_is_not_ready(web: WebService) -> None:
-    assert web.client.get("/readyz").json["checks"]["blobs"] == "ok"
+    assert body_of(web.client.get("/readyz"))["checks"]["blobs"] == "ok"
     with disk_takes(1000):
-        assert web.client.get("/readyz").json["checks"]["blobs"].startswith("cannot be written")
+        assert body_of(web.client.get("/readyz"))["checks"]["blobs"].startswith("cannot be written")
     assert get_blobs().names("health") == []
 
 
@@ -277,7 +278,7 @@ def test_the_queue_takes_exactly_as_many_as_it_may(
 
 def test_jobs_of_one_request_keep_their_order_and_none_is_skipped(web: WebService) -> None:
     files = [(io.BytesIO(PDF), f"{number}.pdf") for number in range(9)]
-    batch_id = web.client.post("/api/v1/jobs", data={"file": files}).json["batch_id"]
+    batch_id = body_of(web.client.post("/api/v1/jobs", data={"file": files}))["batch_id"]
     jobs = web.get(f"/batches/{batch_id}").json["jobs"]
     assert [job["name"] for job in jobs] == [f"{number}.pdf" for number in range(9)]
     seen, cursor = [], ""

@@ -19,6 +19,7 @@ from pagefan.client import Client, check_readable
 from pagefan.records import Job
 from pagefan.sources import is_url
 from tasks.reasons import explain
+from web.cli.names import fitting
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
 from workers.documents.kinds import EXTENSIONS
@@ -175,7 +176,9 @@ class Converter:
     def free_path(self, folder: Path, stem: str) -> Path:
         """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
         number = 1
-        while (path := folder / f"{stem}{f'-{number}' if number > 1 else ''}.{self.format}").resolve() in self.taken:
+        while (
+            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", self.format)
+        ).resolve() in self.taken:
             number += 1
         self.taken.add(path.resolve())
         return path
