@@ -97,6 +97,11 @@ def look_after(job_id: str, live: set[str]) -> None:
     if job is None or job.has_ended:
         ledger.redis.srem("pf:active", job_id)
         return
+    most_s = get_settings().job_stall_s
+    if most_s and ledger.quiet_for(job_id) > most_s:
+        logger.error("job %s: nothing has moved for %g s, it is given up", job_id, most_s)
+        give_up_job(job_id, "stalled")
+        return
     quiet = time.time() - job.changed_at > get_settings().reconcile_s
     if job.state in ("queued", "splitting"):
         if quiet and f"{job_id}-split" not in live and was_missing(job_id, f"{job_id}-split"):

@@ -6,6 +6,8 @@ the reconciler sends again what it misses.
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -24,7 +26,7 @@ from tasks.generate import read_ahead, runner, writer
 from tasks.generate.batcher import Batcher
 from tasks.ledger import Ledger
 from tasks.ledger.records import PAGE_STATES, Job
-from tasks.messages import JOB_ENDED, PAGE_ENDED, JobState
+from tasks.messages import JOB_ENDED, PAGE_ENDED, JobState, PageTask
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents import pages as document_pages
@@ -42,12 +44,14 @@ class Fault(NamedTuple):
     job: str
     page: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name}-{self.job}-{self.page}"
+
 
 FAULTS = [
     Fault(Ledger, "begin_split", "queued"),
     Fault(pipeline, "fetch_source", "splitting"),
     Fault(Blobs, "local", "splitting"),
-    Fault(document_pages, "load_engine", "running", "preparing"),
     Fault(split, "inspect_document", "splitting"),
     Fault(split, "select_pages", "splitting"),
     Fault(chord, "group_id", "splitting"),
@@ -57,17 +61,18 @@ FAULTS = [
     Fault(Ledger, "look", "running", "queued"),
     Fault(pipeline, "render", "running", "preparing"),
     Fault(prepare, "render_and_prepare", "running", "preparing"),
+    Fault(document_pages, "get_engine", "running", "preparing"),
     Fault(EchoEngine, "prepare", "running", "preparing"),
     Fault(EchoEngine, "pack", "running", "preparing"),
     Fault(document_pages, "encode_png", "running", "preparing"),
     Fault(prepare, "cache_key", "running", "preparing"),
     Fault(Blobs, "write", "running", "preparing"),
-    Fault(page_end, "load_run", "running", "preparing"),
+    Fault(page_end, "load_run", "running", "generating"),
     Fault(pipeline, "get_batcher", "running", "ready"),
     Fault(Ledger, "offer", "running", "ready"),
     Fault(Ledger, "take", "running", "ready"),
     Fault(Ledger, "start", "running", "ready"),
-    Fault(read_ahead, "unpack", "running", "ready"),
+    Fault(read_ahead, "load_run", "running", "ready"),
     Fault(batchers, "most_times", "running", "generating"),
     Fault(runner, "read_all", "running", "generating"),
     Fault(EchoEngine, "generate", "running", "generating"),
@@ -84,6 +89,7 @@ FAULTS = [
     Fault(job_end, "write_job_record", "succeeded"),
     Fault(job_end, "notify", "succeeded"),
 ]
+OF_THE_STORE = {"local", "write", "save_generation", "remove_intermediates", "write_format", "write_job_record"}
 
 
 class InProcess:
@@ -100,7 +106,8 @@ class Flow:
 
     def __init__(self, web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
         self.web, self.monkeypatch = web, monkeypatch
-        self.messages: list[Callable[[], object]] = []
+        self.messages: queue.Queue[tuple[set[str], Callable[[], object]] | None] = queue.Queue()
+        self.live: set[str] = set()
         self.seen: set[tuple[str, str]] = set()
         self.job_id = ""
         self.batcher = Batcher(EchoEngine(EchoOptions()), get_ledger(), get_blobs(), get_settings(), lambda _: None)
@@ -115,9 +122,21 @@ class Flow:
         monkeypatch.setattr(chord, "chain", lambda prepared, generated: Chain(self, prepared.args, generated.args))
 
     def catch(self, task: Any) -> None:
-        self.monkeypatch.setattr(
-            task, "apply_async", lambda args, **_: self.messages.append(lambda: attempt(task, *args))
-        )
+        def send(args: tuple[Any, ...], *, task_id: str, **_: Any) -> None:
+            self.send({task_id}, lambda: attempt(task, *args))
+
+        self.monkeypatch.setattr(task, "apply_async", send)
+
+    def send(self, task_ids: set[str], work: Callable[[], object]) -> None:
+        self.live |= task_ids
+        self.messages.put((task_ids, work))
+
+    def deliver(self) -> None:
+        """The worker's thread: one message after the other."""
+        while message := self.messages.get():
+            task_ids, work = message
+            work()
+            self.live -= task_ids
 
     def inject(self, fault: Fault, error: type[Exception]) -> None:
         """From now on this raises each time, and notes the states that it meets."""
@@ -134,20 +153,25 @@ class Flow:
         self.seen.add((str(raw), page))
 
     def step(self) -> bool:
-        """Deliver what is on its way, look for what was lost; whether the job has ended."""
-        while self.messages:
-            self.messages.pop(0)()
-        reconcile.look_after_or_give_up(self.job_id, set())
+        """Look for what was lost; whether the job has ended."""
+        reconcile.look_after_or_give_up(self.job_id, set(self.live))
         reconcile.conclude_ended_jobs()
         job = self.web.ledger.job(self.job_id)
         return job is not None and job.has_ended
 
-    def run(self) -> Job:
+    def run(self, fault: Fault | None = None, error: type[Exception] = ZeroDivisionError) -> Job:
+        self.job_id = self.web.submit(data=make_pdf(NUM_PAGES))
+        if fault:
+            self.inject(fault, error)
+        worker = threading.Thread(target=self.deliver, daemon=True)
         self.batcher.start()
+        worker.start()
         try:
-            self.job_id = self.web.submit(data=make_pdf(NUM_PAGES))
             wait_until(self.step, ENDS_S, "the job to end")
         finally:
+            self.messages.put(None)
+            worker.join(5)
+            self.monkeypatch.undo()
             self.batcher.close(5)
         job = self.web.ledger.job(self.job_id)
         assert job is not None
@@ -161,7 +185,8 @@ class Chain:
         self.flow, self.prepared, self.generated = flow, prepared, generated
 
     def apply_async(self, **_: Any) -> None:
-        self.flow.messages.append(self.run)
+        page = PageTask.from_json(self.prepared[0])
+        self.flow.send({page.task_id, f"{page.task_id}-prepare"}, self.run)
 
     def run(self) -> None:
         if attempt(pipeline.prepare_page, *self.prepared):
@@ -179,7 +204,7 @@ def attempt(task: Any, *args: Any) -> bool:
 
 @pytest.fixture
 def flow(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
-    settings = {"reconcile_s": 0.02, "render_timeout_s": 0.2, "engine": "echo", "page_cache_mb": 0}
+    settings = {"reconcile_s": 0.02, "render_timeout_s": 0.2, "engine": "echo", "page_cache_mb": 0, "job_stall_s": 2}
     with web_service(redis_url, tmp_path, monkeypatch, **settings) as web:
         for patient in (
             page_end.save_text,
@@ -211,11 +236,18 @@ def test_flow_without_a_fault_succeeds(flow: Flow) -> None:
     assert (job.state, job.counts["ok"]) == ("succeeded", NUM_PAGES)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, OSError])
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}-{fault.job}-{fault.page}")
-def test_step_that_always_raises_ends_the_job(flow: Flow, fault: Fault, error: type[Exception]) -> None:
-    flow.inject(fault, error)
-    job = flow.run()
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_step_that_always_raises_ends_the_job(flow: Flow, fault: Fault) -> None:
+    check_end(flow, fault, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in OF_THE_STORE], ids=str)
+def test_store_that_is_away_for_good_ends_the_job(flow: Flow, fault: Fault) -> None:
+    check_end(flow, fault, OSError)
+
+
+def check_end(flow: Flow, fault: Fault, error: type[Exception]) -> None:
+    job = flow.run(fault, error)
     assert flow.seen, "the fault was met"
     assert any(fault.job == state and fault.page in ("", page) for state, page in flow.seen), flow.seen
     check_accounted(flow, job)

@@ -10,6 +10,7 @@ from tasks.archive import iter_pages, write_job_record
 from tasks.assemble.webhooks import notify
 from tasks.messages import JobState, PageTask
 from tasks.page_end import give_up_page
+from tasks.reasons import REASONS
 from tasks.services import get_ledger
 
 UNASSEMBLED = {
@@ -46,18 +47,19 @@ def end_unassembled(job_id: str, reason: str) -> None:
         notify(job_id)
 
 
-def give_up_job(job_id: str) -> None:
+def give_up_job(job_id: str, reason: str = "internal") -> None:
     """End a job that nobody can look after: its pages that have not ended fail, and so does the job."""
     job = get_ledger().job(job_id)
     try:
         for page in iter_pages(job) if job else ():
             if not page.has_ended:
-                give_up_page(PageTask(job_id=job_id, run=page.run, index=page.index), "internal")
+                give_up_page(PageTask(job_id=job_id, run=page.run, index=page.index), reason)
     except redis.RedisError:
         raise
     except Exception:
         logger.exception("job %s ends without its pages", job_id)
-    if get_ledger().end_job(job_id, "failed", error={"reason": "internal", "detail": UNASSEMBLED["internal"]}):
+    detail = UNASSEMBLED.get(reason) or REASONS[reason]
+    if get_ledger().end_job(job_id, "failed", error={"reason": reason, "detail": detail}):
         notify(job_id)
 
 

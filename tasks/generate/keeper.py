@@ -91,8 +91,8 @@ def blame(ledger: Ledger, token: str, pages: list[PageTask]) -> None:
     try:
         ledger.start(pages)
         ledger.release(token, pages, blameless=False)
-    except redis.RedisError as exc:
-        logger.warning("Redis is away, the claims lapse by themselves: %s", exc)
+    except Exception as exc:
+        logger.warning("the claims were not given back, they lapse by themselves: %r", exc)
 
 
 def release_of_the_dead(ledger: Ledger, token: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from tasks.ledger.script import Script
@@ -15,6 +16,11 @@ class JobEnd(Script):
     def begin_assembly(self, job_id: str) -> str:
         """ "assemble" when every page has ended, "wait" when one has not, "done" when the job has ended."""
         return str(self._call("begin_assembly", job=job_id))
+
+    def quiet_for(self, job_id: str) -> float:
+        """Seconds since the job or one of its pages changed last; 0.0 for an unknown job."""
+        moved_at, created_at = self.redis.hmget(f"pf:job:{job_id}", "moved_at", "created_at")
+        return time.time() - float(moved_at or created_at) if moved_at or created_at else 0.0
 
     def count_try(self, job_id: str, step: str) -> int:
         """How often a step of the job has been tried, this time included; 0 for a job that has ended."""

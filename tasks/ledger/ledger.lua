@@ -38,6 +38,7 @@ local function job_state(job) return job_field(job, 'state') end
 -- Announce a change: a number that only rises, which listeners resume from.
 local function next_seq(job)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
+  redis.call('HSET', job_key(job), 'moved_at', now)
   redis.call('PUBLISH', 'pf:changed:' .. job, seq)
   return seq
 end
