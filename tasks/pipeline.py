@@ -26,6 +26,7 @@ from tasks.access.quotas import OverQuota
 from tasks.app import app
 from tasks.assemble import results
 from tasks.assemble.job_end import conclude, end_unassembled, end_unopened, final_state
+from tasks.attachments import take_attachments
 from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, forget_if_purged, position_of
 from tasks.generate.batcher import Batcher
@@ -83,6 +84,7 @@ def choose_pages(job_id: str, tries: int) -> bool:
             send_split(job_id, countdown_s=SPLIT_AGAIN_S)
             return False
         num_pages, selection, warnings = open_document(job_id)
+        warnings += send_attachments(job_id)
         pages.begin(job_id, 1, len(selection))
         get_ledger().open_first_run(
             job_id, num_pages=num_pages, selection=str(selection), size=len(selection), warnings=warnings
@@ -103,6 +105,14 @@ def choose_pages(job_id: str, tries: int) -> bool:
             end_unopened(job_id, *unexpected(exc))
         return False
     return True
+
+
+def send_attachments(job_id: str) -> tuple[str, ...]:
+    """Make jobs of what is attached to the document, if that is wanted, and send them to be split; returns warnings."""
+    entered, warnings = take_attachments(job_id)
+    for attached in entered:
+        send_split(attached)
+    return warnings
 
 
 # prepare ------------------------------------------------------------------------------------------------------

@@ -7,15 +7,17 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any
+from math import isfinite
+from typing import Any, get_args
 
+from tasks.messages import TextLayer
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("openwebui",)  # `web.compat` has a module for each
+CONTRACTS = ("docling", "openwebui", "tika")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -41,6 +43,9 @@ class Settings:
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
+    text_layer: str = setting(
+        "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
+    )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
@@ -137,6 +142,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**common, of_engines=values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
+    if settings.text_layer not in ("", *get_args(TextLayer)):
+        raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
     try:
         settings.address_rules()
     except ValueError as exc:
@@ -155,6 +162,8 @@ def read_value(known: Known, raw: str) -> Any:
         value = kind(raw)
     except ValueError as exc:
         raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind is float and not isfinite(value):
+        raise SettingsError(f"{known.name.upper()}={raw!r} is no finite number")
     if kind in (int, float) and value < 0:
         raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
     return value

@@ -12,7 +12,7 @@ from services import Service, make_pdf
 from web_service import WebService, body_of, page
 
 from tasks.app import app
-from tasks.broker import QUEUES
+from tasks.broker import QUEUES, celery_url
 from tasks.pipeline import assemble_document, generate_page, send_split
 from web.stack.stack import Stack
 
@@ -50,7 +50,7 @@ def send_page() -> None:
 def held(redis_url: str) -> Iterator[list[Message]]:
     """The messages of both queues, as a worker holds them that has taken them."""
     messages: list[Message] = []
-    with app.connection_for_read(redis_url) as connection:
+    with app.connection_for_read(celery_url(redis_url)) as connection:
         consumer = Consumer(connection.default_channel, list(map(Queue, QUEUES)), on_message=messages.append)
         consumer.consume()
         send_split(JOB)

@@ -102,6 +102,14 @@ def test_deep_or_long_json_is_400(web: WebService, path: str, text: str) -> None
     assert str(JSON_DEPTH) in check_problem(answer, 400, "bad-request")["detail"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_deep_json_hides_in_no_other_encoding(web: WebService, encoding: str) -> None:
+    """The sign ≡ has a quotation mark for one of its bytes, after which everything would look like one string."""
+    data = ('["≡", ' + "[" * 100_000).encode(encoding)
+    answer = web.client.post("/api/v1/jobs", data=data, content_type="application/json")
+    assert "UTF-8" in check_problem(answer, 400, "bad-request")["detail"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "nul", "\xff", '"\\', "[1,]", "NaN"])
 def test_json_that_is_none_is_refused_as_before(web: WebService, text: str) -> None:
     answer = web.client.post("/api/v1/jobs", data=text.encode("latin-1"), content_type="application/json")

@@ -21,7 +21,7 @@ from web.api.auth import SAFE_METHODS
 from web.api.bodies import MIB
 from web.compat.contracts import BLUEPRINTS
 
-OF_CONTRACT = {"openwebui": "/process"}
+OF_CONTRACT = {"docling": "/v1/convert/file", "openwebui": "/process", "tika": "/tika"}
 
 
 def basic(user: str, password: str) -> str:

@@ -56,6 +56,18 @@ def test_redis_away_is_503_everywhere_and_never_a_traceback(web: WebService, mon
     assert body_of(ready)["checks"]["redis"].startswith("away")
 
 
+def test_redis_without_memory_is_not_ready_and_takes_no_job(web: WebService) -> None:
+    web.ledger.redis.config_set("maxmemory", 1)
+    try:
+        ready = web.client.get("/readyz")
+        check_problem(web.upload(), 503, "unavailable")
+    finally:
+        web.ledger.redis.config_set("maxmemory", 0)
+    assert ready.status_code == 503
+    assert ready.json["checks"]["redis"] == "cannot be written: OutOfMemoryError"
+    assert web.client.get("/readyz").json["checks"]["redis"] == "ok"
+
+
 def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
     assert body_of(web.client.get("/readyz"))["checks"]["gpu_worker"] == "none is running"
     for queue in ("cpu", "gpu"):

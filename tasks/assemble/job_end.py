@@ -6,7 +6,9 @@ import logging
 
 import redis
 
+from tasks import passwords
 from tasks.archive import iter_pages, write_job_record
+from tasks.assemble.searchable import ask_for_pdf
 from tasks.assemble.webhooks import notify
 from tasks.messages import JobState, PageTask
 from tasks.page_end import give_up_page
@@ -33,9 +35,13 @@ def final_state(job_id: str) -> JobState:
 
 
 def conclude(job_id: str) -> None:
-    """The job has ended: write its record, which outlives Redis, and tell its webhook. Harmless to repeat."""
+    """The job has ended: write its record, which outlives Redis, tell its webhook, forget its password.
+
+    Harmless to repeat.
+    """
     write_job_record(job_id)
     notify(job_id)
+    let_password_go(job_id)
     get_ledger().concluded(job_id)
 
 
@@ -61,6 +67,18 @@ def give_up_job(job_id: str, reason: str = "internal") -> None:
     detail = UNASSEMBLED.get(reason) or REASONS[reason]
     if get_ledger().end_job(job_id, "failed", error={"reason": reason, "detail": detail}):
         notify(job_id)
+
+
+def let_password_go(job_id: str) -> None:
+    """Forget the password of the job that has ended; where there are texts, once its searchable PDF is made."""
+    job = get_ledger().job(job_id)
+    if job is None or not job.has_ended or not job.options.has_password:
+        return
+    if job.kind == "pdf" and job.state in ("succeeded", "partial"):
+        passwords.forget_later(job_id)
+        ask_for_pdf(job)
+    else:
+        passwords.forget(job_id, job.run)
 
 
 def end_unopened(job_id: str, reason: str, detail: str) -> None:

@@ -127,10 +127,7 @@ class Batcher:
         while not self.closing.is_set():
             try:
                 batch = self.claim_batch()
-                if batch:
-                    self.run_batch(batch)
-                else:
-                    self.rest()
+                self.run_batch(batch) if batch else self.rest()
             except redis.RedisError as exc:
                 logger.warning("Redis is away, the engine waits: %s", exc)
                 self.held.lapse(self.running.pages())
@@ -185,8 +182,7 @@ class Batcher:
             raise
         except Exception as exc:  # of the engine or of an image library, for this page only
             logger.warning("job %s page %d could not be read", page.job_id, page.page_number, exc_info=True)
-            detail = f"The prepared page could not be read ({exc}); retry it."
-            self.writer.fail(page, "internal", detail)
+            self.writer.fail(page, "internal", f"The prepared page could not be read ({exc}); retry it.")
             return None
         return Loaded(page, claim.starts, claim.bucket, prepared)
 

@@ -330,6 +330,7 @@ function ops.forget(a)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
   redis.call('ZREM', UNCONCLUDED, a.job)
+  redis.call('ZREM', 'pf:passwords', a.job)
   return true
 end
 

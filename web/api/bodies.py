@@ -28,8 +28,27 @@ SPOOL_BYTES = 256 * 1024
 MAX_FILES = 200
 MAX_FIELDS = 50
 REQUEST_FACTOR = 5  # a request may carry this many files of the largest size
-WITH_FILES = frozenset({"jobs.create_jobs", "convert.convert", "pages.create_jobs"})
-AS_BODY = frozenset({"openwebui.process"})  # the whole body is a file, whatever its type
+WITH_FILES = frozenset(
+    {
+        "jobs.create_jobs",
+        "convert.convert",
+        "pages.create_jobs",
+        "docling.convert_file",
+        "docling.convert_file_async",
+    }
+)
+AS_BODY = frozenset(
+    {
+        "openwebui.process",
+        "tika.put_text",
+        "tika.put_json",
+        "tika.put_json_4",
+        "tika.put_recursive",
+        "tika.put_metadata",
+        "tika.put_detect",
+    }
+)  # the whole body is a file, whatever its type
+AS_BASE64 = frozenset({"docling.convert_source", "docling.convert_source_async"})  # a file may stand in the JSON
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -87,7 +106,12 @@ class BoundedRequest(Request):
 
 
 def check_json(data: bytes) -> None:
-    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have."""
+    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have.
+
+    In another encoding than UTF-8 the signs would not be where they are looked for; it would have null bytes.
+    """
+    if b"\0" in data:
+        raise Problem("bad-request", "JSON has to come in UTF-8, and without null bytes.")
     depth = items = 0
     for token in TOKEN.finditer(data):
         sign = token[0][0]
@@ -118,6 +142,8 @@ def most_bytes() -> int:
         return REQUEST_FACTOR * get_settings().max_upload_mb * MIB
     if request.endpoint in AS_BODY:
         return get_settings().max_upload_mb * MIB
+    if request.endpoint in AS_BASE64:
+        return get_settings().max_upload_mb * MIB * 4 // 3 + JSON_BYTES
     if request.endpoint in LOGIN:
         return LOGIN_BYTES
     return JSON_BYTES if request.is_json else FORM_BYTES

@@ -60,6 +60,8 @@ def readyz() -> Response:
 def look_at_redis() -> tuple[dict[str, str], list[str]]:
     """The checks of what is in Redis, and what the workers that generate compute with."""
     ledger = get_impatient_ledger()
+    if trouble := ledger.trouble():
+        return {"redis": trouble}, []
     try:
         reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in QUEUES}
         stands = standstills(ledger, reports)

@@ -65,6 +65,6 @@ def split_at_anchors(markdown: str, job: Job) -> list[Part]:
         starts.append(position)
     ends = [start - len(mark) for start, mark in zip(starts[1:], marks[1:], strict=True)] + [len(markdown)]
     return [
-        Part(page_number=page.page_number, state=page.state, text=markdown[start:end].strip())
+        Part(page_number=page.page_number, state=page.state, text=markdown[start:end].replace("\f", "\n").strip())
         for page, start, end in zip(pages, starts, ends, strict=True)
     ]
