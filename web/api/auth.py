@@ -17,7 +17,7 @@ SESSION_COOKIE = "pagefan_session"
 KEY_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 WITH_TOKENS = ("login", "pages")  # blueprints
-OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/docs")
+OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/openapi.json", "/docs")
 
 
 def register_auth(app: Flask) -> None:

@@ -28,8 +28,30 @@ SPOOL_BYTES = 256 * 1024
 MAX_FILES = 200
 MAX_FIELDS = 50
 REQUEST_FACTOR = 5  # a request may carry this many files of the largest size
-WITH_FILES = frozenset({"jobs.create_jobs", "convert.convert", "pages.create_jobs"})
-AS_BODY = frozenset({"openwebui.process"})  # the whole body is a file, whatever its type
+WITH_FILES = frozenset(
+    {
+        "jobs.create_jobs",
+        "convert.convert",
+        "pages.create_jobs",
+        "docling.convert_file",
+        "docling.convert_file_async",
+        "mistral_files.upload",
+    }
+)
+AS_BODY = frozenset(
+    {
+        "openwebui.process",
+        "tika.put_text",
+        "tika.put_json",
+        "tika.put_json_4",
+        "tika.put_recursive",
+        "tika.put_metadata",
+        "tika.put_detect",
+    }
+)  # the whole body is a file, whatever its type
+AS_BASE64 = frozenset(  # a file may stand in the JSON
+    {"docling.convert_source", "docling.convert_source_async", "mistral.ocr"}
+)
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -123,6 +145,8 @@ def most_bytes() -> int:
         return REQUEST_FACTOR * get_settings().max_upload_mb * MIB
     if request.endpoint in AS_BODY:
         return get_settings().max_upload_mb * MIB
+    if request.endpoint in AS_BASE64:
+        return get_settings().max_upload_mb * MIB * 4 // 3 + JSON_BYTES
     if request.endpoint in LOGIN:
         return LOGIN_BYTES
     return JSON_BYTES if request.is_json else FORM_BYTES

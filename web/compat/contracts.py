@@ -7,15 +7,23 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask
 
 from tasks.settings import get_settings
-from web.compat import openwebui
+from web.compat import docling, mistral, mistral_files, openwebui, tika, versions
 
-BLUEPRINTS: dict[str, APIBlueprint] = {"openwebui": openwebui.bp}
-BODIES = openwebui.BODIES  # bodies that are no form and no small JSON, by path and method
+BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
+    "docling": (docling.bp, versions.bp),
+    "mistral": (mistral.bp, mistral_files.bp),
+    "openwebui": (openwebui.bp,),
+    "tika": (tika.bp, versions.bp),
+}
+BODIES = (
+    docling.BODIES | mistral.BODIES | mistral_files.BODIES | openwebui.BODIES | tika.BODIES
+)  # that APIFlask does not read, by path and method
 
 
 def register_contracts(app: APIFlask) -> None:
-    for name in get_settings().contracts():
-        app.register_blueprint(BLUEPRINTS[name])
+    served = (blueprint for name in get_settings().contracts() for blueprint in BLUEPRINTS[name])
+    for blueprint in dict.fromkeys(served):
+        app.register_blueprint(blueprint)
 
 
 def describe_bodies(spec: dict[str, Any]) -> None:

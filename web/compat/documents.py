@@ -16,6 +16,16 @@ from web.api.inputs import JobFields
 from web.api.problems import Problem
 from web.api.uploads import submit_files
 
+FILE_BODY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}  # for OpenAPI
+MULTIPART_FILE = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string"}},
+        }
+    }
+}
 MOST_ERRORS = 20  # named in one answer
 
 Fields = TypeVar("Fields", bound=JobFields)
@@ -39,9 +49,14 @@ def read_fields(model: type[Fields], **values: str) -> Fields:
     try:
         return model(**values)  # type: ignore[arg-type]  # pydantic reads them
     except ValidationError as exc:
-        errors = [
-            {"option": ".".join(map(str, error["loc"])), "message": error["msg"].removeprefix("Value error, ")}
-            for error in exc.errors()
-        ][:MOST_ERRORS]
-        detail = "; ".join(f"{error['option']}: {error['message']}" for error in errors)
-        raise Problem("invalid-options", detail, extra={"errors": errors}) from exc
+        raise problem_of(exc) from exc
+
+
+def problem_of(error: ValidationError) -> Problem:
+    """The problem with the options that a model did not take."""
+    errors = [
+        {"option": ".".join(map(str, found["loc"])), "message": found["msg"].removeprefix("Value error, ")}
+        for found in error.errors()
+    ][:MOST_ERRORS]
+    detail = "; ".join(f"{found['option']}: {found['message']}" for found in errors)
+    return Problem("invalid-options", detail, extra={"errors": errors})

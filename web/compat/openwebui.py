@@ -10,11 +10,10 @@ from pydantic import BaseModel, Field, RootModel
 
 from web.api.jobs import with_room
 from web.compat.answers import REFUSALS, Part, markdown_parts, wait_for_job
-from web.compat.documents import file_in_body, submit_file
+from web.compat.documents import FILE_BODY, file_in_body, submit_file
 
 TAG = {"name": "Open WebUI", "description": "What Open WebUI's external document loader asks of a server."}
-BODY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-BODIES = {("/process", "put"): BODY}
+BODIES: dict[tuple[str, str], dict[str, Any]] = {("/process", "put"): FILE_BODY}
 
 bp = APIBlueprint("openwebui", __name__, tag=TAG)
 
