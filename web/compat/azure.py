@@ -62,9 +62,8 @@ def analyze(model: str, query_data: AnalyzeQuery) -> Response:
     check_model(model)
     job_id = submit_document(query_data)[1][0]
     keep_order(job_id, ORDER, query_data)
-    location = (
-        f"{own_address()}{SHOWN_ROOT.format(model=model)}/analyzeResults/{job_id}?api-version={query_data.api_version}"
-    )
+    path = f"{SHOWN_ROOT.format(model=model)}/analyzeResults/{job_id}"
+    location = f"{own_address()}{path}?api-version={query_data.api_version}"
     return Response(status=202, headers={"Operation-Location": location, "Retry-After": str(POLL_AGAIN_S)})
 
 
