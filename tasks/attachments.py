@@ -11,6 +11,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import redis
+
 from tasks import passwords
 from tasks.access.quotas import OverQuota
 from tasks.archive import write_job_record
@@ -69,6 +71,11 @@ def unpack(job: Job, folder: Path) -> bool:
         )
     except (SandboxTimeout, SandboxDied, DocumentError) as exc:
         logger.warning("job %s: its attached files could not all be unpacked: %s", job.id, exc)
+        return False
+    except (OSError, redis.RedisError):
+        raise
+    except Exception:  # whatever a reader raises at a hostile file
+        logger.warning("job %s: its attached files could not be unpacked", job.id, exc_info=True)
         return False
     return True
 
