@@ -27,6 +27,7 @@ from tasks.retention import sweep_purged
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from tasks.shelf import put_away_settled
 from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def reconcile() -> None:
         find_forgotten_jobs()
     conclude_ended_jobs()
     sweep_purged()
+    put_away_settled()
     jobs = get_ledger().active_jobs()
     if not jobs:
         return

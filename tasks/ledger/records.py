@@ -155,6 +155,29 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
     )
 
 
+def job_fields(job: Job) -> dict[str, str]:
+    """The job as `read_job` takes it."""
+    names = [
+        "state", "owner", "name", "kind", "size", "batch_id", "source_url", "run", "num_pages", "num_selected",
+        "selection", "seq", "created_at", "started_at", "changed_at", "ended_at",
+    ]  # fmt: skip
+    fields = {name: value for name in names if (value := getattr(job, name)) is not None}
+    fields |= {f"n:{state}": number for state, number in job.counts.items() if state != "queued"}
+    fields |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries")}
+    fields |= {"options": json.dumps(job.options.to_json()), "priority": job.options.priority}
+    if job.error is not None:
+        fields["error"] = json.dumps(job.error)
+    if job.was_cancelled:
+        fields["cancelled_at"] = job.ended_at or job.changed_at
+    return {name: str(value) for name, value in fields.items()}
+
+
+def page_record(page: Page) -> str:
+    """The page as `read_page` takes it."""
+    values = {name: value for name, value in asdict(page).items() if name != "index" and value not in (None, ())}
+    return json.dumps(values)
+
+
 def read_page(index: int, raw: str | None) -> Page:
     known = Page.__dataclass_fields__
     values = {name: value for name, value in json.loads(raw or "{}").items() if name in known}
