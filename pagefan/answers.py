@@ -30,6 +30,7 @@ class ReadOptions(TypedDict, total=False):
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    attachments: bool
     batch_id: str
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
@@ -21,6 +22,11 @@ class BadKey(ValueError):
 
 def new_job_id() -> str:
     return secrets.token_hex(8)
+
+
+def attachment_id(parent: str, number: int) -> str:
+    """The id of the job of an attached file, the same at each try; `number` is its place in the document, from 1."""
+    return hashlib.sha256(f"{check_job_id(parent)}/{number}".encode()).hexdigest()[:16]
 
 
 def is_job_id(value: object) -> bool:

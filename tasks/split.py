@@ -98,7 +98,8 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
     except ValueError as exc:
         raise DocumentError("bad_pages", str(exc)) from exc
     charge_pages(job.owner, f"{job_id}.1", len(selection))
-    return info.num_pages, selection, (*info.warnings, *attached_warning(info.attached))
+    attached = () if job.options.attachments else attached_warning(info.attached)
+    return info.num_pages, selection, (*info.warnings, *attached)
 
 
 def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
         return ()
     few = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
     files = "A file is" if len(names) == 1 else f"{len(names)} files are"
-    return (f"{files} attached to the PDF and not read: {few}. Save what you need from it, and send that.",)
+    return (f"{files} attached to the PDF and not read: {few}. The option `attachments` reads PDFs and images.",)
 
 
 def inspect_patiently(path: Path, password: str) -> DocumentInfo:

@@ -13,6 +13,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import redis
+
 from tasks import passwords
 from tasks.app import app
 from tasks.archive import load_job
@@ -85,6 +87,11 @@ def try_to_make(job: Job) -> None:
         note_failure(job, exc.detail)
     except OSError as exc:
         note_failure(job, f"The PDF could not be stored ({exc.strerror}); free space and ask again.")
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s: no searchable PDF", job.id)
+        note_failure(job, "Something went wrong on the server while the PDF was made; its log has the details.")
 
 
 def make_pdf(job: Job) -> None:

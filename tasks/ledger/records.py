@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, JobState, PageState, PageTask
@@ -17,7 +17,10 @@ Attempts = Sequence[Mapping[str, Any]]  # records {engine, seconds, reason}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One upload, as the ledger has it. `counts` has one number for each page state; they add up to `num_selected`."""
+    """One document, as the ledger has it. `counts` has a number for each page state; they add up to `num_selected`.
+
+    `parent` is the job of the document that this one was attached to, "" for others.
+    """
 
     id: str
     state: JobState
@@ -27,6 +30,7 @@ class Job:
     size: int = 0
     batch_id: str = ""
     source_url: str = ""
+    parent: str = ""
     options: JobOptions = field(default_factory=JobOptions)
     run: int = 0
     num_pages: int = 0
@@ -56,6 +60,11 @@ class Job:
     def progress(self) -> float:
         """Share of the selected pages that have ended, 0 to 1."""
         return self.num_ended / self.num_selected if self.num_selected else float(self.has_ended)
+
+
+PLAIN_FIELDS = {spec.name for spec in fields(Job)} - {
+    "id", "options", "counts", "error", "warnings", "deliveries", "was_cancelled",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +146,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         size=int(raw.get("size", 0)),
         batch_id=raw.get("batch_id", ""),
         source_url=raw.get("source_url", ""),
+        parent=raw.get("parent", ""),
         options=JobOptions.from_json(json.loads(raw.get("options", "{}"))),
         run=int(raw.get("run", 0)),
         num_pages=int(raw.get("num_pages", 0)),
@@ -157,19 +167,15 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
 
 def job_fields(job: Job) -> dict[str, str]:
     """The job as `read_job` takes it."""
-    names = [
-        "state", "owner", "name", "kind", "size", "batch_id", "source_url", "run", "num_pages", "num_selected",
-        "selection", "seq", "created_at", "started_at", "changed_at", "ended_at",
-    ]  # fmt: skip
-    fields = {name: value for name in names if (value := getattr(job, name)) is not None}
-    fields |= {f"n:{state}": number for state, number in job.counts.items() if state != "queued"}
-    fields |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries")}
-    fields |= {"options": json.dumps(job.options.to_json()), "priority": job.options.priority}
+    raw: dict[str, Any] = {name: getattr(job, name) for name in PLAIN_FIELDS if getattr(job, name) is not None}
+    raw |= {f"n:{state}": number for state, number in job.counts.items() if state != "queued"}
+    raw |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries")}
+    raw |= {"options": json.dumps(job.options.to_json()), "priority": job.options.priority}
     if job.error is not None:
-        fields["error"] = json.dumps(job.error)
+        raw["error"] = json.dumps(job.error)
     if job.was_cancelled:
-        fields["cancelled_at"] = job.ended_at or job.changed_at
-    return {name: str(value) for name, value in fields.items()}
+        raw["cancelled_at"] = job.ended_at or job.changed_at
+    return {name: str(value) for name, value in raw.items()}
 
 
 def page_record(page: Page) -> str:

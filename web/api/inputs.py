@@ -76,6 +76,9 @@ class JobFields(Input):
         description="Called with a signed POST when the job has ended; at a public address.",
         json_schema_extra={"format": "uri"},
     )
+    attachments: bool = Field(
+        False, description="Also read the PDFs and images within a PDF, each as a job of its own in the same batch."
+    )
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
     )

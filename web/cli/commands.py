@@ -26,7 +26,7 @@ COMPLETE, USAGE = 0, 2
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
     "task", "prompt", "pages", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
-    "webhook_url", "batch_id",
+    "webhook_url", "attachments", "batch_id",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)

@@ -66,6 +66,9 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL")
     convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
     convert.add_argument("--json", action="store_true", help="a line of JSON for each document instead of its path")
+    convert.add_argument(
+        "--attachments", action="store_true", default=None, help="also the PDFs and images within PDFs"
+    )
     convert.set_defaults(run=commands.run_convert)
 
     ask = actions.add_parser("ask", help="ask about each page of a file or a URL")

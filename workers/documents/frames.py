@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MOST_PAGES = 100  # of such a file: a film is no document
 MOST_PIXELS = 200_000_000  # that are decoded to compare pictures; some 5 s
+MOST_FRAMES = 5000  # that are looked at, however small they are; some 5 s
 RECENT = 8  # pages that a picture is compared with: a cursor that blinks makes two pages, not a hundred
 SIDE = 1024  # px of the longest side at which pictures are compared
 LEVELS = 40  # of 255, by which a pixel differs; lossy formats keep what rests to within 25
@@ -65,7 +66,7 @@ class Pictures:
                 return
             size = self.image.width * self.image.height
             num_pixels += size
-            if frame and num_pixels > MOST_PIXELS:
+            if frame and (num_pixels > MOST_PIXELS or frame == MOST_FRAMES):
                 self.left_out = f"The file is long; only its first {frame} pictures were looked at."
                 return
             if size <= self.max_pixels:
