@@ -23,6 +23,7 @@ class ReadOptions(TypedDict, total=False):
 
     prompt: str
     pages: str
+    language: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -30,6 +31,7 @@ class ReadOptions(TypedDict, total=False):
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    attachments: bool
     batch_id: str
 
 
@@ -44,9 +46,11 @@ class RetryOptions(TypedDict, total=False):
     """What a repair may do otherwise; what is left out stays as it was."""
 
     prompt: str
+    language: str
     dpi: int
     max_new_tokens: int
     temperature: float
+    password: str
 
 
 class ClientError(Exception):

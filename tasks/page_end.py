@@ -6,6 +6,8 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
+import redis
+
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
 from tasks.ledger import UnknownJob
@@ -152,6 +154,19 @@ def fail_page(
         log_end(page, "failed", 0.0, reason)
     if reason != "poison":
         remove_intermediates(page)
+
+
+def give_up_page(page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = ()) -> None:
+    """End a page whatever happens: without its text layer where that raises, by the ledger alone."""
+    try:
+        fail_page(page, reason, detail, attempts=attempts)
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s page %d fails without a look at its files", page.job_id, page.page_number)
+        detail = detail or REASONS.get(reason, "")
+        if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail):
+            log_end(page, "failed", 0.0, reason)
 
 
 def falls_back(page: PageTask) -> bool:

@@ -19,22 +19,20 @@ import time
 from functools import cache
 from typing import Any
 
-import redis
 from celery.exceptions import Reject
 from celery.signals import task_postrun
-from kombu.exceptions import OperationalError
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
 from tasks.assemble import results
-from tasks.assemble.job_end import conclude, end_unopened, final_state
-from tasks.assemble.webhooks import notify
-from tasks.broker import FIRST, URGENT
+from tasks.assemble.job_end import conclude, end_unassembled, end_unopened, final_state
+from tasks.attachments import take_attachments
+from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, forget_if_purged, position_of
 from tasks.generate.batcher import Batcher
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
-from tasks.page_end import attempt_record, fail_page
+from tasks.page_end import attempt_record, give_up_page
 from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
@@ -49,7 +47,9 @@ GONE = -1  # the position of a page whose run nobody knows any more
 SPLIT_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document, or is tried again
 SPLIT_TRIES = 2  # where something unexpected is raised
 MAX_SPLITS = 10  # where the process that splits dies each time
-AWAY = (redis.RedisError, OperationalError)  # of Redis, not of the job: the message waits until it is back
+ASSEMBLY_TRIES = 2  # where something unexpected is raised
+MAX_ASSEMBLIES = 10  # where the process that assembles dies each time, or the store is away
+MAX_PREPARES = 10  # of a page whose image is lost each time
 
 
 # submit -------------------------------------------------------------------------------------------------------
@@ -84,6 +84,7 @@ def choose_pages(job_id: str, tries: int) -> bool:
             send_split(job_id, countdown_s=SPLIT_AGAIN_S)
             return False
         num_pages, selection, warnings = open_document(job_id)
+        warnings += send_attachments(job_id)
         pages.begin(job_id, 1, len(selection))
         get_ledger().open_first_run(
             job_id, num_pages=num_pages, selection=str(selection), size=len(selection), warnings=warnings
@@ -106,6 +107,14 @@ def choose_pages(job_id: str, tries: int) -> bool:
     return True
 
 
+def send_attachments(job_id: str) -> tuple[str, ...]:
+    """Make jobs of what is attached to the document, if that is wanted, and send them to be split; returns warnings."""
+    entered, warnings = take_attachments(job_id)
+    for attached in entered:
+        send_split(attached)
+    return warnings
+
+
 # prepare ------------------------------------------------------------------------------------------------------
 
 
@@ -121,14 +130,14 @@ def prepare_page(message: list[Any]) -> None:
         keep_prepared(page, render(page))
     except DocumentError as exc:
         keep_text_layer(page)
-        fail_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
+        give_up_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
     except (UnknownJob, SandboxStopped):
         logger.info("job %s is gone, page %d is dropped", page.job_id, page.page_number)
-    except redis.RedisError as exc:
+    except AWAY as exc:
         raise Reject(exc, requeue=True) from exc
     except Exception as exc:
         logger.exception("job %s page %d could not be prepared", page.job_id, page.page_number)
-        fail_page(page, "internal", f"{type(exc).__name__} while preparing the page; retry it.")
+        give_up_page(page, "internal", f"{type(exc).__name__} while preparing the page; retry it.")
 
 
 # generate -----------------------------------------------------------------------------------------------------
@@ -148,14 +157,17 @@ def generate_page(message: list[Any]) -> int:
     page = PageTask.from_json(message)
     try:
         while not get_batcher().wait_for(page):
-            wait_for_image(page)
+            if get_ledger().count_resend(page.job_id, page.index) > MAX_PREPARES:
+                give_up_page(page, "task_lost")
+            else:
+                wait_for_image(page)
         get_batcher().collect(page)
         position = position_of(page)
         pages.feed(page.job_id, page.run, finished=position)
     except UnknownJob:
         logger.info("job %s is gone, page %d returns without it", page.job_id, page.page_number)
         return GONE
-    except redis.RedisError as exc:
+    except AWAY as exc:
         raise Reject(exc, requeue=True) from exc
     return position
 
@@ -191,23 +203,29 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
     if step != "assemble":
         logger.info("job %s run %d: nothing to assemble (%s)", job_id, run, step, extra={"job": job_id})
         return
+    tries = ledger.count_try(job_id, "assembly")
     try:
+        if tries > MAX_ASSEMBLIES:
+            end_unassembled(job_id, "internal")
+            return
         results.write_results(job_id)
+        state = final_state(job_id)
     except OSError as exc:
         logger.exception("job %s: the result could not be written", job_id)
         if self.request.retries < self.max_retries:
             raise self.retry(countdown=min(60, 2**self.request.retries)) from exc
-        error = {
-            "reason": "storage",
-            "detail": "The result could not be stored; free space and retry a page.",
-        }
-        if ledger.end_job(job_id, "failed", only_from="assembling", error=error):
-            notify(job_id)
-        return
-    if ledger.end_job(job_id, final_state(job_id), only_from="assembling"):
-        conclude(job_id)
-        job = ledger.job(job_id)
-        logger.info("job %s %s", job_id, job.state if job else "gone", extra={"job": job_id})
+        end_unassembled(job_id, "storage")
+    except AWAY as exc:
+        raise Reject(exc, requeue=True) from exc
+    except Exception as exc:
+        logger.exception("job %s could not be assembled, try %d", job_id, tries)
+        if tries < ASSEMBLY_TRIES:
+            raise self.retry(countdown=1) from exc
+        end_unassembled(job_id, "internal")
+    else:
+        if ledger.end_job(job_id, state, only_from="assembling"):
+            conclude(job_id)
+            logger.info("job %s %s", job_id, state, extra={"job": job_id})
 
 
 @app.task(name="fail_job")

@@ -10,9 +10,8 @@ from typing import Any
 
 import redis
 
-from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
+from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, page_key, patiently
 from tasks.cache import cache_key, generation_of, look_up, take_back
-from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
@@ -163,5 +162,7 @@ def keep_text_layer(page: PageTask) -> None:
             timeout_s=get_settings().render_timeout_s,
         )
         get_blobs().write(page_key(page.job_id, page.index, LAYER), text.encode())
-    except (DocumentError, SandboxDied, SandboxTimeout, UnknownJob, BlobMissing) as exc:
-        logger.info("job %s page %d has no text layer either: %s", page.job_id, page.page_number, exc)
+    except redis.RedisError:
+        raise
+    except Exception as exc:  # whatever a reader raises at a hostile file
+        logger.info("job %s page %d has no text layer either: %r", page.job_id, page.page_number, exc)

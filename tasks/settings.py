@@ -17,7 +17,7 @@ from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
+CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -69,6 +69,9 @@ class Settings:
     max_jobs_queued: int = setting(1000, "jobs", "Unfinished jobs at which new ones are refused with 503.")
     keep_page_images: int = setting(300, "pages", "Jobs up to this long keep their page images; 0 keeps none.")
     page_cache_mb: int = setting(1024, "MiB", "Room for texts of pages, to be used for equal pages; 0 keeps none.")
+    job_stall_s: float = setting(
+        172_800.0, "s", "Time without any change after which a job is given up; 0 is no limit."
+    )
     job_ttl_s: int = setting(604_800, "s", "Time a finished job and its files are kept.")
     api_keys: str = setting("", "secrets", "Comma-separated keys, beside those of `pagefan keys`.")
     key_requests_per_min: int = setting(1200, "requests", "Most requests of one key in a minute; 0 sets no limit.")

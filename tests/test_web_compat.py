@@ -21,7 +21,16 @@ from web.api.auth import SAFE_METHODS
 from web.api.bodies import MIB
 from web.compat.contracts import BLUEPRINTS
 
-OF_CONTRACT = {"docling": "/v1/convert/file", "openwebui": "/process"}
+OF_CONTRACT = {
+    "azure": "/documentintelligence/documentModels/{model}:analyze",
+    "docling": "/v1/convert/file",
+    "mistral": "/v1/ocr",
+    "openwebui": "/process",
+    "tika": "/tika",
+}
+
+
+NAMES = {blueprint.name for blueprints in BLUEPRINTS.values() for blueprint in blueprints}
 
 
 def basic(user: str, password: str) -> str:
@@ -43,6 +52,18 @@ def test_contract_that_is_not_named_is_not_served(
     with web_service(redis_url, tmp_path, monkeypatch, compat=compat) as web:
         described = body_of(web.client.get("/openapi.json"))["paths"]
     assert {name for name, path in OF_CONTRACT.items() if path in described} == {compat} - {"none"}
+
+
+def test_every_call_is_described(web: WebService) -> None:
+    described = body_of(web.client.get("/openapi.json"))["paths"]
+    rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in NAMES]
+    calls = {
+        (re.sub("<([a-z]+:)?([^>]*)>", r"{\2}", rule.rule), method.lower())
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert len(calls) > 25
+    assert calls == {(path, method) for path, method in calls if method in described.get(path, {})}
 
 
 def test_contract_that_is_not_known_stops_the_start() -> None:
@@ -95,7 +116,7 @@ def test_cookie_alone_changes_nothing_by_any_of_them(
 ) -> None:
     with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha") as web:
         monkeypatch.setattr("web.api.auth.owner_of_session", lambda _: "key-0")
-        rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in BLUEPRINTS]
+        rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in NAMES]
         calls = [(method, rule.rule) for rule in rules for method in (rule.methods or set()) - set(SAFE_METHODS)]
         assert len(calls) >= len(BLUEPRINTS)
         for method, rule in calls:
@@ -140,7 +161,7 @@ def test_client_that_hangs_up_cancels_its_job(web: WebService, url: str) -> None
 def test_client_that_cannot_be_made_to_wait_is_told_and_leaves_no_job(
     web: WebService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.compat.answers.wait_for_end", lambda job_id, _: web.ledger.job(job_id))
+    monkeypatch.setattr("web.compat.answers.wait_for_end", lambda job_id, *_, **__: web.ledger.job(job_id))
     check_problem(put(web), 503, "too-many-listeners")
     [job] = web.ledger.jobs()
     assert job.was_cancelled

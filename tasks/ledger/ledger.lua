@@ -31,6 +31,7 @@ local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
 local MOVED = 'pf:moved'
+local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -38,6 +39,7 @@ local function job_state(job) return job_field(job, 'state') end
 -- Announce a change: a number that only rises, which listeners resume from.
 local function next_seq(job)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
+  redis.call('HSET', job_key(job), 'moved_at', now)
   redis.call('PUBLISH', 'pf:changed:' .. job, seq)
   return seq
 end
@@ -186,7 +188,7 @@ function ops.open_repair(a)
   end
   redis.call('HSET', run_key(a.job, run), 'selection', a.selection, 'size', #a.indexes, 'next', 0, 'left', #a.indexes,
     'options', a.options, 'opened_at', now)
-  redis.call('HDEL', job_key(a.job), 'ended_at', 'error')
+  redis.call('HDEL', job_key(a.job), 'ended_at', 'error', 'tries:assembly', 'tries:look')
   set_job(a.job, 'running')
   return {run = run}
 end
@@ -226,6 +228,13 @@ function ops.restore_run(a)
   redis.call('HSET', run_key(a.job, a.run), 'selection', a.selection, 'size', a.size, 'next', 0, 'options', '{}')
   recount(a.job)
   return true
+end
+
+-- One more try at a step of a job, this one included; 0 for a job that has ended.
+function ops.count_try(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return 0 end
+  return redis.call('HINCRBY', job_key(a.job), 'tries:' .. a.step, 1)
 end
 
 -- May the results be written? "assemble" when every page of every run has ended, "wait" when not, "done" when they are.
@@ -322,6 +331,7 @@ function ops.forget(a)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
   redis.call('ZREM', UNCONCLUDED, a.job)
+  redis.call('ZREM', 'pf:passwords', a.job)
   return true
 end
 
@@ -650,6 +660,29 @@ function ops.workers(a)
     end
   end
   return found
+end
+
+-- quotas ---------------------------------------------------------------------------------------------------
+
+local function day_key(a) return 'pf:day:' .. a.owner .. ':' .. string.format('%d', a.day) end
+
+-- Charge an owner's day with a run's pages, once; false where that would be over `most`.
+function ops.charge(a)
+  local key = day_key(a)
+  if redis.call('HEXISTS', key, a.run) == 1 then return true end
+  if tonumber(redis.call('HGET', key, 'total') or '0') + a.pages > a.most then return false end
+  redis.call('HSET', key, a.run, a.pages)
+  redis.call('HINCRBY', key, 'total', a.pages)
+  redis.call('EXPIRE', key, DAYS_S)
+  return true
+end
+
+function ops.refund(a)
+  local pages = redis.call('HGET', day_key(a), a.run)
+  if not pages then return false end
+  redis.call('HDEL', day_key(a), a.run)
+  redis.call('HINCRBY', day_key(a), 'total', -tonumber(pages))
+  return true
 end
 
 local answer = ops[ARGV[1]](cjson.decode(ARGV[2]))

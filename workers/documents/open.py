@@ -19,6 +19,7 @@ from workers.documents.kinds import HEAD_BYTES, DocumentError, DocumentLimits, K
 from workers.engines import ImageSpec
 from workers.reading.layer_lines import LayerWord
 
+UNPACKER = "workers.documents.unpack"
 READERS = {"pdf": "workers.documents.pdf", "image": "workers.documents.image"}
 
 
@@ -135,6 +136,18 @@ def read_words(
     if not isinstance(reader, WordReader):
         return [], True
     return reader.read_words(Path(path), index, width=width, height=height, password=password)
+
+
+def save_attached(
+    path: Path | str, folder: Path, *, password: str = "", most: int, max_bytes: int, max_total: int
+) -> None:
+    """Write the PDFs and images within a PDF to `folder`, each named by its number, and an index with a line for each.
+
+    Whoever stops this midway has the files that have a line, see `workers.documents.attachments`. At most `most` files
+    are written, of `max_bytes` each and `max_total` together. Raises DocumentError for a PDF that cannot be opened.
+    """
+    unpacker = import_module(UNPACKER)
+    unpacker.unpack(Path(path), folder, password=password, most=most, max_bytes=max_bytes, max_total=max_total)
 
 
 def open_reader(path: Path) -> tuple[Kind, Reader]:

@@ -13,6 +13,7 @@ from workers.engines import Engine, EngineOptions
 
 ENGINES = {
     "ocr": "workers.engines.ocr",
+    "tesseract": "workers.engines.tesseract",
     "echo": "workers.engines.echo",
     "vlm": "workers.engines.vlm",
     "openai": "workers.engines.openai",
