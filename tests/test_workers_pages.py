@@ -205,6 +205,18 @@ def test_words_in_white_are_no_part_of_the_text(tmp_path: Path) -> None:
     assert found.text_layer.splitlines()[-1] == "Line 12 of the lease agreement."
 
 
+def test_text_that_is_there_twice_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "bold.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for _ in range(2):
+            paragraph(page)
+        document.save(path)
+    assert prepared_by_ocr(path).text_layer.splitlines() == [
+        f"Line {row} of the lease agreement." for row in range(1, 13)
+    ]
+
+
 def test_garbage_is_told_by_its_letters_before_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_layer, "READER", "no.such.module")
     path = tmp_path / "signs.pdf"
