@@ -25,6 +25,7 @@ from tasks.retention import sweep_purged
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from tasks.standstill import RECONCILER
 from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def reconcile() -> None:
     client, period_s = get_ledger().redis, get_settings().reconcile_s
     if not client.set("pf:reconciling", "1", nx=True, px=int(max(1.0, period_s) * 900)):
         return
+    get_ledger().note_moved([RECONCILER])
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
     for chore in (conclude_ended_jobs, sweep_purged):
