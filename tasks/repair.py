@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from tasks import passwords
-from tasks.access.quotas import charge_pages
+from tasks.access.quotas import charge_pages, refund_pages
 from tasks.archive import failed_pages
 from tasks.assemble.job_end import conclude
 from tasks.ledger import LedgerError, StoreAway, UnknownJob
@@ -39,13 +40,15 @@ def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     selection = failed_pages(job) if pages == "failed" else select_pages(pages, job.num_pages)
     if not len(selection):
         raise ValueError("no page of this job has failed; name the pages to repair, as in 3,9")
-    charge_pages(job.owner, f"{job_id}.{job.run + 1}", len(selection))
+    charge = f"{job_id}.{secrets.token_hex(8)}"  # two repairs at once would both be the run after this one
+    charge_pages(job.owner, charge, len(selection))
     password = options.pop("password", "")
     passwords.keep(job_id, job.run + 1, password if job.options.has_password else "")
     try:
         run = ledger.open_repair(job_id, indexes=list(selection), selection=str(selection), options=options)
     except (LedgerError, StoreAway):
         passwords.take_back(job_id, job.run + 1)
+        refund_pages(job.owner, charge)
         raise
     page_chord.begin(job_id, run, len(selection))
     page_chord.feed(job_id, run)

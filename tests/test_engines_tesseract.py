@@ -20,7 +20,6 @@ from test_workers_tiles import strip
 from workers.engines import Control, EngineError, Generation, Line, PageRequest, Prepared
 from workers.engines.registry import load_engine
 from workers.engines.tesseract.engine import TesseractEngine
-from workers.engines.tesseract.languages import package_of, parse
 from workers.engines.tesseract.lines import put_in_order, read_table, runs_from_right
 from workers.engines.tesseract.options import TesseractOptions
 from workers.engines.tesseract.parts import read_parts
@@ -142,20 +141,27 @@ def test_missing_program_is_named_with_its_package() -> None:
         load_engine("tesseract", TesseractOptions(binary="no-such-program"))
 
 
-@pytest.mark.parametrize("language", ["", "+", "eng+", "../eng", "eng deu", "-l", "script/a/b", "--psm"])
-def test_what_is_no_language_is_refused(language: str) -> None:
-    with pytest.raises(EngineError, match="is no language"):
-        parse(language)
+def test_page_is_read_in_the_languages_of_its_script(engine: TesseractEngine) -> None:
+    page = draw_columns(LEFT, RIGHT)
+    assert words(read(engine, page, language="auto").text) == " ".join(LEFT + RIGHT)
+    turned = read(engine, page.rotate(180), language="auto")
+    assert (words(turned.text), turned.rotation) == (" ".join(LEFT + RIGHT), 180)
 
 
-def test_packages_of_languages_and_scripts() -> None:
-    names = ["deu", "chi_sim", "script/Cyrillic", "script/Japanese_vert"]
-    assert [package_of(name).removeprefix("tesseract-ocr-") for name in names] == [
-        "deu",
-        "chi-sim",
-        "script-cyrl",
-        "script-jpan-vert",
-    ]
+def test_page_in_a_script_that_is_not_installed_says_so(engine: TesseractEngine, corpus: Path) -> None:
+    for name in ("cyr.png", "heb.png"):
+        with Image.open(corpus / "field" / name) as image:
+            for language in ("", "auto"):
+                generation = read(engine, image, language=language)
+                assert generation.rotation == 0
+                assert generation.notices == ("unread_script",)
+
+
+def test_what_can_be_read_is_reported(engine: TesseractEngine) -> None:
+    said = engine.report()
+    assert said["runtime"].startswith("tesseract ")
+    assert {"deu", "eng", "auto"} <= set(said["languages"])
+    assert "osd" not in said["languages"]
 
 
 def test_revision_tells_installations_apart(engine: TesseractEngine, tmp_path: Path) -> None:

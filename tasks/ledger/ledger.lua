@@ -31,6 +31,7 @@ local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
 local MOVED = 'pf:moved'
+local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -659,6 +660,29 @@ function ops.workers(a)
     end
   end
   return found
+end
+
+-- quotas ---------------------------------------------------------------------------------------------------
+
+local function day_key(a) return 'pf:day:' .. a.owner .. ':' .. string.format('%d', a.day) end
+
+-- Charge an owner's day with a run's pages, once; false where that would be over `most`.
+function ops.charge(a)
+  local key = day_key(a)
+  if redis.call('HEXISTS', key, a.run) == 1 then return true end
+  if tonumber(redis.call('HGET', key, 'total') or '0') + a.pages > a.most then return false end
+  redis.call('HSET', key, a.run, a.pages)
+  redis.call('HINCRBY', key, 'total', a.pages)
+  redis.call('EXPIRE', key, DAYS_S)
+  return true
+end
+
+function ops.refund(a)
+  local pages = redis.call('HGET', day_key(a), a.run)
+  if not pages then return false end
+  redis.call('HDEL', day_key(a), a.run)
+  redis.call('HINCRBY', day_key(a), 'total', -tonumber(pages))
+  return true
 end
 
 local answer = ops[ARGV[1]](cjson.decode(ARGV[2]))

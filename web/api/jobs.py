@@ -22,6 +22,7 @@ from tasks.services import get_ledger
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
 from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, UrlFields, WaitQuery
+from web.api.languages import refuse_unknown
 from web.api.outputs import JobListOut, JobOut, JobsOut
 from web.api.problems import Problem
 from web.api.shown import job_out, job_summary
@@ -195,6 +196,7 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
 
 
 def retry_pages(job_id: str, fields: RetryFields) -> None:
+    refuse_unknown(fields.language or "")
     try:
         retry_job(job_id, pages=fields.pages, options=fields.changes())
     except ValueError as exc:

@@ -19,6 +19,7 @@ from tasks.settings import get_settings
 from web.api.batches import find_batch
 from web.api.inputs import Input, JobForm, RetryFields, UrlFields
 from web.api.jobs import find_job, read_cursor, retry_pages
+from web.api.languages import known_languages
 from web.api.outputs import JobSummary, PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
@@ -56,6 +57,7 @@ def show_upload() -> str:
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
         text_layer=default_text_layer(),
+        languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
     )
@@ -122,6 +124,7 @@ def show_job(job_id: str) -> str:
         num_faults=len(faults),
         has_ended=job.has_ended,
         has_password=job.options.has_password,
+        languages=known_languages() if job.has_ended else [],
         poll_s=3,
     )
 
@@ -156,6 +159,7 @@ def show_page(job_id: str, number: int) -> str:
         has_image=page.has_image,
         has_ended=page.has_ended,
         has_password=job.options.has_password,
+        languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
     )

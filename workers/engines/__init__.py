@@ -35,6 +35,11 @@ class EngineOptions:
     Lengths are pixels, times are seconds. Options can be hashed and pickled.
     """
 
+    @property
+    def knows_languages(self) -> bool:
+        """Whether a page's text depends on the language that is asked for; see PageRequest."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
@@ -56,8 +61,8 @@ class ImageSpec:
 class PageRequest:
     """What is asked of one page. `page_number` is 1-based, as people count.
 
-    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra`; "" leaves it to
-    the engine.
+    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra` or
+    `auto`; "" leaves it to the engine.
     """
 
     page_number: int

@@ -23,7 +23,7 @@ class TesseractOptions(EngineOptions):
         "eng",
         setting="tesseract_language",
         unit="languages",
-        help="What tesseract takes pages to be written in, as deu+fra.",
+        help="What pages are in where a job does not say, for tesseract: eng, deu+fra, or auto.",
         tells=True,
     )
     psm: int = option(
@@ -43,3 +43,7 @@ class TesseractOptions(EngineOptions):
         help="Longest side of a page image for tesseract; A4 at 300 dpi.",
     )
     timeout_s: float = option(300.0, setting="vlm_concurrent_timeout")
+
+    @property
+    def knows_languages(self) -> bool:
+        return True
