@@ -25,6 +25,7 @@ from tasks.retention import sweep_purged
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from tasks.shelf import put_away_settled
 from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def reconcile() -> None:
         return
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
-    for chore in (conclude_ended_jobs, sweep_purged):
+    for chore in (conclude_ended_jobs, sweep_purged, put_away_settled):
         try:
             chore()
         except AWAY:
