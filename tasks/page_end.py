@@ -214,7 +214,8 @@ def remove_intermediates(page: PageTask) -> None:
 
 
 def keeps_images(job_id: str) -> bool:
-    return 0 < get_ledger().num_selected(job_id) <= get_settings().keep_page_images
+    most = get_settings().keep_page_images
+    return most > 0 and get_ledger().num_selected(job_id) <= most  # 0 for a job that was put away or purged
 
 
 def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:

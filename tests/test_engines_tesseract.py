@@ -19,9 +19,9 @@ from test_workers_tiles import strip
 
 from workers.engines import Control, EngineError, Generation, Line, PageRequest, Prepared
 from workers.engines.registry import load_engine
-from workers.engines.tesseract import TesseractOptions
 from workers.engines.tesseract.engine import TesseractEngine
 from workers.engines.tesseract.lines import put_in_order, read_table, runs_from_right
+from workers.engines.tesseract.options import TesseractOptions
 from workers.engines.tesseract.parts import read_parts
 
 pytestmark = pytest.mark.skipif(shutil.which("tesseract") is None, reason="needs tesseract")
