@@ -207,9 +207,10 @@ def test_attached_documents_are_written_too(
         assert job is not None
         if job.options.attachments:
             options = replace(job.options, attachments=False)
-            fields = {"owner": "local", "kind": "pdf", "size": 1, "options": options, "batch_id": job.batch_id}
+            about = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
             for number, parent in enumerate((job_id, job_id, "")):
-                new = new_fields(name=f"attached {number}.pdf", parent=parent, **fields)
+                name = f"attached {number}.pdf"
+                new = new_fields(name=name, parent=parent, size=1, options=options, **about)
                 web.ledger.create_all({f"{next(NUMBERS):016x}": new}, most=0)
         if job.name == "attached 1.pdf":
             web.ledger.end_job(job_id, "failed", error={"reason": "corrupt", "detail": "The file is damaged."})
