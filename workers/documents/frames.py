@@ -42,6 +42,22 @@ def has_pictures(image: Any) -> bool:
         return False
 
 
+def inspect_pictures(image: Any, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
+    """Number of pages, and a warning where something is left out."""
+    if not has_pictures(image):
+        return 1, ()
+    pictures = Pictures(image, limits)
+    num_pages = sum(1 for _ in pictures)
+    return num_pages, (pictures.left_out,) if pictures.left_out else ()
+
+
+def seek_picture(image: Any, index: int, limits: DocumentLimits) -> bool:
+    """Go to the picture of the page at this 0-based index; False where there is none."""
+    if not has_pictures(image):
+        return index == 0
+    return any(position == index for position, _ in enumerate(Pictures(image, limits)))
+
+
 class Pictures:
     """The pictures of a file that are pages; once all have been walked, `left_out` says what is not read, or is ""."""
 

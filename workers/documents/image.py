@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageOps
 
 from workers.documents.copies import Copies
-from workers.documents.frames import Pictures, has_pictures
+from workers.documents.frames import inspect_pictures, seek_picture
+from workers.documents.heif import enable_heif
 from workers.documents.images import normalise
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiff import check_frames, leads_on, page_frames
@@ -26,6 +27,7 @@ PILLOW_FORMATS: dict[Kind, str] = {
     "bmp": "BMP",
     "jp2": "JPEG2000",
     "avif": "AVIF",
+    "heif": "HEIF",
 }
 TURNS = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}  # EXIF orientation to degrees clockwise
 PHOTOMETRIC = 262  # a TIFF tag
@@ -48,11 +50,7 @@ def inspect(
         if kind == "tiff":
             return *inspect_frames(image, limits), ()
         check_size(image, 0, limits)
-        if not has_pictures(image):
-            return 1, (), ()
-        pictures = Pictures(image, limits)
-        num_pages = sum(1 for _ in pictures)
-        return num_pages, (pictures.left_out,) if pictures.left_out else (), ()
+        return *inspect_pictures(image, limits), ()
 
 
 def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
@@ -128,6 +126,8 @@ def read_text_layer(path: Path, index: int, *, password: str) -> str:  # noqa: A
 def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image.Image]:
     """The image with its header read and no pixel decoded."""
     Image.MAX_IMAGE_PIXELS = limits.max_page_pixels
+    if kind == "heif":
+        enable_heif()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -144,7 +144,8 @@ def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image
 
 def seek_page(image: Image.Image, kind: Kind, index: int, limits: DocumentLimits) -> None:
     if kind != "tiff":
-        seek_picture(image, index, limits)
+        if not seek_picture(image, index, limits):
+            raise no_such_page(index)
         return
     for position, is_sound in enumerate(page_frames(image, Copies(limits.max_page_pixels))):
         if position == index and is_sound:
@@ -153,12 +154,6 @@ def seek_page(image: Image.Image, kind: Kind, index: int, limits: DocumentLimits
             detail = f"The TIFF's directory of page {index + 1} is damaged. Save the image anew."
             raise DocumentError("page_failed", detail)
     raise no_such_page(index)
-
-
-def seek_picture(image: Image.Image, index: int, limits: DocumentLimits) -> None:
-    pictures = Pictures(image, limits) if has_pictures(image) else [0]
-    if not any(position == index for position, _ in enumerate(pictures)):
-        raise no_such_page(index)
 
 
 def no_such_page(index: int) -> DocumentError:

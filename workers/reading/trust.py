@@ -25,7 +25,7 @@ KNOWN_SHARE = 0.8  # of a line's letters, that the reader can write, if the line
 SURELY_OTHER = 0.95  # confidence with which a line of letters unknown to the reader is read as letters that it knows
 LEAST_SEEN = 0.5  # share of the layer's letters that stand on ink; journals print a line in white at the foot
 LEAST_COVER = 0.1  # share of what looks like text; a layer with less is a stamp or a page number
-BARE_CELLS, BARE_SHARE = 8, 0.02  # parts of lines under no word, and their share, from which some of the page is bare
+BARE_CELLS = 4  # parts of lines under no word, from which some of the page is bare: two words
 PICTURE_INK = 0.3  # of the ink of a page that is a picture, that lies under words
 MOSTLY = 0.5  # of what looks like text is bare: then it is, whether it can be read or not
 RUNS_READ = 3  # of those parts, read to see whether they are text
@@ -121,7 +121,7 @@ def crop(image: Image.Image, box: Box, angle: int = 0) -> Pixels:
 
 
 def is_bare(cover: Cover) -> bool:
-    return cover.cells >= BARE_CELLS and cover.cells > BARE_SHARE * cover.num_cells
+    return cover.cells >= BARE_CELLS
 
 
 def has_text(image: Image.Image, cover: Cover, reader: LineReader) -> bool:
