@@ -25,7 +25,7 @@ def three(tmp_path: Path) -> str:
     return str(path)
 
 
-def put(web: WebService, path: str, data: bytes = PDF, **headers: str) -> Any:
+def put(web: WebService, path: str, data: bytes = PDF, /, **headers: str) -> Any:
     return web.client.put(path, data=data, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
@@ -109,7 +109,7 @@ def test_options_come_in_the_headers_that_tika_has_for_them(web: WebService) -> 
         answer = put(web, "/tika", Password="secret", **headers)
     assert answer.status_code == 200, answer.text
     [job] = web.ledger.jobs()
-    assert (job.name, job.options.text_layer, job.options.password) == ("r.pdf", "prefer", "secret")
+    assert (job.name, job.options.text_layer, job.options.has_password) == ("r.pdf", "prefer", True)
 
 
 def test_missing_pages_are_named(web: WebService) -> None:

@@ -262,8 +262,8 @@ def test_two_repairs_at_once_are_both_paid(make_web: MakeWeb, monkeypatch: pytes
             web.fail(job_id, number)
         before = web.ledger.job(job_id)
         monkeypatch.setattr(type(web.ledger), "job", lambda *_: before)  # what both saw
-        for number in ("1", "2"):
-            retry_job(job_id, pages=number, options={})
+        for pages in ("1", "2"):
+            retry_job(job_id, pages=pages, options={})
         assert pages_today(owner) == 2
 
 
