@@ -25,7 +25,7 @@ def three(tmp_path: Path) -> str:
     return str(path)
 
 
-def put(web: WebService, path: str, data: bytes = PDF, **headers: str) -> Any:
+def put(web: WebService, path: str, data: bytes = PDF, /, **headers: str) -> Any:
     return web.client.put(path, data=data, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 

@@ -43,7 +43,7 @@ def tell(path: Path, index: int) -> tuple[int, int, int]:
     """The colour in the corner of a page, which tells the test's pictures apart."""
     page = render_page(path, index, spec=SPEC, limits=LIMITS).image.convert("RGB")
     pixel: Any = page.getpixel((page.width - 3, page.height - 3))
-    return tuple(round(value / 85) for value in pixel)  # type: ignore[return-value]
+    return tuple(round(value / 85) for value in pixel)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -59,7 +59,7 @@ def test_photos_that_differ_are_pages(tmp_path: Path) -> None:
     path = save(tmp_path, [picture("one", "yellow"), picture("two", "cyan"), picture("two", "cyan")])
     assert inspect_document(path, limits=LIMITS).num_pages == 2
     pages = [render_page(path, index, spec=SPEC, limits=LIMITS).image for index in range(2)]
-    colours = [page.convert("RGB").getpixel((600, 380)) for page in pages]
+    colours: list[Any] = [page.convert("RGB").getpixel((600, 380)) for page in pages]
     assert [[value > 128 for value in colour] for colour in colours] == [[True, True, False], [False, True, True]]
 
 

@@ -189,7 +189,8 @@ def test_page_that_its_text_layer_stands_for_needs_no_engine(tmp_path: Path) -> 
     x0, y0, x1, y1 = page.layer_words[0].box
     scale = page.height / 1800
     assert (x0, y1) == pytest.approx((60 * scale, 80 * scale), abs=6)
-    assert Image.open(io.BytesIO(page.png)).convert("L").crop((int(x0), int(y0), int(x1), int(y1))).getextrema()[0] < 99
+    word = Image.open(io.BytesIO(page.png)).convert("L").crop((int(x0), int(y0), int(x1), int(y1)))
+    assert np.asarray(word).min() < 99
     assert prepared_by_ocr(path, judges_layer=False).packed is not None
 
 
@@ -203,6 +204,18 @@ def test_words_in_white_are_no_part_of_the_text(tmp_path: Path) -> None:
     found = prepared_by_ocr(path)
     assert found.layer_verdict == "sound"
     assert found.text_layer.splitlines()[-1] == "Line 12 of the lease agreement."
+
+
+def test_text_that_is_there_twice_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "bold.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for _ in range(2):
+            paragraph(page)
+        document.save(path)
+    assert prepared_by_ocr(path).text_layer.splitlines() == [
+        f"Line {row} of the lease agreement." for row in range(1, 13)
+    ]
 
 
 def test_garbage_is_told_by_its_letters_before_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from flask import g, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from tasks.archive import load_pages
+from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import cancel_job
 from tasks.retention import purge_job
-from tasks.services import default_text_layer, get_ledger
+from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.batches import find_batch
 from web.api.inputs import Input, JobForm, RetryFields, UrlFields
@@ -48,7 +48,7 @@ FAULTS_SHOWN = 20
 
 @bp.get("/")
 def show_upload() -> str:
-    jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
+    jobs = [job_summary(job) for job in newest_jobs(g.owner, limit=RECENT)]
     suffixes = [suffix for suffixes in EXTENSIONS.values() for suffix in suffixes]
     return render_template(
         "upload.html",
@@ -103,7 +103,7 @@ def list_jobs() -> str:
         together = [job_summary(job) for job in find_batch(batch_id)]
         return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
     cursor = read_cursor(request.args.get("cursor", ""))
-    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=LISTED)
+    found = newest_jobs(g.owner, before=cursor, limit=LISTED)
     jobs: list[JobSummary] = [job_summary(job) for job in found]
     next = repr(found[-1].created_at) if len(found) == LISTED else None
     return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
