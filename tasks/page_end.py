@@ -16,14 +16,13 @@ from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.documents.text_layer import LOW_RECALL, is_healthy, recall
+from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
 from workers.reading.confidence import confidence_notices, confidence_of
 
 logger = logging.getLogger(__name__)
 
 UNREAD = frozenset({"unreadable", "unread_script", "unread_ink"})  # notices of what an engine could not read
-TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
 
 
 def content_key(page: PageTask) -> str:

@@ -43,6 +43,13 @@ class Cell:
     column_span: int = 1
     is_header: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """A record without spans of one and without what is false."""
+        record = {"row": self.row, "column": self.column, "text": self.text}
+        spans = {"row_span": self.row_span, "column_span": self.column_span}
+        record |= {name: span for name, span in spans.items() if span != 1}
+        return record | ({"is_header": True} if self.is_header else {})
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
@@ -53,7 +60,7 @@ class Block:
     """One block, in the reading order of its page.
 
     `text` is that of its lines, a line each; for a list item without its `marker` ("-", "3.", "[x]"), for a table its
-    cells by rows. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
+    cells by rows. The `marker` of code is its language, where a model names it. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
     such; where it is empty the text is plain and is escaped wherever it is shown.
     `level` counts from 1: of a heading, and the nesting of a list item. `figure` names the crop of a figure among the
     job's files ("p012-1.png"), empty where there is none. `size` is the font's, in pixels (the height of a line where
@@ -76,9 +83,9 @@ class Block:
 
     def to_json(self) -> dict[str, Any]:
         """A record without what is empty; `from_json` is the inverse."""
-        record = asdict(self)
+        record = asdict(self) | {"cells": [cell.to_json() for cell in self.cells]}
         return {"kind": self.kind, "text": self.text} | {
-            key: value for key, value in record.items() if value not in (None, (), "", 0, False)
+            key: value for key, value in record.items() if value not in (None, (), [], "", 0, False)
         }
 
     @classmethod
