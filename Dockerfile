@@ -17,7 +17,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
-    && install -d -o pagefan -g pagefan /data
+    && install -d -m 0700 -o pagefan -g pagefan /data
 WORKDIR /app
 COPY LICENSE README.md pyproject.toml requirements.lock ./
 COPY server server

@@ -113,12 +113,11 @@ class Batch(TypedDict):
     jobs: list[JobSummary]
 
 
-class Page(TypedDict):
-    """A page without its text; `page_number` counts from 1."""
+class PageFacts(TypedDict):
+    """What all records of a page say of it; `page_number` counts from 1."""
 
     page_number: int
     state: PageState
-    fault: Fault | None
     engine: str
     stop_reason: str
     tokens: int
@@ -128,10 +127,16 @@ class Page(TypedDict):
     rotation: int
     cached: bool
     text_layer_recall: float | None
+    attempts: list[dict[str, Any]]
+
+
+class Page(PageFacts):
+    """A page without its text."""
+
+    fault: Fault | None
     confidence: float | None
     notices: list[str]
     notice: str
-    attempts: list[dict[str, Any]]
     seq: int
     links: dict[str, str]
 
@@ -178,33 +183,22 @@ class Block(TypedDict):
     confidence: NotRequired[float]
 
 
-class PageText(Page):
+class Content(TypedDict):
+    """What was read on a page."""
+
+    text: str
+    lines: list[Line]
+    blocks: NotRequired[list[Block]]
+
+
+class PageText(Page, Content):
     """A page with its text."""
 
-    text: str
-    lines: list[Line]
-    blocks: NotRequired[list[Block]]
 
-
-class ResultPage(TypedDict):
+class ResultPage(PageFacts, Content):
     """A page as a `json` result has it."""
 
-    page_number: int
-    state: PageState
-    text: str
     reason: str
     detail: str
-    engine: str
-    stop_reason: str
-    tokens: int
-    seconds: float
-    width: int
-    height: int
-    rotation: int
-    cached: bool
-    text_layer_recall: float | None
     confidence: NotRequired[float | None]
     notices: NotRequired[list[str]]
-    lines: list[Line]
-    blocks: NotRequired[list[Block]]
-    attempts: list[dict[str, Any]]

@@ -5,6 +5,7 @@ The values and the reasons for them were measured on Celery 5.7, kombu 5.7 and R
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery
@@ -15,6 +16,7 @@ from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts,
 from tasks.logs import configure_logging
 from tasks.settings import get_settings
 from tasks.unpacking import CheckedTask
+from workers.private import UMASK
 
 INCLUDE = [
     "tasks.worker",
@@ -84,6 +86,8 @@ configure(app)
 
 @setup_logging.connect
 def on_setup_logging(**_: Any) -> None:
+    """The first thing that a worker or beat does: what it writes from now on, beat's schedule too, is its own alone."""
+    os.umask(UMASK)
     settings = get_settings()
     configure_logging(settings.log_level, settings.log_format)
 

@@ -30,6 +30,7 @@ from tenacity import (
 )
 
 from tasks.ids import check_job_id, is_job_id
+from workers import private
 
 MOST_KEY = 500  # characters
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
@@ -63,7 +64,10 @@ def check_key(key: str) -> str:
 
 
 class Blobs:
-    """A folder of files, local or remote; safe to share between threads. Nothing half-written is ever seen."""
+    """A folder of files, local or remote; safe to share between threads. Nothing half-written is ever seen.
+
+    In a local folder all is left to its owner alone, also what an earlier version made.
+    """
 
     def __init__(self, url: str, *, is_purged: Callable[[str], bool] = lambda _: False) -> None:
         self._is_purged = is_purged
@@ -71,6 +75,7 @@ class Blobs:
         self.is_local = isinstance(self.fs, LocalFileSystem)
         if self.is_local:
             self.root = os.path.realpath(self.root)
+            private.close_if_open(Path(self.root))
         self._cache: Path | None = None
         if not self.is_local:
             self._cache = Path(tempfile.mkdtemp(prefix="pagefan-"))
@@ -107,10 +112,11 @@ class Blobs:
 
     @contextlib.contextmanager
     def _local_file(self, path: str, mode: str) -> Iterator[IO[Any]]:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(Path(path).parent)
         draft = f"{path}.{secrets.token_hex(4)}.part"
         try:
-            with open(draft, mode, encoding=None if "b" in mode else "utf-8") as out:  # noqa: PTH123
+            encoding = None if "b" in mode else "utf-8"
+            with open(draft, mode, encoding=encoding, opener=private.opener) as out:
                 yield out
             Path(draft).replace(path)
         finally:

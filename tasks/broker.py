@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import redis
 from celery import bootsteps
+from celery.signals import before_task_publish
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 
@@ -28,6 +29,13 @@ FIRST, URGENT, NORMAL, LOW = 0, 3, 6, 9  # Redis takes the smallest number first
 PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
 EVENTS_S = 0.25  # how late Flower may be
+UNACKED, UNACKED_INDEX = f"{PREFIX}unacked", f"{PREFIX}unacked_index"  # kombu.transport.redis.Channel
+SENT_AT = "sent_at"  # a header of ours: when the message was published, in Unix seconds
+
+
+@before_task_publish.connect
+def note_time(headers: dict[str, Any], **_: Any) -> None:
+    headers[SENT_AT] = time.time()
 
 
 class QoS(kombu_redis.QoS):
@@ -92,8 +100,9 @@ class Lease(Repeated):
     """Renews the visibility of the messages this worker holds, so that the timeout can be a few seconds.
 
     Redis has no lease of its own: a message that is unacknowledged for `visibility_timeout` goes to another worker even
-    while it is worked on. A worker that dies stops renewing, and its messages move on. Relies on kombu's
-    `qos._delivered`, pinned in pyproject.toml and held by a test.
+    while it is worked on. A worker that dies stops renewing, and its messages move on. Notes too that the queue moves,
+    whenever other messages are held than at the look before. Relies on kombu's `qos._delivered`, pinned in
+    pyproject.toml and held by a test.
     """
 
     requires: ClassVar = {"celery.worker.consumer.tasks:Tasks"}
@@ -102,15 +111,22 @@ class Lease(Repeated):
     def period_s(self) -> float:
         return get_settings().visibility_timeout_s / 4
 
+    def start(self, consumer: Any) -> None:
+        self.seen: set[str] = set()  # what was held at the last look
+        super().start(consumer)
+
     def act(self, consumer: Any) -> None:
         channel = consumer.task_consumer.channel
-        tags = list(channel.qos._delivered)
+        tags = set(channel.qos._delivered)
         try:
             with channel.conn_or_acquire() as client:
                 if tags:
                     client.zadd(channel.qos.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
             if "cpu" in worker_queues():
                 get_ledger().report_alive("cpu", consumer.hostname)
+            if tags != self.seen:
+                get_ledger().note_moved(worker_queues())
+                self.seen = tags
         except (*channel.connection_errors, redis.RedisError) as exc:
             logger.warning("could not renew the lease of %d tasks: %s", len(tags), exc)
 
@@ -146,7 +162,7 @@ def live_task_ids(client: redis.Redis) -> set[str]:
     ids: set[str] = set()
     for key in (key for queue in QUEUES for key in queue_keys(queue)):
         ids.update(message_id(json.loads(raw)) for raw in client.lrange(key, 0, -1))
-    ids.update(message_id(json.loads(raw)[0]) for raw in client.hvals(PREFIX + "unacked"))
+    ids.update(message_id(json.loads(raw)[0]) for raw in client.hvals(UNACKED))
     return ids
 
 

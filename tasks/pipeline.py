@@ -22,6 +22,7 @@ from typing import Any
 import redis
 from celery.exceptions import Reject
 from celery.signals import task_postrun
+from kombu.exceptions import OperationalError
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
@@ -37,7 +38,7 @@ from tasks.page_end import attempt_record, fail_page
 from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
-from tasks.split import fetch_source, open_document
+from tasks.split import fetch_source, open_document, unexpected
 from workers.documents.kinds import DocumentError
 from workers.net.addresses import FetchError
 from workers.sandbox.sandbox import SandboxStopped
@@ -45,7 +46,10 @@ from workers.sandbox.sandbox import SandboxStopped
 logger = logging.getLogger(__name__)
 
 GONE = -1  # the position of a page whose run nobody knows any more
-FETCH_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document
+SPLIT_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document, or is tried again
+SPLIT_TRIES = 2  # where something unexpected is raised
+MAX_SPLITS = 10  # where the process that splits dies each time
+AWAY = (redis.RedisError, OperationalError)  # of Redis, not of the job: the message waits until it is back
 
 
 # submit -------------------------------------------------------------------------------------------------------
@@ -62,21 +66,44 @@ def send_split(job_id: str, *, countdown_s: float = 0.0) -> None:
 @app.task(name="split_document")
 def split_document(job_id: str) -> None:
     """Fetch the document if a URL names it, open it, choose its pages, and send the first window of them."""
-    ledger = get_ledger()
-    if ledger.begin_split(job_id):
-        try:
-            if not fetch_source(job_id):
-                send_split(job_id, countdown_s=FETCH_AGAIN_S)
-                return
-            num_pages, selection, warnings = open_document(job_id)
-        except (DocumentError, FetchError, OverQuota) as exc:
-            end_unopened(job_id, exc.reason, exc.detail)
-            return
+    try:
+        tries = get_ledger().begin_split(job_id)
+        if not tries or choose_pages(job_id, tries):
+            pages.feed(job_id, 1)
+    except AWAY as exc:
+        raise Reject(exc, requeue=True) from exc
+
+
+def choose_pages(job_id: str, tries: int) -> bool:
+    """Open the job's first run; False where the job has ended instead, or is split again a little later."""
+    try:
+        if tries > MAX_SPLITS:
+            raise DocumentError("task_lost", f"Opening the document was begun {MAX_SPLITS} times. Send it again.")
+        if not fetch_source(job_id):
+            get_ledger().put_off_split(job_id)
+            send_split(job_id, countdown_s=SPLIT_AGAIN_S)
+            return False
+        num_pages, selection, warnings = open_document(job_id)
         pages.begin(job_id, 1, len(selection))
-        ledger.open_first_run(
+        get_ledger().open_first_run(
             job_id, num_pages=num_pages, selection=str(selection), size=len(selection), warnings=warnings
         )
-    pages.feed(job_id, 1)
+    except (DocumentError, FetchError, OverQuota) as exc:
+        end_unopened(job_id, exc.reason, exc.detail)
+        return False
+    except UnknownJob:
+        logger.info("job %s is gone, it is not split", job_id)
+        return False
+    except AWAY:
+        raise
+    except Exception as exc:
+        logger.exception("job %s could not be split, try %d", job_id, tries)
+        if tries < SPLIT_TRIES:
+            send_split(job_id, countdown_s=SPLIT_AGAIN_S)
+        else:
+            end_unopened(job_id, *unexpected(exc))
+        return False
+    return True
 
 
 # prepare ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Iterator
 
+import redis
+
 from tasks.app import app
 from tasks.archive import iter_pages
 from tasks.assemble.job_end import conclude
@@ -52,6 +54,10 @@ def reconcile() -> None:
             look_after(job_id, live)
         except UnknownJob as exc:
             logger.info("%s", exc)
+        except redis.RedisError:
+            raise
+        except Exception:
+            logger.exception("job %s could not be looked after; the others are", job_id)
 
 
 def find_forgotten_jobs() -> None:

@@ -47,6 +47,7 @@ class Settings:
     poison_limit: int = setting(3, "starts", "Process deaths on a page after which the page is given up.")
     visibility_timeout_s: float = setting(4.0, "s", "Silence of a worker after which its tasks go to another.")
     reconcile_s: float = setting(2.0, "s", "Time between two looks for lost messages.")
+    stalled_s: float = setting(60.0, "s", "Time that work may wait with nothing moving before /readyz says so.")
     shutdown_grace_s: float = setting(30.0, "s", "Time running pages have to finish after SIGTERM.")
     render_processes: int = setting(0, "processes", "Render processes of a CPU worker; 0 is one a core.")
     open_timeout_s: float = setting(30.0, "s", "Time to open a document and count its pages.")

@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -17,7 +18,7 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
-from workers.documents.open import inspect_document
+from workers.documents.open import DocumentInfo, inspect_document
 from workers.documents.selection import Selection, select_pages
 from workers.net.fetch import Fetched, fetch
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 1 << 20
 ATTEMPTS = 3
+OPEN_TRIES = 2
 FETCHES_AT_ONCE = 2  # of the threads of a CPU worker; slow servers must not take them all from the pages
 
 _room = threading.BoundedSemaphore(FETCHES_AT_ONCE)
@@ -80,27 +82,47 @@ def fetch_patiently(url: str, file: tempfile.SpooledTemporaryFile[bytes]) -> Fet
 
 def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
     """Number of pages, the pages chosen and warnings. Raises DocumentError for a file that is no use, OverQuota."""
-    ledger, settings = get_ledger(), get_settings()
-    job = ledger.job(job_id)
+    job = get_ledger().job(job_id)
     if job is None:
         raise UnknownJob(f"no job has the id {job_id}")
     try:
         path = get_blobs().local(source_key(job_id, job.kind))
-        info = get_sandbox().run(
-            inspect_document,
-            path,
-            password=job.options.password,
-            limits=document_limits(),
-            timeout_s=settings.open_timeout_s,
-        )
-        selection = select_pages(job.options.pages, info.num_pages)
-        charge_pages(job.owner, f"{job_id}.1", len(selection))
-        return info.num_pages, selection, tuple(info.warnings)
     except BlobMissing as exc:
         raise DocumentError("source_lost", "The uploaded file is gone from the store; send it again.") from exc
-    except SandboxTimeout as exc:
-        raise DocumentError("timeout", f"Opening took over {settings.open_timeout_s:g} s; save it anew.") from exc
-    except SandboxDied as exc:
-        raise DocumentError("corrupt", "The file crashes the reader that opens it; save or print it anew.") from exc
+    info = inspect_patiently(path, job.options.password)
+    try:
+        selection = select_pages(job.options.pages, info.num_pages)
     except ValueError as exc:
         raise DocumentError("bad_pages", str(exc)) from exc
+    charge_pages(job.owner, f"{job_id}.1", len(selection))
+    return info.num_pages, selection, tuple(info.warnings)
+
+
+def inspect_patiently(path: Path, password: str) -> DocumentInfo:
+    """What is known of the document, at a second try where the first one crashed. Raises DocumentError."""
+    timeout_s, failure = get_settings().open_timeout_s, ""
+    for attempt in range(1, OPEN_TRIES + 1):
+        try:
+            return get_sandbox().run(
+                inspect_document, path, password=password, limits=document_limits(), timeout_s=timeout_s
+            )
+        except DocumentError:
+            raise
+        except SandboxTimeout as exc:
+            raise DocumentError("timeout", f"Opening took over {timeout_s:g} s; save it anew.") from exc
+        except SandboxDied as exc:
+            logger.warning("%s: the process that opened it died (%d): %s", path.name, attempt, exc)
+            failure = "crashes"
+        except Exception:  # whatever a reader raises at a hostile file
+            logger.warning("%s could not be opened (%d)", path.name, attempt, exc_info=True)
+            failure = "confuses"
+    detail = f"The file {failure} the reader that opens it; save or print it anew."
+    raise DocumentError("corrupt", detail)
+
+
+def unexpected(exc: Exception) -> tuple[str, str]:
+    """The reason and the sentence of a job whose split has raised what nobody expected."""
+    if isinstance(exc, OSError):
+        return "storage", "The document could not be read from the store, or written to it. Send it again later."
+    name = type(exc).__name__
+    return "corrupt", f"The document could not be opened ({name}). Open it in a viewer, save it anew, and send that."

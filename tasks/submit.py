@@ -36,7 +36,8 @@ class Entry:
 def submit_jobs(entries: Sequence[Entry], *, owner: str = LOCAL, batch_id: str = "") -> list[str]:
     """Make a job of each entry, or of none; called by the web. Returns the jobs' ids.
 
-    Raises OSError where the store does not take a file, QueueFull or OverQuota where there are too many jobs.
+    Raises OSError where the store does not take a file, QueueFull or OverQuota where there are too many jobs, IdTaken
+    where a new random id is that of another job; what is stored under it is that job's and stays.
     """
     ids = [entry.id for entry in entries]
     try:

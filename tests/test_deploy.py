@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 
 from tasks.settings import known_settings
 from tools.settings_table import default_text
-from web.stack.stack import read_procfile
+from web.stack.environ import read_procfile
 
 ROOT = Path(__file__).parents[1]
 DEFAULTS = {spec.name.upper(): default_text(spec) for spec in known_settings().values()}

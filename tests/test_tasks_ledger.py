@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tasks.ledger import Ledger, LedgerError, PageBusy, UnknownJob, connect
+from tasks.ledger import IdTaken, Ledger, LedgerError, PageBusy, UnknownJob, connect, new_fields
 from tasks.messages import JobOptions, PageTask
 
 WINDOW = 32
@@ -53,6 +53,14 @@ def test_unknown_job_is_none(ledger: Ledger) -> None:
 def test_job_id_is_taken_once(ledger: Ledger) -> None:
     running_job(ledger, 1)
     assert not ledger.create("j1", owner="b", name="y", kind="pdf", size=1, options=JobOptions())
+
+
+def test_none_of_several_jobs_is_entered_where_an_id_is_taken(ledger: Ledger) -> None:
+    running_job(ledger, 1)
+    fields = new_fields(owner="b", name="y.pdf", kind="pdf", size=1, options=JobOptions())
+    with pytest.raises(IdTaken, match="is taken; send the documents again"):
+        ledger.create_all({"j2": fields, "j1": fields}, most=0)
+    assert [(job.id, job.owner) for job in ledger.jobs()] == [("j1", "a")]
 
 
 def test_first_end_of_a_page_wins_and_counts_once(ledger: Ledger) -> None:
@@ -313,7 +321,7 @@ def test_workers_are_known_by_their_last_report(ledger: Ledger, monkeypatch: pyt
     ledger.report_alive("gpu", "w1", engine="echo", busy=0.5)
     ledger.report_alive("cpu", "w2")
     assert {name: report["engine"] for name, report in ledger.workers("gpu").items()} == {"w1": "echo"}
-    monkeypatch.setattr("tasks.ledger.ALIVE_S", -1)
+    monkeypatch.setattr("tasks.ledger.claims.ALIVE_S", -1)
     assert ledger.workers("gpu") == {}
     assert ledger.redis.hlen("pf:workers:gpu") == 0
 

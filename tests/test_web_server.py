@@ -20,8 +20,8 @@ from web_service import PDF
 
 from web.stack import bodies
 from web.stack.bodies import MOST_HEAD, SMALL_BODY, Gathering, small_body
+from web.stack.environ import read_procfile
 from web.stack.redis_server import free_port
-from web.stack.stack import read_procfile
 
 THREADS, SLOW = 8, 40
 ENTER = b"\r\n"

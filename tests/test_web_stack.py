@@ -19,9 +19,10 @@ import pytest
 from conftest import StartStack, is_alive, plain_env
 from redis import Redis
 
+from web.stack.environ import read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
-from web.stack.stack import Stack, StackError, read_procfile
+from web.stack.stack import Stack, StackError
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:

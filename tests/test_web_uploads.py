@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from web_service import PDF, WebService, check_problem, web_service
 
+from tasks.blobs import source_key
+from tasks.services import get_blobs
 from tasks.settings import get_settings
 
 
@@ -169,3 +171,13 @@ def test_full_queue_is_503_with_retry_after(web: WebService, monkeypatch: pytest
     answer = web.upload()
     check_problem(answer, 503, "queue-full")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_job_whose_id_is_taken_by_chance_is_refused_and_the_other_one_keeps_its_file(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = web.submit()
+    monkeypatch.setattr("tasks.ids.secrets.token_hex", lambda _: first)
+    check_problem(web.upload(), 503, "unavailable")
+    assert [job["id"] for job in web.get("/jobs").json["jobs"]] == [first]
+    assert get_blobs().exists(source_key(first, "pdf"))

@@ -11,14 +11,14 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs, get_ledger
 from workers.assemble import PageResult, write_json, write_markdown, write_text
 
-FORMATS = ("md", "txt", "json")
+WRITTEN_FORMATS = ("md", "txt", "json")
 
 
 def write_results(job_id: str) -> None:
     job = get_ledger().job(job_id)
     if job is None:
         return
-    for format in FORMATS:
+    for format in WRITTEN_FORMATS:
         with get_blobs().writer(job_key(job_id, f"result.{format}"), "w") as out:
             write_format(job, format, out)
 

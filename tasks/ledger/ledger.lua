@@ -30,6 +30,7 @@ local function workers_key(queue) return 'pf:workers:' .. queue end
 local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
+local MOVED = 'pf:moved'
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -69,6 +70,7 @@ local function put_page(job, index, page, old_state)
     if old_state ~= 'queued' then redis.call('HINCRBY', job_key(job), 'n:' .. old_state, -1) end
     if page.state ~= 'queued' then redis.call('HINCRBY', job_key(job), 'n:' .. page.state, 1) end
   end
+  if page.state == 'ready' then page.ready_at = now end
   page.seq = next_seq(job)
   redis.call('HSET', pages_key(job), index, cjson.encode(page))
   redis.call('ZADD', 'pf:changes:' .. job, page.seq, index)
@@ -92,8 +94,10 @@ local ops = {}
 
 -- jobs -----------------------------------------------------------------------------------------------------
 
+local function is_taken(job) return redis.call('EXISTS', job_key(job), purged_key(job)) > 0 end
+
 function ops.create(a)
-  if redis.call('EXISTS', job_key(a.job), purged_key(a.job)) > 0 then return false end
+  if is_taken(a.job) then return false end
   redis.call('HSET', job_key(a.job), 'state', 'queued', 'run', 0, 'seq', 0, 'created_at', now, 'changed_at', now)
   for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
   redis.call('ZADD', 'pf:jobs', now, a.job)
@@ -103,12 +107,16 @@ function ops.create(a)
   return true
 end
 
--- All of these jobs of one owner, or none where they would be too many; each a moment after the one before.
+-- All of these jobs of one owner, or none where they would be too many or an id is taken; each a moment after the one
+-- before.
 function ops.create_all(a)
   local owner = a.jobs[1].fields.owner
   if a.most > 0 and redis.call('SCARD', 'pf:active') + #a.jobs > a.most then return 'full' end
   if a.most_of_owner > 0 and redis.call('SCARD', 'pf:active:' .. owner) + #a.jobs > a.most_of_owner then
     return 'owner_full'
+  end
+  for _, entry in ipairs(a.jobs) do
+    if is_taken(entry.job) then return 'taken' end
   end
   for _, entry in ipairs(a.jobs) do
     ops.create(entry)
@@ -117,12 +125,19 @@ function ops.create_all(a)
   return 'entered'
 end
 
--- queued -> splitting; false where there is nothing left to split.
+-- queued -> splitting: the number of times it began, this one included; false where there is nothing left to split.
 function ops.begin_split(a)
   local state = job_state(a.job)
   if state ~= 'queued' and state ~= 'splitting' then return false end
   redis.call('HSETNX', job_key(a.job), 'started_at', now)
   set_job(a.job, 'splitting')
+  return redis.call('HINCRBY', job_key(a.job), 'splits', 1)
+end
+
+-- A split that did not find room to begin does not count.
+function ops.put_off_split(a)
+  if job_state(a.job) ~= 'splitting' then return false end
+  redis.call('HINCRBY', job_key(a.job), 'splits', -1)
   return true
 end
 
@@ -526,10 +541,14 @@ function ops.take(a)
     if page then
       local suspect = redis.call('HEXISTS', starts_key(want[1]), want[2]) == 1
       if not suspect or #taken == 0 then claim(want[1], want[2], page) end
-      if suspect and #taken == 1 then return taken end
+      if suspect and #taken == 1 then
+        redis.call('HSET', MOVED, 'gpu', now)
+        return taken
+      end
     end
   end
   each_in_turn(a.n - #taken, a.bucket or (taken[1] and taken[1].bucket), {}, claim)
+  if #taken > 0 then redis.call('HSET', MOVED, 'gpu', now) end
   return taken
 end
 
@@ -539,6 +558,18 @@ function ops.peek(a)
   each_in_turn(a.n, nil, journal, function(job, index, page) table.insert(seen, entry(job, index, page)) end)
   undo(journal)
   return seen
+end
+
+-- Since when a page waits that is among the first in turn; 0 where none does.
+function ops.ready_since()
+  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, LOOK_AHEAD - 1)) do
+    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, LOOK_AHEAD - 1)) do
+      local index = next_index(job)
+      local page = index and claimable(job, index)
+      if page and page.ready_at then return page.ready_at end
+    end
+  end
+  return 0
 end
 
 -- Generation of these claimed pages begins now; counted, because a process may die of it.
@@ -598,6 +629,11 @@ end
 function ops.report_alive(a)
   a.report.at = now
   redis.call('HSET', workers_key(a.queue), a.worker, cjson.encode(a.report))
+  return true
+end
+
+function ops.note_moved(a)
+  for _, queue in ipairs(a.queues) do redis.call('HSET', MOVED, queue, now) end
   return true
 end
 

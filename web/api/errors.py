@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
-from tasks.ledger import LedgerError, PageBusy, StoreAway, UnknownJob
+from tasks.ledger import IdTaken, LedgerError, PageBusy, StoreAway, UnknownJob
 from web.api.bodies import why_too_large
 from web.api.problems import Problem
 
@@ -99,6 +99,8 @@ def on_store_away(error: Exception) -> BaseResponse:
 def on_ledger_error(error: LedgerError) -> BaseResponse:
     if isinstance(error, UnknownJob):
         return respond(Problem("unknown-job"))
+    if isinstance(error, IdTaken):
+        return respond(Problem("unavailable", str(error), {"Retry-After": "1"}))
     kind = "page-busy" if isinstance(error, PageBusy) else "nothing-to-retry"
     return respond(Problem(kind, str(error)))
 

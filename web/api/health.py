@@ -8,8 +8,10 @@ import uuid
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from tasks.broker import QUEUES
 from tasks.ledger import StoreAway
 from tasks.services import get_blobs, get_impatient_ledger
+from tasks.standstill import Reports, standstills
 from web.api.outputs import AliveOut, Answers, ReadyOut
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,6 @@ TAG = {"name": "Health", "description": "For load balancers and monitors."}
 
 bp = APIBlueprint("health", __name__, tag=TAG)
 
-QUEUES = ("cpu", "gpu")
 PROBE = bytes(64 * 1024)  # a full disk still takes an empty file
 
 
@@ -43,24 +44,30 @@ def healthz() -> AliveOut:
 def readyz() -> Response:
     """Whether jobs can be done
 
-    Looks at Redis, the file store, and for a live worker on each queue; where the engine asks a model server, at that.
+    Looks at Redis, the file store, for a live worker on each queue, and whether what waits in it moves; where the
+    engine asks a model server, at that.
     """
-    checks = {"redis": check_redis(), "blobs": check_blobs()}
-    checks |= {f"{queue}_worker": check_worker(queue) for queue in QUEUES}
+    checks, runtimes = look_at_redis()
+    checks["blobs"] = check_blobs()
     is_ready = all(value == "ok" for value in checks.values())
-    response = jsonify(status="ready" if is_ready else "not ready", checks=checks, runtimes=find_runtimes())
+    response = jsonify(status="ready" if is_ready else "not ready", checks=checks, runtimes=runtimes)
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     return response
 
 
-def check_redis() -> str:
+def look_at_redis() -> tuple[dict[str, str], list[str]]:
+    """The checks of what is in Redis, and what the workers that generate compute with."""
+    ledger = get_impatient_ledger()
     try:
-        get_impatient_ledger().ping()
+        reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in QUEUES}
+        stands = standstills(ledger, reports)
     except StoreAway as exc:
-        return f"away: {type(exc).__name__}"
-    return "ok"
+        return {"redis": f"away: {type(exc).__name__}"}, []
+    workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in QUEUES}
+    queues = {f"{queue}_queue": stands[queue] for queue in QUEUES}
+    return {"redis": "ok"} | workers | queues, find_runtimes(reports["gpu"])
 
 
 def check_blobs() -> str:
@@ -76,20 +83,12 @@ def check_blobs() -> str:
     return "ok"
 
 
-def check_worker(queue: str) -> str:
-    """What keeps all workers of the queue from their work: none runs, or the model server they need is in trouble."""
-    try:
-        reports = get_impatient_ledger().workers(queue).values()
-    except StoreAway as exc:
-        return f"unknown: {type(exc).__name__}"
-    troubles = [str(report.get("trouble", "")) for report in reports]
+def check_workers(reports: Reports) -> str:
+    """What keeps all workers of a queue from their work: none runs, or the model server they need is in trouble."""
+    troubles = [str(report.get("trouble", "")) for report in reports.values()]
     return "ok" if "" in troubles else next(iter(troubles), "none is running")
 
 
-def find_runtimes() -> list[str]:
-    """What the workers that generate say they compute with, each once; empty where none says, or nobody knows."""
-    try:
-        reports = get_impatient_ledger().workers("gpu").values()
-    except StoreAway:
-        return []
-    return sorted({str(report["runtime"]) for report in reports if report.get("runtime")})
+def find_runtimes(reports: Reports) -> list[str]:
+    """What the workers that generate say they compute with, each once; empty where none says."""
+    return sorted({str(report["runtime"]) for report in reports.values() if report.get("runtime")})

@@ -14,7 +14,7 @@ from workers.net.addresses import MAX_URL, FetchError, parse_url
 
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-PRIORITIES = {"low": 1, "normal": 2, "high": 4}
+WEIGHTS = {"low": 1, "normal": 2, "high": 4}
 ResultFormat = Literal["md", "json", "txt", "html", "pdf", "zip"]
 
 
@@ -96,7 +96,7 @@ class JobFields(Input):
 
     def to_options(self) -> JobOptions:
         values = self.model_dump(include=set(JobFields.model_fields) - {"batch_id", "priority"})
-        return JobOptions(**values, priority=PRIORITIES[self.priority])
+        return JobOptions(**values, priority=WEIGHTS[self.priority])
 
 
 class JobForm(JobFields):

@@ -24,7 +24,7 @@ from web.api.jobs import find_job
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
 from web.api.render import policy, write_html
-from web.api.shown import FORMATS, find_page, page_out, page_text_out, pages_since
+from web.api.shown import MIMETYPES, find_page, page_out, page_text_out, pages_since
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
@@ -37,7 +37,7 @@ FILES = ("pdf", "zip")
 SCHEMAS: dict[str, dict[str, Any]] = {"json": {"$ref": "#/components/schemas/DocumentResult"}} | {
     name: {"type": "string", "format": "binary"} for name in FILES
 }
-CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in FORMATS.items()}
+CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in MIMETYPES.items()}
 RESULT_ANSWERS: Answers = {
     200: {"description": "All pages, in page order", "content": CONTENT},
     404: {"description": "Unknown job"},
@@ -112,8 +112,8 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
 
 def respond_with_result(job: Job, format: str, content: Iterator[bytes]) -> Response:
     response = Response(content)
-    is_text = FORMATS[format].startswith("text/")
-    response.headers["Content-Type"] = FORMATS[format] + ("; charset=utf-8" if is_text else "")
+    is_text = MIMETYPES[format].startswith("text/")
+    response.headers["Content-Type"] = MIMETYPES[format] + ("; charset=utf-8" if is_text else "")
     response.headers["Cache-Control"] = "private, no-cache"
     if format == "html":
         response.headers["Content-Security-Policy"] = policy()
@@ -125,10 +125,10 @@ def respond_with_result(job: Job, format: str, content: Iterator[bytes]) -> Resp
 def accepted_format() -> str:
     if not request.accept_mimetypes:
         return "md"
-    best = request.accept_mimetypes.best_match(list(FORMATS.values()))
+    best = request.accept_mimetypes.best_match(list(MIMETYPES.values()))
     if best is None:
-        raise Problem("not-acceptable", f"The formats are {', '.join(FORMATS.values())}.")
-    return next(name for name, mimetype in FORMATS.items() if mimetype == best)
+        raise Problem("not-acceptable", f"The formats are {', '.join(MIMETYPES.values())}.")
+    return next(name for name, mimetype in MIMETYPES.items() if mimetype == best)
 
 
 def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:

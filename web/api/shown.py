@@ -12,14 +12,14 @@ from tasks.archive import load_pages, read_content
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 from tasks.services import get_ledger
-from web.api.inputs import PRIORITIES, JobFields
+from web.api.inputs import WEIGHTS, JobFields
 from web.api.outputs import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from workers.documents.selection import Selection
 from workers.documents.text_layer import LOW_RECALL
 
-FORMATS = {
+MIMETYPES = {
     "md": "text/markdown",
     "json": "application/json",
     "txt": "text/plain",
@@ -94,7 +94,7 @@ def shown_options(job: Job) -> dict[str, Any]:
     """The options as they were sent; the password is nobody's business."""
     options = job.options.to_json()
     shown = {name: options[name] for name in JobFields.model_fields if name in options and name != "password"}
-    words = {weight: word for word, weight in PRIORITIES.items()}
+    words = {weight: word for word, weight in WEIGHTS.items()}
     return shown | {"priority": words.get(job.options.priority, "normal")}
 
 
@@ -146,7 +146,7 @@ def iso_time(seconds: float) -> str:
 
 
 def links_of(job: Job) -> Links:
-    results = {name: url_for("results.get_result", job_id=job.id, format=name) for name in FORMATS}
+    results = {name: url_for("results.get_result", job_id=job.id, format=name) for name in MIMETYPES}
     return Links(
         self=url_for("jobs.get_job", job_id=job.id),
         pages=url_for("results.list_pages", job_id=job.id),

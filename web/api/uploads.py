@@ -18,7 +18,7 @@ from tasks.settings import get_settings
 from tasks.submit import Entry, submit_jobs
 from web.api.inputs import JobFields, UrlFields
 from web.api.problems import Problem
-from workers.documents.kinds import FORMATS, HEAD_BYTES, DocumentError, sniff
+from workers.documents.kinds import EXTENSIONS, HEAD_BYTES, DocumentError, sniff
 from workers.net.addresses import parse_url
 
 MAX_NAME = 200
@@ -83,7 +83,7 @@ def recognise(file: FileStorage) -> str:
         return sniff(head, name)
     except DocumentError as exc:
         kind = OF_REASON.get(exc.reason, "unsupported-format")
-        extra = {"reason": exc.reason, "formats": list(FORMATS)}
+        extra = {"reason": exc.reason, "formats": list(EXTENSIONS)}
         raise Problem(kind, f"{name}: {exc.detail}", extra=extra) from exc
 
 

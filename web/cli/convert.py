@@ -21,11 +21,11 @@ from pagefan.sources import is_url
 from tasks.reasons import explain
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
-from workers.documents.kinds import FORMATS
+from workers.documents.kinds import EXTENSIONS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
-SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 AT_ONCE = 4
 BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
 

@@ -25,7 +25,7 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
-from workers.documents.kinds import FORMATS
+from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
 
@@ -42,11 +42,11 @@ FAULTS_SHOWN = 20
 @bp.get("/")
 def show_upload() -> str:
     jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
-    suffixes = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
+    suffixes = [suffix for suffixes in EXTENSIONS.values() for suffix in suffixes]
     return render_template(
         "upload.html",
         jobs=jobs,
-        formats=list(FORMATS),
+        formats=list(EXTENSIONS),
         suffixes=suffixes,
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from workers.private import UMASK, opener
+
 STEADY_S = 60.0  # a child that lived this long starts its back-off anew
 LONGEST_PAUSE_S = 30.0
 MOST_LOG = 10 << 20  # bytes of one log file
@@ -18,9 +20,8 @@ KEPT_LOGS = 3  # older ones of each process
 
 
 def copy_end(source: Path, target: Path) -> None:
-    """Copy the last MOST_LOG bytes, for the same eyes as the source's."""
-    with source.open("rb") as log, target.open("wb") as out:
-        os.fchmod(out.fileno(), source.stat().st_mode & 0o777)
+    """Copy the last MOST_LOG bytes."""
+    with source.open("rb") as log, open(target, "wb", opener=opener) as out:
         log.seek(-min(MOST_LOG, source.stat().st_size), os.SEEK_END)
         out.write(log.read(MOST_LOG))
 
@@ -76,7 +77,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with open(self.log, "ab", opener=opener) as log:
             self.process = subprocess.Popen(
                 self.command,
                 env=self.environ,
@@ -84,6 +85,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=UMASK,
             )
         self.guard.tell(f"+{self.pid}")
         self.started_at = time.monotonic()

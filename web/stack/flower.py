@@ -25,6 +25,7 @@ from tornado.web import RequestHandler
 from tasks.app import app
 from tasks.settings import SettingsError, get_settings
 from web.api.auth import is_foreign, is_loopback, is_origin_of
+from workers.private import UMASK
 
 TABLE = "/tasks/datatable"  # Flower's own list of tasks asks for its rows by POST
 
@@ -111,6 +112,7 @@ def on_sigterm(_number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
+    os.umask(UMASK)  # its list of tasks is a file
     try:
         flower = build(sys.argv[1:])
     except SettingsError as exc:

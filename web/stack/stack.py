@@ -10,7 +10,6 @@ import logging
 import os
 import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,8 +22,9 @@ from filelock import FileLock, Timeout
 
 from tasks.settings import load_settings
 from web.stack.child import Child, Guard
+from web.stack.environ import child_env, gpu_share, read_procfile
 from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
-from workers.processes import num_gpus
+from workers import private
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,6 @@ class StackStopped(StackError):
     """The stack was told to stop before it was ready."""
 
 
-def read_procfile() -> dict[str, str]:
-    """The command line of each kind of process, as a shell reads it."""
-    lines = Path(__file__).with_name("Procfile").read_text().splitlines()
-    pairs = (line.partition(":") for line in lines if line.strip() and not line.startswith("#"))
-    return {kind.strip(): command.strip() for kind, _, command in pairs}
-
-
 class Stack:
     """All of Pagefan on this machine, with its data, logs and Redis file in `data_dir`.
 
@@ -68,13 +61,13 @@ class Stack:
         self.commands = read_procfile()
         default = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
         self.counts = dict(default if counts is None else counts)
-        self.env = self._child_env(environ)
+        self.env = child_env(environ, self.settings, self.data_dir)
         self.processes: dict[str, Child] = {}
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self._changes = threading.RLock()
         self._guard: Guard | None = None
-        self._lock = FileLock(self.data_dir / "stack.lock")
+        self._lock = FileLock(self.data_dir / "stack.lock", mode=private.FILE)
 
     @property
     def base_url(self) -> str:
@@ -109,11 +102,12 @@ class Stack:
         Raises StackError naming the process that does not start and the end of its log, NoRedis without one.
         """
         begun = time.monotonic()
-        (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        private.make_folder(self.data_dir / "logs")
         try:
             self._lock.acquire(timeout=0)
         except Timeout as exc:
             raise StackError(f"another stack runs in {self.data_dir}; stop it or choose another folder") from exc
+        private.close(self.data_dir)
         self._guard = Guard(STOP_TIMEOUT_S)
         self._choose_ports()
         self._start_redis()
@@ -163,31 +157,12 @@ class Stack:
         except httpx.TransportError:
             return False
 
-    def _child_env(self, environ: Mapping[str, str]) -> dict[str, str]:
-        given = {key: value for key, value in environ.items() if value}  # Flower takes "" for a login
-        own = {
-            "ORT_DISABLE_TELEMETRY": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{self.given_path}",
-            "DATA_DIR": str(self.data_dir),
-        }
-        num_renders = self.settings.render_processes or os.cpu_count() or 1
-        defaults = {
-            "BLOB_URL": f"file://{self.data_dir}/blobs",
-            "CPU_CONCURRENCY": str(num_renders + 2),  # split and assemble while all renders are busy
-        }
-        return defaults | given | own
-
     def _share(self, name: str) -> dict[str, str]:
-        """What one of several GPU workers gets of the machine: a GPU, in turn, and its part of the cores."""
-        workers = self.counts.get("gpu", 0)
-        if not name.startswith("gpu") or workers < 2:
+        """What one of several GPU workers gets of the machine."""
+        if not name.startswith("gpu"):
             return {}
-        threads = str(max(1, (os.cpu_count() or 1) // workers))
-        share = {key: self.env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
-        gpus = self.env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
-        if gpus[0] and self.settings.device in ("auto", "cuda"):
-            share["CUDA_VISIBLE_DEVICES"] = gpus[(int(name[3:] or 1) - 1) % len(gpus)]
-        return share
+        may_use_gpu = self.settings.device in ("auto", "cuda")
+        return gpu_share(int(name[3:] or 1), self.counts.get("gpu", 0), self.env, may_use_gpu=may_use_gpu)
 
     def _choose_ports(self) -> None:
         wanted = {"WEB_PORT": (self.settings.web_host, self.settings.web_port)}
@@ -211,7 +186,7 @@ class Stack:
         port = free_port("127.0.0.1")
         self.env["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
         folder = self.data_dir / "redis"
-        folder.mkdir(exist_ok=True)
+        private.make_folder(folder)
         self._add("redis", redis_command(server, port, folder))
         self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
 

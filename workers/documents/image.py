@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import fit_or_large
 from workers.engines import ImageSpec
 
+logger = logging.getLogger(__name__)
+
 PILLOW_FORMATS: dict[Kind, str] = {
     "png": "PNG",
     "jpeg": "JPEG",
@@ -27,6 +30,7 @@ PILLOW_FORMATS: dict[Kind, str] = {
 }
 TURNS = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}  # EXIF orientation to degrees clockwise
 NEW_SUBFILE_TYPE, PHOTOMETRIC = 254, 262  # TIFF tags
+FRAMES_A_PAGE = 2  # frames looked at for each page that a TIFF may have: scanners write a thumbnail beside each
 NOT_A_PAGE = 0b101  # bits of NewSubfileType: a smaller copy of another image, a transparency mask
 MIN_IS_WHITE = 0
 GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I", "F")
@@ -45,17 +49,38 @@ def inspect(
         if kind != "tiff":
             check_size(image, 0, limits)
             return 1, ()
-        num_pages, oversized = 0, []
-        for _ in page_frames(image):
-            num_pages += 1
-            if num_pages > limits.max_pages:
-                break
-            if is_oversized(image, limits):
-                oversized.append(num_pages)
-        if len(oversized) == num_pages:
-            check_size(image, 0, limits)
-        few = ", ".join(map(str, oversized[:5])) + (", …" if len(oversized) > 5 else "")
-        return num_pages, (f"Too large to be decoded: page {few}.",) if oversized else ()
+        return inspect_frames(image, limits)
+
+
+def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
+    """Number of pages of a TIFF, no further than one past the limit, and warnings of those that cannot be read."""
+    num_pages, oversized, damaged = 0, [], []
+    for is_sound in page_frames(image, limits):
+        num_pages += 1
+        if num_pages > limits.max_pages:
+            break
+        if not is_sound:
+            damaged.append(num_pages)
+        elif is_oversized(image, limits):
+            oversized.append(num_pages)
+    if len(oversized) == num_pages:
+        check_size(image, 0, limits)
+    found = []
+    if oversized:
+        found.append(f"Too large to be decoded: page {few(oversized)}.")
+    if damaged:
+        found.append(
+            f"The TIFF's list of pages is damaged at page {few(damaged)}; look whether later pages are missing."
+        )
+    elif leads_on(image):
+        found.append(
+            f"The TIFF is cut short, or its list of pages leads back; look whether more than {num_pages} exist."
+        )
+    return num_pages, tuple(found)
+
+
+def few(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
 
 
 def render(
@@ -69,7 +94,7 @@ def render(
     limits: DocumentLimits,
 ) -> tuple[Image.Image, int, str]:
     with open_image(path, kind, limits) as image:
-        seek_page(image, kind, index)
+        seek_page(image, kind, index, limits)
         check_size(image, index, limits)
         try:
             return *decode(image, spec), ""
@@ -112,29 +137,70 @@ def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image
             yield image
 
 
-def page_frames(image: Any) -> Iterator[int]:
-    """Seek to each frame of a TIFF that is a page, thumbnails and masks left out; yields its number."""
-    frame, found = 0, False
-    while True:
+def page_frames(image: Any, limits: DocumentLimits) -> Iterator[bool]:
+    """Seek to each frame of a TIFF that is a page, thumbnails and masks left out; yields whether it can be read.
+
+    A damaged frame counts as a page, so that it is missed; two in a row end the list, for Pillow may be at the same
+    place for ever. Raises DocumentError where the frames, thumbnails included, are far more than the pages may be.
+    """
+    found, is_sound = False, True
+    for frame in range(limits.max_pages * FRAMES_A_PAGE + 1):
+        was_sound = is_sound
         try:
-            image.seek(frame)
+            is_sound = is_frame(image, frame)
         except EOFError:
             break
-        if not image.tag_v2.get(NEW_SUBFILE_TYPE, 0) & NOT_A_PAGE:
-            found = True
-            yield frame
-        frame += 1
+        if not is_sound and not was_sound:
+            break
+        if is_sound and is_extra(image):
+            continue
+        found = True
+        yield is_sound
+    else:
+        raise too_many_frames(limits)
     if not found:
         image.seek(0)
-        yield 0
+        yield True
 
 
-def seek_page(image: Image.Image, kind: Kind, index: int) -> None:
+def is_frame(image: Image.Image, frame: int) -> bool:
+    """Seek to a frame; False where its directory is damaged. Raises EOFError after the last."""
+    try:
+        image.seek(frame)
+    except (EOFError, MemoryError):
+        raise
+    except Exception as exc:  # TypeError, SyntaxError, struct.error and others: Pillow has no one class for it
+        logger.info("frame %d of a TIFF is damaged: %s: %s", frame, type(exc).__name__, exc)
+        return False
+    return True
+
+
+def is_extra(image: Any) -> bool:
+    """Whether the frame says that it is a thumbnail or a mask; a tag of the wrong type says nothing."""
+    value = image.tag_v2.get(NEW_SUBFILE_TYPE, 0)
+    return isinstance(value, int) and bool(value & NOT_A_PAGE)
+
+
+def leads_on(image: Any) -> bool:
+    """Whether the last frame's directory names a next one that is none: Pillow takes that for the end."""
+    return bool(image.tag_v2.next) and not is_extra(image)  # at the first frame again where there are thumbnails only
+
+
+def too_many_frames(limits: DocumentLimits) -> DocumentError:
+    most = limits.max_pages * FRAMES_A_PAGE
+    detail = f"The TIFF has over {most} images, thumbnails included, for at most {limits.max_pages} pages. Split it."
+    return DocumentError("too_large", detail)
+
+
+def seek_page(image: Image.Image, kind: Kind, index: int, limits: DocumentLimits) -> None:
     if kind != "tiff":
         return
-    for position, _ in enumerate(page_frames(image)):
-        if position == index:
+    for position, is_sound in enumerate(page_frames(image, limits)):
+        if position == index and is_sound:
             return
+        if position == index:
+            detail = f"The TIFF's directory of page {index + 1} is damaged. Save the image anew."
+            raise DocumentError("page_failed", detail)
     raise DocumentError("page_failed", f"The file has no page {index + 1} any more. Send it again.")
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 Kind = Literal["pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "jp2", "avif"]
 
-FORMATS: dict[Kind, tuple[str, ...]] = {  # and the extensions their names have
+EXTENSIONS: dict[Kind, tuple[str, ...]] = {  # that names of such files have
     "pdf": (".pdf",),
     "png": (".png", ".apng"),
     "jpeg": (".jpeg", ".jpg", ".jpe", ".jfif"),
@@ -97,7 +97,7 @@ def sniff(head: bytes, name: str = "") -> Kind:
 
 def refusal(head: bytes, name: str) -> DocumentError:
     suffix = Path(name).suffix.lower()
-    promised = next((kind for kind, suffixes in FORMATS.items() if suffix in suffixes), None)
+    promised = next((kind for kind, suffixes in EXTENSIONS.items() if suffix in suffixes), None)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for what, offset, mark, advice in OTHER_MARKS:
         if start.startswith(mark, offset):
@@ -107,5 +107,5 @@ def refusal(head: bytes, name: str) -> DocumentError:
     if promised:
         detail = f"The file is named {suffix} but does not begin as {promised.upper()} files do. Save it anew."
         return DocumentError("corrupt", detail)
-    known = ", ".join(FORMATS).upper()
+    known = ", ".join(EXTENSIONS).upper()
     return DocumentError("unsupported_format", f"The file is none of {known}. Convert it to one, and send that.")

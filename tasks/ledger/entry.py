@@ -1,0 +1,104 @@
+"""How jobs are entered and found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.ledger.errors import IdTaken, QueueFull
+from tasks.ledger.records import Job, read_job
+from tasks.ledger.script import Script
+from tasks.messages import JobOptions
+
+
+def new_fields(
+    *, owner: str, name: str, kind: str, size: int, options: JobOptions, batch_id: str = "", source_url: str = ""
+) -> dict[str, Any]:
+    """What the record of a new job has."""
+    return {
+        "owner": owner,
+        "name": name,
+        "kind": kind,
+        "size": size,
+        "batch_id": batch_id,
+        "source_url": source_url,
+        "priority": options.priority,
+        "options": json.dumps(options.to_json()),
+    }
+
+
+class JobEntry(Script):
+    """New jobs, and the lists they stand in."""
+
+    def create(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        name: str,
+        kind: str,
+        size: int,
+        options: JobOptions,
+        batch_id: str = "",
+        source_url: str = "",
+    ) -> bool:
+        """Enter a new job, `queued`; False when the id is taken. Kind and size of a URL's document come later."""
+        fields = new_fields(
+            owner=owner, name=name, kind=kind, size=size, options=options, batch_id=batch_id, source_url=source_url
+        )
+        return bool(self._call("create", job=job_id, fields=fields))
+
+    def create_all(self, jobs: Mapping[str, Mapping[str, Any]], *, most: int, most_of_owner: int = 0) -> None:
+        """Enter all of these new jobs of one owner, `new_fields` by id, or none where that would be too many.
+
+        Raises QueueFull where more than `most` jobs, or `most_of_owner` of theirs, would be unfinished; 0 is no limit.
+        Raises IdTaken where a job has, or had before it was purged, one of the ids.
+        """
+        entries = [{"job": job_id, "fields": fields} for job_id, fields in jobs.items()]
+        outcome = self._call("create_all", jobs=entries, most=most, most_of_owner=most_of_owner)
+        if outcome == "taken":
+            raise IdTaken("the id that was made for a job is taken; send the documents again")
+        if outcome != "entered":
+            raise QueueFull(is_owners=outcome == "owner_full")
+
+    def job(self, job_id: str) -> Job | None:
+        raw = self.redis.hgetall(f"pf:job:{job_id}")
+        return read_job(job_id, raw) if raw.get("state") else None
+
+    def num_selected(self, job_id: str) -> int:
+        """How many pages of its document the job reads; 0 before the document was opened, and for an unknown job."""
+        return int(self.redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
+
+    def jobs(self, *, owner: str | None = None, before: float | None = None, limit: int = 50) -> list[Job]:
+        """The newest jobs first, of one owner or of all; `before` is the `created_at` to go on from."""
+        key = "pf:jobs" if owner is None else f"pf:jobs:{owner}"
+        highest = "+inf" if before is None else f"({before}"
+        ids = self.redis.zrevrangebyscore(key, highest, "-inf", start=0, num=limit)
+        found = (self.job(job_id) for job_id in ids)
+        return [job for job in found if job is not None]
+
+    def batch(self, owner: str, batch_id: str) -> list[Job]:
+        """The owner's jobs that were sent together, in the order they came; empty for an unknown batch."""
+        ids = self.redis.zrange(f"pf:batch:{owner}:{batch_id}", 0, -1)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(f"pf:job:{job_id}")
+            records = pipe.execute()
+        return [read_job(job_id, raw) for job_id, raw in zip(ids, records, strict=True) if raw.get("state")]
+
+    def active_jobs(self) -> list[str]:
+        """Ids of the jobs that have not ended."""
+        return sorted(self.redis.smembers("pf:active"))
+
+    def num_active(self, owner: str | None = None) -> int:
+        return int(self.redis.scard("pf:active" if owner is None else f"pf:active:{owner}"))
+
+    def num_ahead(self, job_id: str) -> int:
+        """Unfinished jobs that were entered before this one."""
+        mine, *others = self.redis.zmscore("pf:jobs", [job_id, *self.active_jobs()])
+        return sum(1 for entered_at in others if mine is not None and entered_at is not None and entered_at < mine)
+
+    def enlist(self, job_id: str) -> None:
+        """Enter an unfinished job again in the lists that it is missing from."""
+        self._call("enlist", job=job_id)

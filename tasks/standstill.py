@@ -1,0 +1,64 @@
+"""Tells when work stands still: it waits in a queue, or with a worker that is gone, and nothing of its kind has moved.
+
+A worker notes that its queue moves whenever it takes a message or is done with one, see `tasks.broker.Lease`; a message
+carries the time it was sent. So one look is enough, and its cost does not grow with the queues.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tasks.broker import QUEUES, SENT_AT, UNACKED, UNACKED_INDEX, queue_keys
+from tasks.ledger import Ledger
+from tasks.settings import get_settings
+
+Reports = Mapping[str, Mapping[str, Any]]  # of the workers of a queue, by worker
+
+
+def standstills(ledger: Ledger, reports: Mapping[str, Reports]) -> dict[str, str]:
+    """For each queue "ok", or since when it stands still. Raises StoreAway where Redis does not answer."""
+    now, limit_s = time.time(), get_settings().stalled_s
+    heads, moved, forsaken = look(ledger)
+    sayings = {}
+    for queue in QUEUES:
+        if is_generating(reports[queue].values()):
+            moved[queue] = now  # its end is near: no batch outlives its deadline
+        waits_s = now - max(moved[queue], min(heads[queue], default=now))
+        forsaken_s = now - forsaken.get(queue, now)
+        sayings[queue] = "ok"
+        if waits_s > limit_s:
+            sayings[queue] = f"stands still: work waits, and nothing has moved for {waits_s:.0f} s"
+        elif forsaken_s > limit_s:
+            sayings[queue] = f"stands still: what a worker held that is gone has waited for {forsaken_s:.0f} s"
+    return sayings
+
+
+def look(ledger: Ledger) -> tuple[dict[str, list[float]], dict[str, float], dict[str, float]]:
+    """By queue: since when the next of its waiting things wait, when it moved last, when its oldest lease lapsed."""
+    keys = [(queue, key) for queue in QUEUES for key in queue_keys(queue)]
+    with ledger.redis.pipeline(transaction=False) as pipe:
+        for _, key in keys:
+            pipe.lindex(key, -1)
+        pipe.zrange(UNACKED_INDEX, 0, 0, withscores=True)
+        *raws, leases = pipe.execute()
+    heads: dict[str, list[float]] = {queue: [] for queue in QUEUES}
+    for (queue, _), raw in zip(keys, raws, strict=True):
+        if raw and (sent_at := json.loads(raw)["headers"].get(SENT_AT)):
+            heads[queue].append(float(sent_at))
+    if ready_at := ledger.ready_since():
+        heads["gpu"].append(ready_at)
+    return heads, ledger.moved(QUEUES), dict(lapsed(ledger, *lease) for lease in leases)
+
+
+def lapsed(ledger: Ledger, tag: str, renewed_at: float) -> tuple[str, float]:
+    """The queue of a message that a worker holds, and when its lease lapses."""
+    raw = ledger.redis.hget(UNACKED, tag)
+    queue = json.loads(raw)[2] if raw else ""  # [message, exchange, routing key]: kombu.transport.redis.QoS.append
+    return queue, renewed_at + get_settings().visibility_timeout_s
+
+
+def is_generating(reports: Iterable[Mapping[str, Any]]) -> bool:
+    return any(report.get("busy", 0) > 0 for report in reports)

@@ -1,0 +1,60 @@
+"""What lies in the data folder and in Redis, seen by another user of the machine, with a whole stack at work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import StartStack
+from services import Service, make_pdf, wait_until
+
+from web.stack.redis_server import free_port
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def service(start_stack: StartStack) -> Iterator[Service]:
+    """A stack started by somebody whose umask lets everybody read and write."""
+    before = os.umask(0)
+    service = Service(start_stack(counts={"flower": 1}, flower_port=free_port("127.0.0.1"), page_cache_mb=16))
+    os.umask(before)
+    yield service
+    service.close()
+
+
+def open_to_others(folder: Path) -> dict[str, str]:
+    """What is in the folder, itself too, with a mode wider than 0700 for folders and 0600 for files."""
+    found = {path: path.lstat().st_mode for path in (folder, *folder.rglob("*"))}
+    return {
+        str(path): oct(mode)
+        for path, mode in found.items()
+        if stat.S_IMODE(mode) & ~(0o700 if stat.S_ISDIR(mode) else 0o600)
+    }
+
+
+def flower_answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/healthcheck").status_code == 200
+    return False
+
+
+def test_nothing_in_the_data_folder_is_for_others(service: Service) -> None:
+    job_id = service.submit(make_pdf(3))
+    assert service.wait(job_id)["state"] == "succeeded"
+    pdf = f"/jobs/{job_id}/result?format=pdf"
+    wait_until(lambda: service.http.get(pdf).status_code == 200, 30, "the searchable PDF")
+    folder = service.stack.data_dir
+    wanted = ("blobs/jobs", "blobs/cache", "logs/web.log", "redis/appendonlydir", "beat-schedule*", "stack.lock")
+    for name in wanted:
+        wait_until(lambda name=name: list(folder.glob(name)), 20, f"{name} in {folder}")  # type: ignore[misc]
+    assert not open_to_others(folder)
+    wait_until(lambda: flower_answers(service.stack.flower_url), 60, "Flower")
+    service.stack.stop()  # Flower writes at its end
+    assert list(folder.glob("flower*"))
+    assert not open_to_others(folder)

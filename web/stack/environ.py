@@ -1,0 +1,46 @@
+"""What each process of the local stack is started with: its command line and its environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.settings import Settings
+from workers.processes import num_gpus
+
+
+def read_procfile() -> dict[str, str]:
+    """The command line of each kind of process, as a shell reads it."""
+    lines = Path(__file__).with_name("Procfile").read_text().splitlines()
+    pairs = (line.partition(":") for line in lines if line.strip() and not line.startswith("#"))
+    return {kind.strip(): command.strip() for kind, _, command in pairs}
+
+
+def child_env(environ: Mapping[str, str], settings: Settings, data_dir: Path) -> dict[str, str]:
+    """What all processes get: what the user set, and what Pagefan sets where they did not."""
+    given = {key: value for key, value in environ.items() if value}  # Flower takes "" for a login
+    own = {
+        "ORT_DISABLE_TELEMETRY": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
+        "DATA_DIR": str(data_dir),
+    }
+    num_renders = settings.render_processes or os.cpu_count() or 1
+    defaults = {
+        "BLOB_URL": f"file://{data_dir}/blobs",
+        "CPU_CONCURRENCY": str(num_renders + 2),  # split and assemble while all renders are busy
+    }
+    return defaults | given | own
+
+
+def gpu_share(number: int, workers: int, env: Mapping[str, str], *, may_use_gpu: bool) -> dict[str, str]:
+    """What the GPU worker of this number, from 1, gets of the machine: a GPU, in turn, and its part of the cores."""
+    if workers < 2:
+        return {}
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    share = {key: env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
+    gpus = env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
+    if gpus[0] and may_use_gpu:
+        share["CUDA_VISIBLE_DEVICES"] = gpus[(number - 1) % len(gpus)]
+    return share
