@@ -4,6 +4,7 @@
     split_document    cpu    fetch it by its URL, open it, choose pages        -> a window of pages
     prepare_page      cpu    render, orient, resize, blank? known?             \\ one chain a page,
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
+    lay_out_page      cpu    beside the engine: from the page's lines to its blocks
     assemble_document cpu    the chord's body: page order -> result files
     fail_job          cpu    the chord's errback: a page task itself failed
 
@@ -29,13 +30,15 @@ from tasks.app import app
 from tasks.assemble import results
 from tasks.assemble.job_end import conclude, end_unopened, final_state
 from tasks.assemble.webhooks import notify
-from tasks.broker import FIRST, URGENT
+from tasks.broker import FIRST, LOW, NORMAL, URGENT
 from tasks.chord import Chord, forget_if_purged, position_of
 from tasks.generate.batcher import Batcher
+from tasks.layout import has_layout, lay_out, lay_out_rest
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.page_end import attempt_record, fail_page
 from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
+from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
 from tasks.split import fetch_source, open_document, unexpected
@@ -137,7 +140,7 @@ def prepare_page(message: list[Any]) -> None:
 @cache
 def get_batcher() -> Batcher:
     """The owner of the engine in this process; the first call loads the model."""
-    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pages.return_early)
+    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pages.return_early, send_layout)
     batcher.start()
     return batcher
 
@@ -180,6 +183,31 @@ def wait_for_image(page: PageTask) -> None:
         time.sleep(0.1)
 
 
+# lay out ------------------------------------------------------------------------------------------------------
+
+
+def send_layout(page: PageTask) -> None:
+    """Have the blocks of a page found that the engine has read; where this is lost, assembly finds them."""
+    if not has_layout():
+        return
+    try:
+        later = LOW if load_run(page.job_id, page.run).options.priority < 2 else NORMAL
+        argsrepr = f"job {page.job_id} page {page.page_number}"
+        lay_out_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-layout", priority=later, argsrepr=argsrepr)
+    except (UnknownJob, OperationalError, redis.RedisError) as exc:
+        logger.info("job %s page %d: its layout is left to assembly: %s", page.job_id, page.page_number, exc)
+
+
+@app.task(name="lay_out_page")
+def lay_out_page(message: list[Any]) -> None:
+    """Find the blocks of a page that has its text, with lower priority than what the engine waits for."""
+    page = PageTask.from_json(message)
+    try:
+        lay_out(page)
+    except (UnknownJob, OSError, redis.RedisError) as exc:
+        logger.info("job %s page %d: its layout is left to assembly: %s", page.job_id, page.page_number, exc)
+
+
 # assemble -----------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +220,7 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
         logger.info("job %s run %d: nothing to assemble (%s)", job_id, run, step, extra={"job": job_id})
         return
     try:
+        lay_out_rest(job_id)
         results.write_results(job_id)
     except OSError as exc:
         logger.exception("job %s: the result could not be written", job_id)

@@ -12,11 +12,12 @@ import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
 from tasks.cache import cache_key, look_up, take_back
+from tasks.layout import NO_LAYOUT, has_layout, lay_out, lay_out_layer
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
-from tasks.page_end import TEXT_LAYER, measure_recall, save_text
+from tasks.page_end import measure_recall, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
@@ -24,7 +25,7 @@ from workers.documents.kinds import DocumentError
 from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
 from workers.documents.pages import prepare_page as render_and_prepare
-from workers.documents.text_layer import is_healthy
+from workers.documents.text_layer import TEXT_LAYER, is_healthy
 from workers.engines import Line
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
@@ -97,6 +98,8 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         return False
     options = load_run(page.job_id, page.run).options
     if prefers_layer(options) and is_healthy(prepared.text_layer):
+        layout = lay_out_layer(page, prepared.width, prepared.height)
+        about |= {"layout": layout, "notices": () if layout or not has_layout() else (NO_LAYOUT,)}
         save_text(page, prepared.text_layer.strip(), engine=TEXT_LAYER, seconds=0.0, **about)
         return True
     entry = look_up(cache_key)
@@ -118,6 +121,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         **about,
     )
     count(get_ledger(), "pages_cached")
+    lay_out(page)
     return True
 
 

@@ -18,7 +18,7 @@ from celery.signals import (
 )
 
 from tasks.pipeline import get_batcher
-from tasks.services import get_sandbox
+from tasks.services import get_layout_sandbox, get_sandbox
 from tasks.settings import get_settings, mark_worker, worker_pid, worker_queues
 from workers.processes import die_with_parent
 
@@ -73,5 +73,6 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 @worker_shutdown.connect
 def on_worker_stop(**_: Any) -> None:
-    if get_sandbox.cache_info().currsize:
-        get_sandbox().close()
+    for sandbox in (get_sandbox, get_layout_sandbox):
+        if sandbox.cache_info().currsize:
+            sandbox().close()

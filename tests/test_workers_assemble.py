@@ -11,7 +11,6 @@ from typing import IO
 
 import jsonschema
 import pytest
-
 from workers.assemble import PageResult, write_json, write_markdown, write_text
 
 SCHEMA = Path(__file__).parents[1] / "web" / "site" / "static" / "result.schema.json"

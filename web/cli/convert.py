@@ -18,16 +18,15 @@ from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options
 from pagefan.client import Client, check_readable
 from pagefan.records import Job
 from pagefan.sources import is_url
-from tasks.reasons import explain
+from web.cli.page_queue import PageQueue
 from web.cli.terminal import progress_bars, put, show
-from workers.assemble import PageResult, page_markdown, page_text
 from workers.documents.kinds import EXTENSIONS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
 SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 AT_ONCE = 4
-BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
+BY_PAGE = frozenset({"txt"})  # formats whose pages can be written one by one; Markdown is of the whole document
 
 
 @dataclass
@@ -133,20 +132,17 @@ class Converter:
         """
         self.submitted[job["id"]] = False
         bar = progress.add_task(job["name"], total=None, state=job["state"])
-        held, last = "", 0
+        queue = PageQueue()
         for event in self.client.events(job["id"]):
             if event.name == "job":
                 job = cast("Job", event.data)
                 show(progress, bar, job)
-            elif event.name == "text" and (number := event.data["page_number"]) > last:
-                held, last = held + piece_of(event.data, self.format), number
-                if event.data["state"] not in ("failed", "cancelled"):
-                    put(held.encode())
-                    held = ""
+            elif event.name == "text":
+                put(queue.add(event.data).encode())
         if job["state"] not in ENDED:
             job = self.client.status(job["id"])
         if job["state"] in ("succeeded", "partial"):
-            put(held.encode())
+            put(queue.rest(lambda number: dict(self.client.page(job["id"], number))).encode())
         return self.finish(job)
 
     def finish(self, job: Job, *, save_as: str = "") -> int:
@@ -203,18 +199,6 @@ def failure_facts(error: Exception) -> Json:
             "error": str(error),
         }
     return {"reason": error.kind if isinstance(error, Refused) else "", "error": str(error)}
-
-
-def piece_of(page: Json, format: Format) -> str:
-    """The page's part of a result, as the server writes it."""
-    fault = page["fault"] or {"reason": "", "detail": ""}
-    reason, detail = fault["reason"], fault["detail"]
-    is_stored = page["state"] == "failed" or detail != explain(reason, "")
-    own = detail if is_stored else ""  # results have only the words of the page itself
-    result = PageResult(
-        index=page["page_number"] - 1, state=page["state"], text=page["text"], reason=reason, detail=own
-    )
-    return BY_PAGE[format](result)
 
 
 def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:

@@ -60,8 +60,9 @@ class Block:
     """One block, in the reading order of its page.
 
     `text` is that of its lines, a line each; for a list item without its `marker` ("-", "3.", "[x]"), for a table its
-    cells by rows. The `marker` of code is its language, where a model names it. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
-    such; where it is empty the text is plain and is escaped wherever it is shown.
+    cells by rows. The `marker` of code is its language, where a model names it. Where `markup` is "markdown" or "latex"
+    the text is written in that, by a model, and is shown as such; where it is empty the text is plain and is escaped
+    wherever it is shown.
     `level` counts from 1: of a heading, and the nesting of a list item. `figure` names the crop of a figure among the
     job's files ("p012-1.png"), empty where there is none. `size` is the font's, in pixels (the height of a line where
     the page is a scan), 0 where it is not known, and `is_bold` says whether most of the text is: what levels of

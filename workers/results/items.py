@@ -24,6 +24,7 @@ class Lists:
         self.is_going_on = False  # whether the last item placed follows one of the same lists
 
     def close(self) -> None:
+        """End all lists, before a block that is no item."""
         self._marks.clear()
 
     def place(self, block: Block) -> str | None:

@@ -86,7 +86,9 @@ def items_markdown(items: Iterable[Item], options: MarkdownOptions, *, with_figu
     text = ""
     for item in items:
         is_list = item.block.kind == "list_item"
-        started = lists.place(item.block) if is_list else lists.close()
+        started = lists.place(item.block) if is_list else None
+        if not is_list:
+            lists.close()
         own = block_markdown(item, options, with_figures=with_figures)
         if started is not None:
             own = f"{started}{own}"

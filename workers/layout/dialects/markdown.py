@@ -1,7 +1,7 @@
 """Markdown that a language model wrote, as blocks. No text is lost: what is no known block stays as it was written.
 
-Models wrap a page in a fence, write formulas between `$$` or `\\[`, and tables as pipes or as HTML. Inline marks stay in
-the text; such blocks have `markup` "markdown". A text that would take long to read as Markdown is kept as one paragraph.
+Models wrap a page in a fence, write formulas between `$$` or `\\[`, and tables as pipes or as HTML. Inline marks stay
+in the text; such blocks have `markup` "markdown". A text that would take long to read is kept as one paragraph.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -155,7 +156,7 @@ def read_element(tokens: Sequence[Token], lines: Sequence[str]) -> list[Block]:
 def table_of(tokens: Sequence[Token]) -> Block:
     cells: list[Cell] = []
     row = column = -1
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if token.type == "tr_open":
             row, column = row + 1, -1
         elif token.type in ("th_open", "td_open"):
