@@ -27,7 +27,8 @@ from tasks.settings import get_settings
 from workers.documents.kinds import DocumentError
 from workers.documents.text_layer import TEXT_LAYER
 from workers.engines import Line
-from workers.layout.laid_out import LaidOut, lay_out_lines, lay_out_pdf_page, lay_out_plainly
+from workers.layout.blocks import PageLayout
+from workers.layout.laid_out import lay_out_lines, lay_out_pdf_page, lay_out_plainly
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def has_layout() -> bool:
     return get_settings().layout_timeout_s > 0
 
 
-def lay_out_layer(page: PageTask, width: int, height: int) -> LaidOut | None:
+def lay_out_layer(page: PageTask, width: int, height: int) -> PageLayout | None:
     """The layout of a page that its PDF's own text stands for; None where it fails or is switched off."""
     context = load_run(page.job_id, page.run)
     if not has_layout():
@@ -89,7 +90,7 @@ def claim(page: PageTask) -> bool:
     return bool(taken)
 
 
-def lay_out_record(page: PageTask, record: Page, lines: Sequence[Line]) -> LaidOut | None:
+def lay_out_record(page: PageTask, record: Page, lines: Sequence[Line]) -> PageLayout | None:
     """By the PDF's own text, or by the lines on the image; by the lines alone where that fails."""
     if record.engine == TEXT_LAYER:
         return lay_out_layer(page, record.width, record.height)
@@ -117,7 +118,7 @@ def note_failure(page: PageTask, exc: Exception) -> None:
 
 
 @patiently
-def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: LaidOut | None) -> None:
+def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: PageLayout | None) -> None:
     """Write the blocks beside the page's text, and remove its image where nobody else needs it."""
     blobs = get_blobs()
     blobs.write_json(record.blob, content | layout_content(page, found))
@@ -126,7 +127,7 @@ def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: La
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
 
 
-def layout_content(page: PageTask, found: LaidOut | None) -> dict[str, Any]:
+def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:
     """Lines and blocks as a page's file has them; its figures are written as files of their own."""
     if found is None:
         return {"blocks": []}  # writers make paragraphs of the text then

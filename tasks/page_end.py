@@ -19,7 +19,7 @@ from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
-from workers.layout.laid_out import LaidOut
+from workers.layout.blocks import PageLayout
 from workers.reading.confidence import confidence_notices, confidence_of
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def save_text(
     stop_reason: str = "stop",
     tokens: int = 0,
     lines: tuple[Line, ...] = (),
-    layout: LaidOut | None = None,
+    layout: PageLayout | None = None,
     rotation: int = 0,
     cached: bool = False,
     text_layer_recall: float | None = None,

@@ -8,7 +8,7 @@ block, once, and no character is lost or invented between lines and blocks, whit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from workers.engines import Line
@@ -100,7 +100,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageLayout:
-    """The lines of a page, and the blocks that they make, both in reading order."""
+    """The lines of a page, and the blocks that they make, both in reading order; pictures by their name in `figure`."""
 
     lines: tuple[Line, ...]
     blocks: tuple[Block, ...]
+    crops: Mapping[str, bytes] = field(default_factory=dict)  # PNG

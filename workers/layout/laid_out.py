@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from workers.engines import Line
-from workers.layout.blocks import Block
+from workers.layout.blocks import PageLayout
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaidOut:
-    """Lines and blocks in reading order, and PNGs by the names that blocks have for them."""
-
-    lines: tuple[Line, ...]
-    blocks: tuple[Block, ...]
-    crops: dict[str, bytes]
-
-
-def lay_out_pdf_page(*arguments: Any, **named: Any) -> LaidOut:
+def lay_out_pdf_page(*arguments: Any, **named: Any) -> PageLayout:
     """By a PDF's own text; see `work`, loaded here."""
-    found: LaidOut = import_module("workers.layout.work").lay_out_pdf_page(*arguments, **named)
+    found: PageLayout = import_module("workers.layout.work").lay_out_pdf_page(*arguments, **named)
     return found
 
 
-def lay_out_lines(*arguments: Any, **named: Any) -> LaidOut:
+def lay_out_lines(*arguments: Any, **named: Any) -> PageLayout:
     """By the lines that were read on an image; see `work`, loaded here."""
-    found: LaidOut = import_module("workers.layout.work").lay_out_lines(*arguments, **named)
+    found: PageLayout = import_module("workers.layout.work").lay_out_lines(*arguments, **named)
     return found
 
 
-def lay_out_plainly(*arguments: Any, **named: Any) -> LaidOut:
+def lay_out_plainly(*arguments: Any, **named: Any) -> PageLayout:
     """By the distances of lines alone; see `work`, loaded here."""
-    found: LaidOut = import_module("workers.layout.work").lay_out_plainly(*arguments, **named)
+    found: PageLayout = import_module("workers.layout.work").lay_out_plainly(*arguments, **named)
     return found
 
 

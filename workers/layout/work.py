@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from workers.engines import Line
-from workers.layout.blocks import Block, Box
+from workers.layout.blocks import Block, Box, PageLayout
 from workers.layout.figures import crop_image, crop_pdf
-from workers.layout.laid_out import LaidOut
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, plain_layout
 
 MOST_CROPS = 40  # of a page
@@ -17,7 +16,7 @@ LEAST_SIDE = 24  # pixels: what is smaller is a bullet or a rule
 CROPPED = frozenset({"figure", "formula"})
 
 
-def lay_out_pdf_page(path: Path | str, index: int, *, width: int, height: int, password: str = "") -> LaidOut:
+def lay_out_pdf_page(path: Path | str, index: int, *, width: int, height: int, password: str = "") -> PageLayout:
     """A page of a PDF by its own text; `index` is 0-based, boxes are pixels of its image of this size."""
     layout = layout_of_pdf_page(path, index, width=width, height=height, password=password)
 
@@ -29,19 +28,20 @@ def lay_out_pdf_page(path: Path | str, index: int, *, width: int, height: int, p
 
 def lay_out_lines(
     png: bytes, lines: Sequence[Line], index: int, *, width: int, height: int, rotation: int = 0
-) -> LaidOut:
+) -> PageLayout:
     """A page image by the lines read on it; `rotation` clockwise makes it upright."""
     layout = layout_of_lines(png, lines, width=width, height=height, rotation=rotation)
     return with_crops(layout.lines, layout.blocks, index, lambda box: crop_image(png, box, rotation=rotation))
 
 
-def lay_out_plainly(lines: Sequence[Line], *, width: int, height: int, rotation: int = 0) -> LaidOut:
+def lay_out_plainly(lines: Sequence[Line], *, width: int, height: int, rotation: int = 0) -> PageLayout:
     """By the distances of the lines alone, where there is no image or the model fails."""
-    layout = plain_layout(lines, width=width, height=height, rotation=rotation)
-    return LaidOut(lines=layout.lines, blocks=layout.blocks, crops={})
+    return plain_layout(lines, width=width, height=height, rotation=rotation)
 
 
-def with_crops(lines: tuple[Line, ...], blocks: Sequence[Block], index: int, crop: Callable[[Box], bytes]) -> LaidOut:
+def with_crops(
+    lines: tuple[Line, ...], blocks: Sequence[Block], index: int, crop: Callable[[Box], bytes]
+) -> PageLayout:
     crops: dict[str, bytes] = {}
     named: list[Block] = []
     for block in blocks:
@@ -50,7 +50,7 @@ def with_crops(lines: tuple[Line, ...], blocks: Sequence[Block], index: int, cro
             crops[name] = crop(block.box)
             block = replace(block, figure=name)
         named.append(block)
-    return LaidOut(lines=lines, blocks=tuple(named), crops=crops)
+    return PageLayout(lines=lines, blocks=tuple(named), crops=crops)
 
 
 def is_large(box: Box) -> bool:

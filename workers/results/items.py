@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from workers.layout.blocks import Block
-from workers.layout.lists import BULLET
+from workers.layout.marks import BULLET
 
 NUMBER = re.compile(r"(\d{1,9})([.)])")
 DASH = re.compile(r"[-–—*·+]")

@@ -21,7 +21,7 @@ from workers.layout.dialects.html import read_html_table
 MOST_CHARACTERS = 60_000  # of a page; one of a book has some 3,000
 MOST_BRACKETS = 5_000
 MOST_CELLS = 10_000
-WRAPPER = re.compile(r"(`{3,}|~{3,})(?:markdown|md)?[ \t]*\n(.*)\n\1[ \t]*", re.DOTALL)
+WRAPPER = re.compile(r"(`{3,}|~{3,})(?:markdown|md)[ \t]*\n(.*)\n\1[ \t]*", re.DOTALL)
 FORMULAS = {"$$": "$$", "\\[": "\\]"}
 TICKED = re.compile(r"\[[ xX]\](?=\s)")
 
