@@ -12,7 +12,7 @@ from celery import Celery
 from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
-from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, use_for_redis_urls
+from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, celery_url, use_for_redis_urls
 from tasks.logs import configure_logging
 from tasks.settings import get_settings
 from tasks.unpacking import CheckedTask
@@ -34,8 +34,8 @@ def configure(app: Celery) -> None:
     settings = get_settings()
     use_for_redis_urls()
     app.conf.update(
-        broker_url=settings.redis_url,
-        result_backend=settings.redis_url,
+        broker_url=celery_url(settings.redis_url),
+        result_backend=celery_url(settings.redis_url),
         broker_transport_options={
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": 1,

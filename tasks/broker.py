@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from celery import bootsteps
@@ -78,6 +79,15 @@ class Transport(kombu_redis.Transport):
 def use_for_redis_urls() -> None:
     """Make it the transport of broker URLs that begin with redis:// or rediss://, for the whole process."""
     TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{__name__}:{Transport.__name__}"
+
+
+def celery_url(redis_url: str) -> str:
+    """The URL as Celery wants it, which has other words than redis-py for a socket and for the database behind it."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = dict(parse_qsl(parts.query)).get("db", "0")
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
 
 
 class Repeated(bootsteps.StartStopStep):

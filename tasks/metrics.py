@@ -112,7 +112,7 @@ def workers(ledger: Ledger) -> Iterable[Metric]:
     )
     for queue in QUEUES:
         reports = ledger.workers(queue)
-        alive.add_metric([queue], len(reports))
+        alive.add_metric([queue], sum(report.get("is_loaded", True) for report in reports.values()))
         for worker, report in reports.items():
             if "busy" in report:
                 busy.add_metric([worker], report["busy"])

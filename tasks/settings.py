@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from workers.documents.kinds import DocumentLimits
@@ -14,6 +15,8 @@ from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
+
+CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -73,6 +76,7 @@ class Settings:
     publish_address: str = setting("", "address", "Where a container's port is published; empty is WEB_HOST.")
     web_host: str = setting("127.0.0.1", "address", "Address the web server binds to.")
     web_port: int = setting(8000, "port", "Port of the web server.")
+    compat: str = setting(",".join(CONTRACTS), "names", "Other services whose calls are served too; none for none.")
     web_threads: int = setting(640, "threads", "Requests one web process serves at once; each live listener is one.")
     flower_port: int = setting(5555, "port", "Port of Flower; 0 starts none.")
     flower_basic_auth: str = setting("", "user:password", "Login of Flower; needed when it is not on loopback.")
@@ -82,6 +86,13 @@ class Settings:
 
     def address_rules(self) -> AddressRules:
         return AddressRules.parse(self.fetch_allow)
+
+    def contracts(self) -> tuple[str, ...]:
+        """The contracts of other services that are served; raises ValueError for one that is not known."""
+        names = tuple(filter(None, (name.strip() for name in self.compat.split(","))))
+        if unknown := set(names) - {*CONTRACTS, "none"}:
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(CONTRACTS)}")
+        return () if "none" in names else names
 
     def engine_options(self, engine: str) -> EngineOptions:
         """What the engine of this name is told; raises KeyError where there is none."""
@@ -130,6 +141,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings.address_rules()
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
+    try:
+        settings.contracts()
+    except ValueError as exc:
+        raise SettingsError(f"COMPAT={settings.compat!r} has a name that is not known: {exc}") from exc
     return settings
 
 
@@ -140,6 +155,8 @@ def read_value(known: Known, raw: str) -> Any:
         value = kind(raw)
     except ValueError as exc:
         raise SettingsError(f"{known.name.upper()}={raw!r} is not {kind.__name__}") from exc
+    if kind is float and not isfinite(value):
+        raise SettingsError(f"{known.name.upper()}={raw!r} is no finite number")
     if kind in (int, float) and value < 0:
         raise SettingsError(f"{known.name.upper()}={raw!r} is below 0")
     return value

@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 SPOOL_BYTES = 1 << 20
 ATTEMPTS = 3
 OPEN_TRIES = 2
+NAMED = 5  # attached files, in a warning
 FETCHES_AT_ONCE = 2  # of the threads of a CPU worker; slow servers must not take them all from the pages
 
 _room = threading.BoundedSemaphore(FETCHES_AT_ONCE)
@@ -95,7 +97,16 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
     except ValueError as exc:
         raise DocumentError("bad_pages", str(exc)) from exc
     charge_pages(job.owner, f"{job_id}.1", len(selection))
-    return info.num_pages, selection, tuple(info.warnings)
+    return info.num_pages, selection, (*info.warnings, *attached_warning(info.attached))
+
+
+def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
+    """A warning where files are attached to the document that are not read."""
+    if not names:
+        return ()
+    few = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    files = "A file is" if len(names) == 1 else f"{len(names)} files are"
+    return (f"{files} attached to the PDF and not read: {few}. Save what you need from it, and send that.",)
 
 
 def inspect_patiently(path: Path, password: str) -> DocumentInfo:

@@ -15,6 +15,8 @@ from tasks.broker import QUEUES, SENT_AT, UNACKED, UNACKED_INDEX, queue_keys
 from tasks.ledger import Ledger
 from tasks.settings import get_settings
 
+NO_WORKER = "none is running"
+
 Reports = Mapping[str, Mapping[str, Any]]  # of the workers of a queue, by worker
 
 

@@ -17,9 +17,10 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from tasks.generate.failure import forget_failure, give_up
 from tasks.pipeline import get_batcher
-from tasks.services import get_layout_sandbox, get_sandbox
-from tasks.settings import get_settings, mark_worker, worker_pid, worker_queues
+from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_sandbox
+from tasks.settings import get_settings, mark_worker, worker_id, worker_pid, worker_queues
 from workers.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,10 @@ def on_child_start(**_: Any) -> None:
     if worker_pid() != os.getpid():  # the solo pool has no children
         die_with_parent(worker_pid())  # or an orphan would keep a GPU
     if "gpu" in worker_queues():
-        batcher = get_batcher()
+        try:
+            batcher = get_batcher()
+        except Exception as exc:
+            give_up(exc, get_ledger(), engine=engine_name(), worker=worker_id())
         logger.info("engine %s (%s) is ready", batcher.engine.name, batcher.engine.revision)
 
 
@@ -73,6 +77,8 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 @worker_shutdown.connect
 def on_worker_stop(**_: Any) -> None:
+    if "gpu" in worker_queues():
+        forget_failure(get_ledger(), worker_id())
     for sandbox in (get_sandbox, get_layout_sandbox):
         if sandbox.cache_info().currsize:
             sandbox().close()

@@ -17,7 +17,7 @@ turns = count()
 
 
 @schemathesis.hook
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
+def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: dict[str, Any]) -> None:
     if next(turns) % 2:
         return
     found = {"job_id": os.environ["PAGEFAN_TEST_JOB"], "batch_id": os.environ["PAGEFAN_TEST_BATCH"], "number": 1}

@@ -11,7 +11,7 @@ from web_service import WebService
 class Worker(threading.Thread):
     """Takes each job that is submitted and does `work(job_id)`, as the workers would."""
 
-    def __init__(self, web: WebService, work: Callable[[str], None]) -> None:
+    def __init__(self, web: WebService, work: Callable[[str], object]) -> None:
         super().__init__()
         self.web, self.work, self.is_over = web, work, threading.Event()
         self.failure: Exception | None = None

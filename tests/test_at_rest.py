@@ -7,8 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from conftest import StartStack
 from services import Service, make_pdf, wait_until
@@ -42,6 +44,22 @@ def flower_answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"{url}/healthcheck").status_code == 200
     return False
+
+
+def test_the_password_of_redis_is_told_to_nobody(service: Service) -> None:
+    """Everybody on a machine may read all command lines; logs are sent around."""
+    password = urlsplit(service.stack.redis_url).password or ""
+    assert service.wait(service.submit(make_pdf(1)))["state"] == "succeeded"
+    family = psutil.Process().children(recursive=True)
+    assert len(family) >= len(service.stack.processes)
+    assert not [process for process in family if password in " ".join(process.cmdline())]
+    assert files_with(service.stack.data_dir, password) == ["redis/redis.conf"]
+
+
+def files_with(folder: Path, text: str) -> list[str]:
+    """The files below the folder that have the text in them, by their paths from there."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [str(path.relative_to(folder)) for path in files if text.encode() in path.read_bytes()]
 
 
 def test_nothing_in_the_data_folder_is_for_others(service: Service) -> None:

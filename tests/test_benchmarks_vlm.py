@@ -10,7 +10,7 @@ import pytest
 import transformers
 from tiny_engines import FAMILIES, checkpoint
 
-from benchmarks import checkpoints, engine, gpu
+from benchmarks import checkpoints, engine, gpu, random_models
 from workers.engines import EngineError
 from workers.engines.vlm.compat import MODEL_CLASSES
 from workers.engines.vlm.engine import VlmEngine
@@ -76,7 +76,7 @@ def test_engine_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str], m
 
 
 def test_bound_grows_with_the_answer() -> None:
-    made = gpu.RandomEngine(gpu.SIZES["toy-qwen2.5-vl"], device="cpu", dtype="float32")
+    made = random_models.RandomEngine(random_models.SIZES["toy-qwen2.5-vl"], device="cpu", dtype="float32")
     made.load()
     page = made.prepare_page(0, 8)
     short, long = (gpu.bound_seconds(made, page, tokens, 8, 1.0, 100.0) for tokens in (8, 80))

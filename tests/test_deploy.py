@@ -156,6 +156,12 @@ def test_compose_is_whole() -> None:
             assert service["build"]["target"] in docker_stages()
 
 
+def test_logs_of_no_container_grow_without_end() -> None:
+    for service in load_compose()["services"].values():
+        assert service["logging"]["driver"] == "json-file"
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
 def test_services_share_one_volume_and_wait_for_a_healthy_redis() -> None:
     services = load_compose()["services"]
     healthcheck, command = services["redis"]["healthcheck"], services["redis"]["command"]

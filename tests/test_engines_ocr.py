@@ -19,8 +19,8 @@ from rapidfuzz import fuzz
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import render_page
 from workers.engines import Control, Generation, PageRequest, Prepared
-from workers.engines.ocr import OcrOptions
 from workers.engines.ocr.engine import OcrEngine
+from workers.engines.ocr.options import OcrOptions
 from workers.text_lines import Pixels, Quads, Reading
 
 LEFT = ["Rain fell on the harbour", "and the boats lay still", "until the evening tide", "lifted them from mud"]
@@ -202,7 +202,7 @@ def refuse(*args, **kwargs):
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 from PIL import Image
 from workers.engines import Control, PageRequest
-from workers.engines.ocr import OcrOptions
+from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.engine import OcrEngine
 engine = OcrEngine(OcrOptions(threads=1))
 assert "onnxruntime" not in sys.modules and "rapidocr" not in sys.modules

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from workers.engines import Control, EngineError, PageRequest
-from workers.engines.ocr import OcrOptions
 from workers.engines.ocr.boxes import find_boxes
 from workers.engines.ocr.choose import RUNTIMES, choose_runtime
 from workers.engines.ocr.crops import GREY, LEAST_WIDTH, LINE_HEIGHT, STEP, cut, stack, step_width, to_height
 from workers.engines.ocr.engine import OcrEngine
 from workers.engines.ocr.models import OcrModels
+from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.reader import MOST_LINES, Reader, batches
 from workers.engines.ocr.runtimes import Steps
 from workers.text_lines import Pixels
@@ -207,5 +207,6 @@ def test_line_in_doubt_for_the_most_part_is_read_again_as_a_whole(text: str) -> 
 
 def test_doubts_of_a_photographed_page_are_settled(models: OcrModels) -> None:
     """Blurred letters that the light recogniser takes for others."""
-    crop = cv2.GaussianBlur(draw_line("Illinois will allow 1,250 willing millers", 26), (0, 0), 2.2)
+    line = draw_line("Illinois will allow 1,250 willing millers", 26)
+    crop = cv2.GaussianBlur(line, (0, 0), 2.2).astype(np.uint8)
     assert models.recognise([crop])[0].text == "Illinois will allow 1,250 willing millers"

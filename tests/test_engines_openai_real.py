@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -65,14 +66,14 @@ def is_up(port: int) -> bool:
         return False
 
 
-def ask(base_url: str, pages: list[Prepared], **options: int) -> list[Generation]:
-    engine = OpenAIEngine(OpenAIOptions(base_url=base_url, model=str(checkpoint(QUICKEST)), **options))  # type: ignore[arg-type]
+def ask(base_url: str, pages: list[Prepared], **options: Any) -> list[Generation]:
+    engine = OpenAIEngine(OpenAIOptions(base_url=base_url, model=str(checkpoint(QUICKEST)), **options))
     engine.load()
     with closing(engine):
         return engine.generate(pages, Control())
 
 
-def page(number: int, size: tuple[int, int], **request: int) -> Prepared:
+def page(number: int, size: tuple[int, int], **request: Any) -> Prepared:
     asked = PageRequest(page_number=number, prompt="Read this.", **request)
     return Prepared(request=asked, image=draw_page(*size, number))
 

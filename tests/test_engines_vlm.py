@@ -191,7 +191,7 @@ def test_checkpoint_that_cannot_be_driven_is_refused_with_the_reason(
         ({"dtype": "int3"}, "DTYPE='int3' is not one of auto"),
     ],
 )
-def test_setting_that_cannot_be_used_is_named(options: dict[str, str], reason: str) -> None:
+def test_setting_that_cannot_be_used_is_named(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(EngineError, match=reason):
         VlmEngine(VlmOptions(**{"model": str(checkpoint(QUICKEST))} | options))
 

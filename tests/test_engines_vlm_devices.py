@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny_engines import QUICKEST, checkpoint, loaded, model_of, prepare_pages
 
-from tasks.generate.keeper import engine_report
+from tasks.generate.served import engine_report
 from workers.engines import Control, EngineError, OutOfMemory
 from workers.engines.vlm.engine import VlmEngine
 from workers.engines.vlm.model import why_not_compiled
@@ -51,9 +51,14 @@ def test_batch_is_copied_and_generated_with_its_own_gpu_current(monkeypatch: pyt
     def watch(*_: Any) -> None:
         seen.append(getattr(current, "device", None))
 
-    copy = Staged.copy.__func__  # type: ignore[attr-defined]
+    copy = vars(Staged)["copy"].__func__
+
+    def watched_copy(*arguments: Any) -> Any:
+        watch()
+        return copy(*arguments)
+
     monkeypatch.setattr(torch.cuda, "device", make_current)
-    monkeypatch.setattr(Staged, "copy", classmethod(lambda *arguments: watch() or copy(*arguments)))
+    monkeypatch.setattr(Staged, "copy", classmethod(watched_copy))
     monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), device=second))
     hook = model_of(engine).register_forward_pre_hook(watch)
     try:
@@ -166,7 +171,7 @@ def test_page_that_cannot_be_generated_either_way_leaves_graphs_on(monkeypatch: 
     ],
 )
 def test_reason_for_no_graphs_is_known_before_the_first_page(
-    device: str, options: dict[str, bool], flag: bool, reason: str
+    device: str, options: dict[str, Any], flag: bool, reason: str
 ) -> None:
     model = SimpleNamespace(
         device=torch.device(device),

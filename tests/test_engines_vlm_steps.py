@@ -111,7 +111,7 @@ def test_experts_run_one_by_one_while_a_batch_decodes_on_a_gpu() -> None:
         assert model.ways == before
 
 
-class CountReads(TorchDispatchMode):
+class CountReads(TorchDispatchMode):  # type: ignore[misc]  # mypy does not follow torch: its classes are Any
     """Counts what would make the host wait for a device: values that are read, shapes that depend on values."""
 
     READS = (

@@ -118,7 +118,7 @@ def test_plain_text_keeps_every_character(text: str) -> None:
 def line(text: str, x: float, y: float, number: int, **style: bool) -> list[Word]:
     found = []
     for part in text.split():
-        found.append(Word(text=part, box=(x, y, x + 6 * len(part), y + 12), line=number, size=10.0, **style))  # type: ignore[arg-type]
+        found.append(Word(text=part, box=(x, y, x + 6 * len(part), y + 12), line=number, size=10.0, **style))
         x += 6 * len(part) + 3
     return found
 

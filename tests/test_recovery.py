@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 import pytest
 from services import ENDED, Service, make_pdf, wait_until
@@ -179,7 +180,7 @@ def test_keys_and_messages_lost_at_random_leave_no_job_unfinished(service: Servi
         service.ledger.redis.delete(chance.choice(keys))
         time.sleep(0.1)
     for job_id in jobs:
-        wait_until(lambda job_id=job_id: has_ended(service, job_id), 120, f"an end of job {job_id}")
+        wait_until(partial(has_ended, service, job_id), 120, f"an end of job {job_id}")
 
 
 def has_ended(service: Service, job_id: str) -> bool:
@@ -217,8 +218,8 @@ def test_purge_amid_repairs_cancels_and_kills_leaves_nothing(service: Service) -
     for job_id, kill in zip(jobs, KILLS.values(), strict=True):
         before = service.generations()
         assert service.http.post(f"/jobs/{job_id}/retry", json={"pages": "1-24"}).status_code == 202
-        wait_until(lambda before=before: service.generations() > before, 30, "the repair to be under way")
-        acts = [lambda job_id=job_id: service.http.delete(f"/jobs/{job_id}"), lambda kill=kill: kill(service)]
+        wait_until(partial(has_generated_more, service, before), 30, "the repair to be under way")
+        acts: list[Callable[[], object]] = [partial(service.http.delete, f"/jobs/{job_id}"), partial(kill, service)]
         chance.shuffle(acts)
         threads = [threading.Thread(target=act) for act in acts]
         for thread in threads:
@@ -228,8 +229,16 @@ def test_purge_amid_repairs_cancels_and_kills_leaves_nothing(service: Service) -
             thread.join()
         make_whole(service)
     for job_id in jobs:
-        wait_until(lambda job_id=job_id: not remains(service, job_id), 60, f"job {job_id} to be gone")
+        wait_until(partial(has_no_remains, service, job_id), 60, f"job {job_id} to be gone")
         assert service.http.get(f"/jobs/{job_id}").status_code == 404
+
+
+def has_generated_more(service: Service, before: int) -> bool:
+    return service.generations() > before
+
+
+def has_no_remains(service: Service, job_id: str) -> bool:
+    return not remains(service, job_id)
 
 
 def remains(service: Service, job_id: str) -> list[str]:
@@ -332,11 +341,15 @@ def test_total_loss_of_redis_keeps_results_and_reports_the_rest(service: Service
     assert service.wait(after)["state"] == "succeeded"
 
 
+def has_stopped(service: Service, name: str) -> bool:
+    return not service.stack.processes[name].is_running
+
+
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
 def test_stopped_worker_gives_its_work_back(service: Service, name: str) -> None:
     job_id = submit_and_reach(service, 100, 10)
     service.stack.kill(name, signal.SIGTERM)
-    wait_until(lambda: not service.stack.processes[name].is_running, 10, f"{name} to stop")
+    wait_until(partial(has_stopped, service, name), 10, f"{name} to stop")
     assert service.wait(job_id, 60)["state"] == "succeeded"
     assert service.job(job_id)["pages"]["ok"] == 100
 
@@ -350,7 +363,7 @@ def test_second_signal_stops_at_once(service: Service) -> None:
     for name in ("gpu", "gpu2"):
         service.stack.kill(name, signal.SIGTERM)
     for name in ("gpu", "gpu2"):
-        wait_until(lambda name=name: not service.stack.processes[name].is_running, 6, f"{name} to stop")
+        wait_until(partial(has_stopped, service, name), 6, f"{name} to stop")
     service.http.delete(f"/jobs/{job_id}")
 
 
@@ -358,7 +371,7 @@ def test_rolling_restart_of_every_worker_under_load_loses_nothing(service: Servi
     job_id = submit_and_reach(service, 300, 10)
     for name in ("cpu", "gpu", "cpu2", "gpu2", "web", "beat"):
         service.stack.kill(name, signal.SIGTERM)
-        wait_until(lambda name=name: not service.stack.processes[name].is_running, 30, f"{name} to stop")
+        wait_until(partial(has_stopped, service, name), 30, f"{name} to stop")
         service.stack.restart(name)
     assert service.wait(job_id, 90)["state"] == "succeeded"
     service.check_complete(job_id, 300)

@@ -153,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert sum(job.counts.values()) == job.num_selected
         if job.state in JOB_ENDED and job.num_selected:
             assert job.num_ended == job.num_selected, "a job ended with a page at work"
-        recorded = [page.state for page in self.ledger.pages(JOB)]
+        recorded: list[str] = [page.state for page in self.ledger.pages(JOB)]
         for state in PAGE_ENDED - {"cancelled"}:
             assert job.counts[state] == recorded.count(state)
 

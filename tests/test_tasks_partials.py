@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 from services import wait_until
 
-from tasks.generate import partials
 from tasks.generate.partials import PartialTexts, read_partials, text_key, watch
 from tasks.ledger import Ledger, connect
 from tasks.messages import JobOptions, PageTask
@@ -87,7 +86,7 @@ def test_unchanged_text_is_renewed_before_it_lapses(ledger: Ledger, monkeypatch:
     texts.flush()
     assert ledger.redis.pttl(text_key(JOB, 0)) <= 1000
     later = time.monotonic() + 6
-    monkeypatch.setattr(partials.time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     texts.flush()
     assert ledger.redis.pttl(text_key(JOB, 0)) > 1000
 

@@ -263,15 +263,47 @@ def test_unfinished_jobs_are_entered_again(web: WebService) -> None:
     assert [job.id for job in web.ledger.jobs(owner="local")] == [job_id]
 
 
+def end_pages(web: WebService, job_id: str) -> None:
+    for number in (1, 2, 3, 4):
+        web.read(job_id, number, run=2)
+
+
+def write_images(_: WebService, job_id: str) -> None:
+    for number in range(20):
+        get_blobs().write(job_key(job_id, f"pages/{number:06d}.png"), b"x")
+
+
+def begin_chords(web: WebService, job_id: str) -> None:
+    for _ in range(3):
+        if found := web.ledger.job(job_id):
+            begin_chord(job_id, found.run)
+
+
+def start_pages(web: WebService, job_id: str) -> None:
+    for number in (1, 2, 3, 4):
+        web.ledger.start([page(job_id, number, 2)])
+
+
+def write_all_results(__: WebService, job_id: str) -> None:
+    for _ in range(3):
+        results.write_results(job_id)
+        write_job_record(job_id)
+
+
+def look_for_it(_: WebService, job_id: str) -> None:
+    find_forgotten_jobs()
+    look_after(job_id, set())
+
+
 ACTS: list[Callable[[WebService, str], object]] = [
     lambda _, job: retry_job(job, pages="1-4", options={}),
     lambda _, job: cancel_job(job),
-    lambda web, job: [web.read(job, number, run=2) for number in (1, 2, 3, 4)],
-    lambda _, job: [get_blobs().write(job_key(job, f"pages/{number:06d}.png"), b"x") for number in range(20)],
-    lambda web, job: [begin_chord(job, found.run) for _ in range(3) if (found := web.ledger.job(job))],
-    lambda web, job: [web.ledger.start([page(job, number, 2)]) for number in (1, 2, 3, 4)],
-    lambda _, job: [(results.write_results(job), write_job_record(job)) for _ in range(3)],
-    lambda _, job: [find_forgotten_jobs(), look_after(job, set())],
+    end_pages,
+    write_images,
+    begin_chords,
+    start_pages,
+    write_all_results,
+    look_for_it,
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.settings import Known, Settings, SettingsError, known_settings, load_settings
 from tools.settings_table import updated_files
-from workers.engines.ocr import OcrOptions
+from workers.engines.ocr.options import OcrOptions
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
@@ -52,6 +52,8 @@ def test_an_empty_value_is_no_value() -> None:
         ("MAX_PAGES", "-1"),
         ("RENDER_TIMEOUT_S", "soon"),
         ("RENDER_TIMEOUT_S", "-0.1"),
+        ("RENDER_TIMEOUT_S", "nan"),
+        ("VISIBILITY_TIMEOUT_S", "inf"),
         ("ENGINE", "abacus"),
     ],
 )
@@ -100,11 +102,13 @@ def environment_reads(path: Path) -> Iterator[int]:
     source = path.read_text()
     lines = ["", *source.splitlines()]  # line numbers count from 1
     for node in ast.walk(ast.parse(source)):
-        is_use = isinstance(node, ast.Attribute) and node.attr in names and getattr(node.value, "id", "") == "os"
-        is_import = (
-            isinstance(node, ast.ImportFrom) and node.module == "os" and names & {item.name for item in node.names}
-        )
-        if (is_use or is_import) and "ORT_DISABLE_TELEMETRY" not in lines[node.lineno]:
+        if isinstance(node, ast.Attribute):
+            is_read = node.attr in names and getattr(node.value, "id", "") == "os"
+        elif isinstance(node, ast.ImportFrom):
+            is_read = node.module == "os" and bool(names & {item.name for item in node.names})
+        else:
+            continue
+        if is_read and "ORT_DISABLE_TELEMETRY" not in lines[node.lineno]:
             yield node.lineno
 
 

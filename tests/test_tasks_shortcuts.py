@@ -19,6 +19,7 @@ from tasks.prepare import keep_prepared
 from tasks.retention import purge_job
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
+from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
 
@@ -187,7 +188,7 @@ def test_cache_is_kept_within_its_size_by_last_use(monkeypatch: pytest.MonkeyPat
         os.utime(get_blobs().path(cache.blob_key(key)), (time.time() - age_s,) * 2)
     assert cache.look_up(keys[0]) is not None  # used now, though made first
     monkeypatch.setenv("PAGE_CACHE_MB", "700")
-    cache.get_settings.cache_clear()
+    get_settings.cache_clear()
     cache.trim()
     assert [cache.look_up(key) is not None for key in keys] == [True, False, False, True]
 
@@ -196,7 +197,7 @@ def test_cache_is_kept_within_its_size_by_last_use(monkeypatch: pytest.MonkeyPat
 def test_entry_unused_for_as_long_as_jobs_are_kept_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.keep("a" * 64, TEXT, engine="echo")
     monkeypatch.setenv("JOB_TTL_S", "60")
-    cache.get_settings.cache_clear()
+    get_settings.cache_clear()
     cache.trim()
     assert cache.look_up("a" * 64) is not None
     os.utime(get_blobs().path(cache.blob_key("a" * 64)), (time.time() - 61,) * 2)
@@ -206,7 +207,7 @@ def test_entry_unused_for_as_long_as_jobs_are_kept_goes(monkeypatch: pytest.Monk
 
 def test_cache_that_is_switched_off_is_not_used(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGE_CACHE_MB", "0")
-    cache.get_settings.cache_clear()
+    get_settings.cache_clear()
     first = open_job(web)
     assert prepare(web, first).cache_key == ""
     generate(web, first)

@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from web_service import WebService
 
 from tasks import pipeline, split
+from tasks.access.quotas import charge_pages
 from tasks.ledger.records import Job
 from workers.documents.open import DocumentInfo
 from workers.sandbox.sandbox import Sandbox, SandboxDied
@@ -113,7 +114,7 @@ def test_something_unexpected_once_costs_nothing(
 ) -> None:
     use(monkeypatch, HereAndNow())
     failures = [ZeroDivisionError()]
-    charge = split.charge_pages
+    charge = charge_pages
 
     def charge_later(*arguments: Any) -> None:
         if failures:

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from kombu import Consumer, Message, Queue
 from services import Service, make_pdf
-from web_service import WebService, page
+from web_service import WebService, body_of, page
 
 from tasks.app import app
-from tasks.broker import QUEUES
+from tasks.broker import QUEUES, celery_url
 from tasks.pipeline import assemble_document, generate_page, send_split
 from web.stack.stack import Stack
 
@@ -37,7 +37,7 @@ def later(ready: WebService, monkeypatch: pytest.MonkeyPatch) -> WebService:
 def says(web: WebService) -> dict[str, str]:
     """What /readyz says of the queues."""
     answer = web.client.get("/readyz")
-    checks: dict[str, str] = answer.json["checks"]
+    checks: dict[str, str] = body_of(answer)["checks"]
     assert answer.status_code == (200 if set(checks.values()) == {"ok"} else 503)
     return {queue: checks[f"{queue}_queue"] for queue in QUEUES}
 
@@ -50,7 +50,7 @@ def send_page() -> None:
 def held(redis_url: str) -> Iterator[list[Message]]:
     """The messages of both queues, as a worker holds them that has taken them."""
     messages: list[Message] = []
-    with app.connection_for_read(redis_url) as connection:
+    with app.connection_for_read(celery_url(redis_url)) as connection:
         consumer = Consumer(connection.default_channel, list(map(Queue, QUEUES)), on_message=messages.append)
         consumer.consume()
         send_split(JOB)
@@ -149,7 +149,7 @@ def test_workers_are_asked_for_once_a_request(ready: WebService) -> None:
     with ready.ledger.redis.monitor() as monitor:
         ready.client.get("/readyz")
         ready.ledger.redis.echo("the end")
-        seen = []
+        seen: list[str] = []
         while not (seen and "the end" in seen[-1]):
             seen.append(monitor.next_command()["command"])
     for queue in QUEUES:

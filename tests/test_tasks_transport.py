@@ -15,7 +15,7 @@ from kombu import Connection, Consumer, Exchange, Message, Queue
 from kombu.common import ignore_errors
 
 from tasks.app import app
-from tasks.broker import Transport
+from tasks.broker import Transport, celery_url
 from web.stack.stack import Stack
 
 
@@ -28,7 +28,7 @@ def redis_server(tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture
 def lost(redis_server: Stack) -> Iterator[tuple[Connection, Message]]:
     """A connection like a worker's, and a message it had not yet acknowledged when Redis died."""
-    connection = app.connection_for_read(redis_server.redis_url)
+    connection = app.connection_for_read(celery_url(redis_server.redis_url))
     connection.SimpleQueue("lost").put({})
     held: list[Message] = []
     Consumer(connection.default_channel, [Queue("lost")], on_message=held.append).consume()
@@ -51,10 +51,22 @@ def give_up(connection: Connection) -> None:
     ignore_errors(connection, connection.close)
 
 
-def test_broker_urls_of_redis_use_it(redis_url: str) -> None:
-    assert all(
-        isinstance(app.connection_for_write(url).transport, Transport) for url in (redis_url, "rediss://nowhere")
-    )
+@pytest.mark.parametrize("url", ["redis://nowhere", "rediss://nowhere", celery_url("unix:///nowhere")])
+def test_broker_urls_of_redis_use_it(url: str) -> None:
+    assert isinstance(app.connection_for_write(url).transport, Transport)
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "wanted"),
+    [
+        ("unix://:pass@/a/b%20c/redis.sock?db=3", "redis+socket://:pass@/a/b%20c/redis.sock?virtual_host=3"),
+        ("unix:///redis.sock", "redis+socket:///redis.sock?virtual_host=0"),
+        ("redis://:pass@host:1/2", "redis://:pass@host:1/2"),
+        ("rediss://host/0", "rediss://host/0"),
+    ],
+)
+def test_celery_gets_the_url_in_its_own_words(redis_url: str, wanted: str) -> None:
+    assert celery_url(redis_url) == wanted
 
 
 def test_connection_with_held_messages_can_be_given_up(lost: tuple[Connection, Message]) -> None:
@@ -76,7 +88,7 @@ def test_settling_a_message_of_a_lost_connection_does_not_end_the_worker(
 
 def test_redelivery_does_not_wait_for_the_mutex_of_a_dead_worker(redis_url: str) -> None:
     """kombu takes a mutex before it looks for lapsed leases; a worker killed just then would hold it for 300 s."""
-    with app.connection_for_read(redis_url) as connection:
+    with app.connection_for_read(celery_url(redis_url)) as connection:
         channel = connection.default_channel
         channel.client.delete(*channel.client.keys("*overdue*"), channel.unacked_key, channel.unacked_index_key)
         connection.SimpleQueue("overdue").put({"number": 7})
@@ -95,7 +107,7 @@ def test_redelivery_does_not_wait_for_the_mutex_of_a_dead_worker(redis_url: str)
 
 
 def test_lease_that_has_not_lapsed_is_left_alone(redis_url: str) -> None:
-    with app.connection_for_read(redis_url) as connection:
+    with app.connection_for_read(celery_url(redis_url)) as connection:
         qos = connection.default_channel.qos
         client = connection.default_channel.client
         client.delete(qos.unacked_key, qos.unacked_index_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 from services import wait_until
 from web_service import WebService, page
 
@@ -101,7 +101,7 @@ def test_no_page_has_a_serious_violation(
 def test_upload_form_is_sound_with_documents_chosen_and_refused(browser: Browser, url: str) -> None:
     view = open_page(browser, url)
     view.goto("/")
-    view.set_input_files("#file", [{"name": "notes.pdf", "mimeType": "application/pdf", "buffer": b"hello"}])
+    view.set_input_files("#file", [FilePayload(name="notes.pdf", mimeType="application/pdf", buffer=b"hello")])
     view.fill("#url", "https://example.com/a.pdf")
     view.click("#add-url")
     check(view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from web_service import PDF, WebService, check_problem
+from web_service import PDF, WebService, body_of, check_problem
 
 from tasks.retention import purge_job
 
@@ -14,7 +14,7 @@ def send(web: WebService, *names: str, batch_id: str = "") -> tuple[str, list[st
     answer = web.client.post("/api/v1/jobs", data={"file": files, "batch_id": batch_id})
     answer.request.environ["wsgi.input"].close()
     assert answer.status_code == 202, answer.text
-    return answer.json["batch_id"], [job["id"] for job in answer.json["jobs"]]
+    return body_of(answer)["batch_id"], [job["id"] for job in body_of(answer)["jobs"]]
 
 
 def test_files_of_one_request_are_a_batch_in_their_order(web: WebService) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.services import get_blobs
 from web.api import bodies
@@ -102,6 +102,14 @@ def test_deep_or_long_json_is_400(web: WebService, path: str, text: str) -> None
     assert str(JSON_DEPTH) in check_problem(answer, 400, "bad-request")["detail"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_deep_json_hides_in_no_other_encoding(web: WebService, encoding: str) -> None:
+    """The sign ≡ has a quotation mark for one of its bytes, after which everything would look like one string."""
+    data = ('["≡", ' + "[" * 100_000).encode(encoding)
+    answer = web.client.post("/api/v1/jobs", data=data, content_type="application/json")
+    assert "UTF-8" in check_problem(answer, 400, "bad-request")["detail"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "nul", "\xff", '"\\', "[1,]", "NaN"])
 def test_json_that_is_none_is_refused_as_before(web: WebService, text: str) -> None:
     answer = web.client.post("/api/v1/jobs", data=text.encode("latin-1"), content_type="application/json")
@@ -145,7 +153,8 @@ def test_one_item_too_many() -> None:
 
 @pytest.mark.parametrize("field", ["prompt", "question", "password", "pages", "batch_id", "webhook_url"])
 def test_a_field_that_is_too_long_is_named(web: WebService, field: str) -> None:
-    body = check_problem(web.upload(**{field: "1" * 300_000}), 422, "invalid-options")
+    options: dict[str, Any] = {field: "1" * 300_000}
+    body = check_problem(web.upload(**options), 422, "invalid-options")
     assert field in {error["option"] for error in body["errors"]}
 
 
@@ -251,9 +260,9 @@ def test_when_a_record_cannot_be_written_there_is_no_job(web: WebService, monkey
 
 
 def test_a_full_disk_is_not_ready(web: WebService) -> None:
-    assert web.client.get("/readyz").json["checks"]["blobs"] == "ok"
+    assert body_of(web.client.get("/readyz"))["checks"]["blobs"] == "ok"
     with disk_takes(1000):
-        assert web.client.get("/readyz").json["checks"]["blobs"].startswith("cannot be written")
+        assert body_of(web.client.get("/readyz"))["checks"]["blobs"].startswith("cannot be written")
     assert get_blobs().names("health") == []
 
 
@@ -277,7 +286,7 @@ def test_the_queue_takes_exactly_as_many_as_it_may(
 
 def test_jobs_of_one_request_keep_their_order_and_none_is_skipped(web: WebService) -> None:
     files = [(io.BytesIO(PDF), f"{number}.pdf") for number in range(9)]
-    batch_id = web.client.post("/api/v1/jobs", data={"file": files}).json["batch_id"]
+    batch_id = body_of(web.client.post("/api/v1/jobs", data={"file": files}))["batch_id"]
     jobs = web.get(f"/batches/{batch_id}").json["jobs"]
     assert [job["name"] for job in jobs] == [f"{number}.pdf" for number in range(9)]
     seen, cursor = [], ""

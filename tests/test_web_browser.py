@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, expect
 from services import make_pdf, wait_until
 
 from tasks.ledger import connect
@@ -90,7 +90,7 @@ def test_several_files_become_a_batch(page: Page) -> None:
 
 
 def test_file_that_is_no_document_is_refused_in_place(page: Page) -> None:
-    page.set_input_files("#file", [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"}])
+    page.set_input_files("#file", [FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"hello")])
     page.click("#send")
     expect(page.locator(".what")).to_contain_text("notes.txt")
     expect(page.locator("#status")).to_contain_text("not taken")
@@ -181,7 +181,7 @@ def test_files_and_addresses_are_pasted_dropped_and_photographed(page: Page) -> 
     page.evaluate(PASTE, ["body", ["image.png", "second.png"], ""])
     page.evaluate(PASTE, ["body", [], "see https://a.example/1.pdf\nhttp://b.example/2.pdf and javascript:alert(1)"])
     page.evaluate(PASTE, ["#prompt", [], "https://c.example/in-a-text-field.pdf"])
-    page.set_input_files("#camera", [{"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"x"}])
+    page.set_input_files("#camera", [FilePayload(name="photo.jpg", mimeType="image/jpeg", buffer=b"x")])
     names = page.locator(".chosen .name")
     expect(names).to_have_text(
         ["image.png", "second.png", "https://a.example/1.pdf", "http://b.example/2.pdf", "photo.jpg"]

@@ -134,7 +134,7 @@ def test_pages_are_printed_while_later_ones_are_still_to_be_read(
         web.finish(job_id)
 
     with Worker(web, work):
-        assert run("convert", document, "-o", "-", "--server", url) == 0
+        assert run("convert", str(document), "-o", "-", "--server", url) == 0
     assert early == ['<a id="page-1"></a>\n\npage 1\n\n']
     assert early[0] + capsys.readouterr().out == web.get(f"/jobs/{web.ledger.jobs()[0].id}/result?format=md").text
 
@@ -153,7 +153,7 @@ def test_document_without_text_prints_nothing(
     web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with reading(web, 2, failed=(1, 2)):
-        assert run("convert", document, "-o", "-", "--server", url) == 4
+        assert run("convert", str(document), "-o", "-", "--server", url) == 4
     assert capsys.readouterr().out == ""
 
 
@@ -183,7 +183,7 @@ def test_reader_that_goes_away_ends_the_command_and_the_job(web: WebService, url
         web.ledger.open_first_run(job_id, num_pages=2, selection="1-2", size=2)
         web.read(job_id, 1)
 
-    command = [sys.executable, "-m", "web.cli", "convert", document, "-o", "-", "--server", url]
+    command = [sys.executable, "-m", "web.cli", "convert", str(document), "-o", "-", "--server", url]
     with Worker(web, work), subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from stand_in import finished_job, reading, refusing
 from web_service import PDF, WebService
 
-from pagefan import Client, JobFailed, Refused, ServerAway
+from pagefan import Client, JobFailed, Refused, ServerAway, records
 from pagefan.connection import whole_file
 from tasks.ledger.records import Job
 from web.api.problems import Problem
@@ -26,7 +25,7 @@ def client(url: str) -> Iterator[Client]:
 
 
 def test_convert_gives_the_text_in_page_order(web: WebService, client: Client, document: Path) -> None:
-    seen: list[dict[str, Any]] = []
+    seen: list[records.Job] = []
     with reading(web):
         result = client.convert(document, format="txt", on_progress=seen.append)
     assert result.is_complete

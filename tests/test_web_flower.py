@@ -80,8 +80,8 @@ def test_no_call_changes_anything(flower: str, redis_url: str, method: str, path
     "path", ["/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers", "/metrics", TABLE]
 )
 def test_it_shows_what_goes_on(flower: str, path: str) -> None:
-    query = {"draw": 1, "start": 0, "length": 10, "order[0][column]": 0, "order[0][dir]": "asc", "search[value]": ""}
-    query["columns[0][data]"] = "name"
+    query = {"draw": "1", "start": "0", "length": "10", "search[value]": ""}
+    query |= {"order[0][column]": "0", "order[0][dir]": "asc", "columns[0][data]": "name"}
     assert httpx.get(flower + path, params=query if path == TABLE else {}).status_code == 200
     if path == TABLE:
         assert httpx.post(flower + path, data=query, headers={"Origin": flower}).status_code == 200

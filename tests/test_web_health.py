@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
-from web_service import PDF, WebService, check_problem, web_service
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.access.keys import create_key
 from tasks.services import get_blobs
@@ -37,24 +40,36 @@ AWAY = [
 
 
 def test_redis_away_is_503_everywhere_and_never_a_traceback(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+    refused = redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(web.ledger, "redis", refused)
     monkeypatch.setattr(web.ledger, "_script", refused.register_script(""))
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     get_settings.cache_clear()
     for method, path in AWAY:
-        body = {"json": {}} if path.endswith("retry") else {}
+        body: dict[str, Any] = {"json": {}} if path.endswith("retry") else {}
         answer = web.client.open(path, method=method, headers={"Accept": "application/json"}, **body)
         check_problem(answer, 503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0
     assert web.client.get("/healthz").status_code == 200
     ready = web.client.get("/readyz")
     assert ready.status_code == 503
-    assert ready.json["checks"]["redis"].startswith("away")
+    assert body_of(ready)["checks"]["redis"].startswith("away")
+
+
+def test_redis_without_memory_is_not_ready_and_takes_no_job(web: WebService) -> None:
+    web.ledger.redis.config_set("maxmemory", 1)
+    try:
+        ready = web.client.get("/readyz")
+        check_problem(web.upload(), 503, "unavailable")
+    finally:
+        web.ledger.redis.config_set("maxmemory", 0)
+    assert ready.status_code == 503
+    assert ready.json["checks"]["redis"] == "cannot be written: OutOfMemoryError"
+    assert web.client.get("/readyz").json["checks"]["redis"] == "ok"
 
 
 def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
-    assert web.client.get("/readyz").json["checks"]["gpu_worker"] == "none is running"
+    assert body_of(web.client.get("/readyz"))["checks"]["gpu_worker"] == "none is running"
     for queue in ("cpu", "gpu"):
         web.ledger.report_alive(queue, "test")
     answer = web.client.get("/readyz")
@@ -62,15 +77,15 @@ def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:
 
 
 def test_readyz_says_what_workers_compute_with(web: WebService) -> None:
-    assert web.client.get("/readyz").json["runtimes"] == []
+    assert body_of(web.client.get("/readyz"))["runtimes"] == []
     for worker in ("one", "two"):
         web.ledger.report_alive("gpu", worker, runtime="OpenVINO 2026.4.1, f32")
     web.ledger.report_alive("gpu", "three", engine="vlm")
-    assert web.client.get("/readyz").json["runtimes"] == ["OpenVINO 2026.4.1, f32"]
+    assert body_of(web.client.get("/readyz"))["runtimes"] == ["OpenVINO 2026.4.1, f32"]
 
 
 def test_openapi_describes_every_call_and_its_problems(web: WebService) -> None:
-    spec = web.client.get("/openapi.json").json
+    spec = body_of(web.client.get("/openapi.json"))
     assert spec["openapi"].startswith("3.1")
     assert set(spec["paths"]) >= {
         "/api/v1/jobs", "/api/v1/jobs/{job_id}", "/api/v1/jobs/{job_id}/retry", "/api/v1/jobs/{job_id}/pages",
@@ -90,7 +105,7 @@ def test_keys_are_asked_for_once_they_are_set(redis_url: str, tmp_path: Path, mo
         assert web.get("/jobs", headers={"Authorization": "Bearer wrong"}).status_code == 401
         alpha, beta = {"Authorization": "Bearer alpha"}, {"X-API-Key": "beta"}
         data = {"file": (io.BytesIO(PDF), "a.pdf")}
-        job_id = web.client.post("/api/v1/jobs", data=data, headers=alpha).json["jobs"][0]["id"]
+        job_id = body_of(web.client.post("/api/v1/jobs", data=data, headers=alpha))["jobs"][0]["id"]
         assert web.get(f"/jobs/{job_id}", headers=alpha).status_code == 200
         assert web.get(f"/jobs/{job_id}", headers=beta).status_code == 404
         assert web.get("/jobs", headers=beta).json["jobs"] == []

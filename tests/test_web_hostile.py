@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, FilePayload, Page, expect
 from services import wait_until
 from web_service import WebService, page, served
 
@@ -82,7 +82,12 @@ def view(browser: Browser, web: WebService) -> Iterator[Page]:
         view = context.new_page()
         view.add_init_script(WATCH)
         complaints: list[str] = []
-        view.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+
+        def complain(dialog: Dialog) -> None:
+            complaints.append(dialog.message)
+            dialog.dismiss()
+
+        view.on("dialog", complain)
         view.on("pageerror", lambda error: complaints.append(str(error)))
         view.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(url) else None)
         yield view
@@ -168,7 +173,7 @@ def test_growing_text_of_a_page_is_only_text(web: WebService, view: Page) -> Non
 
 def test_refused_file_shows_its_name_as_text(view: Page) -> None:
     view.goto("/")
-    view.set_input_files("#file", [{"name": NAME, "mimeType": "application/pdf", "buffer": b"hello"}])
+    view.set_input_files("#file", [FilePayload(name=NAME, mimeType="application/pdf", buffer=b"hello")])
     view.fill("#url", "https://a.example/?<script>alert(1)</script>")
     view.click("#add-url")
     view.get_by_role("button", name="Remove https").click()

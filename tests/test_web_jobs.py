@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from web_service import WebService, check_problem, page, web_service
+from web_service import WebService, body_of, check_problem, page, web_service
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_cancelled_job_misses_every_page_it_did_not_read(web: WebService) -> Non
     job_id = web.open(4)
     web.read(job_id, 2)
     answer = web.client.delete(f"/api/v1/jobs/{job_id}")
-    assert answer.json["state"] == "cancelled"
-    assert answer.json["missing_pages"] == [1, 3, 4]
+    assert body_of(answer)["state"] == "cancelled"
+    assert body_of(answer)["missing_pages"] == [1, 3, 4]
     assert [p["state"] for p in web.get(f"/jobs/{job_id}/pages").json["pages"]] == [
         "cancelled", "ok", "cancelled", "cancelled"
     ]  # fmt: skip
@@ -125,9 +125,9 @@ def test_retry_of_the_failed_pages_starts_a_new_run(web: WebService) -> None:
     web.finish(job_id)
     answer = web.client.post(f"/api/v1/jobs/{job_id}/retry", json={"pages": "failed", "dpi": 300})
     assert answer.status_code == 202
-    assert answer.json["state"] == "running"
-    assert answer.json["run"] == 2
-    assert answer.json["pages"]["queued"] == 1
+    assert body_of(answer)["state"] == "running"
+    assert body_of(answer)["run"] == 2
+    assert body_of(answer)["pages"]["queued"] == 1
 
 
 def test_retry_without_failed_pages_or_of_unknown_pages_is_refused(web: WebService) -> None:
@@ -155,7 +155,7 @@ def test_unreadable_retry_is_400_or_422(web: WebService, body: str) -> None:
 
 def test_cancel_twice_is_harmless_and_purge_removes(web: WebService) -> None:
     job_id = web.submit()
-    assert web.client.delete(f"/api/v1/jobs/{job_id}").json["state"] == "cancelled"
-    assert web.client.delete(f"/api/v1/jobs/{job_id}").json["state"] == "cancelled"
+    assert body_of(web.client.delete(f"/api/v1/jobs/{job_id}"))["state"] == "cancelled"
+    assert body_of(web.client.delete(f"/api/v1/jobs/{job_id}"))["state"] == "cancelled"
     assert web.client.delete(f"/api/v1/jobs/{job_id}?purge=1").status_code == 204
     assert web.get(f"/jobs/{job_id}").status_code == 404

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks import pipeline, split
-from tasks.access import keys, quotas
+from tasks.access import keys
 from tasks.access.keys import create_key, get_keyring, read_keys, revoke_key
 from tasks.access.quotas import OverQuota, charge_pages, pages_today
 from tasks.services import get_blobs
@@ -167,7 +168,7 @@ def test_server_starts_on_loopback_with_keys_or_when_told_to(make_web: MakeWeb, 
 def test_too_many_requests_a_minute_are_429_for_that_key_only(
     make_web: MakeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quotas.time, "time", lambda: 1_800_000_045.0)
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_045.0)
     with make_web(key_requests_per_min=3) as web:
         (_, mine), (_, theirs) = new_key(), new_key()
         assert [web.get("/jobs", headers=mine).status_code for _ in range(3)] == [200] * 3
@@ -175,7 +176,7 @@ def test_too_many_requests_a_minute_are_429_for_that_key_only(
         check_problem(answer, 429, "quota-exceeded")
         assert answer.headers["Retry-After"] == "15"
         assert web.get("/jobs", headers=theirs).status_code == 200
-        monkeypatch.setattr(quotas.time, "time", lambda: 1_800_000_060.0)
+        monkeypatch.setattr(time, "time", lambda: 1_800_000_060.0)
         assert web.get("/jobs", headers=mine).status_code == 200
 
 
@@ -217,7 +218,7 @@ def test_document_longer_than_the_day_fails_its_job(make_web: MakeWeb, monkeypat
     with make_web(key_pages_per_day=49) as web:
         id, mine = new_key()
         form = {"file": (io.BytesIO(PDF), "a.pdf")}
-        job_id = web.client.post("/api/v1/jobs", data=form, headers=mine).json["jobs"][0]["id"]
+        job_id = body_of(web.client.post("/api/v1/jobs", data=form, headers=mine))["jobs"][0]["id"]
         pipeline.split_document(job_id)
         job = web.get(f"/jobs/{job_id}", headers=mine).json
         assert (job["state"], job["error"]["reason"]) == ("failed", "page_quota")

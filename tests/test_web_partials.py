@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from services import wait_until
@@ -37,7 +39,12 @@ def test_partial_text_is_read_once_for_all_listeners(web: WebService, monkeypatc
     job_id = web.open(3)
     made: list[str] = []
     encode = partials.encode_partials
-    monkeypatch.setattr(partials, "encode_partials", lambda *given: made.append(encode(*given)) or made[-1])
+
+    def noted_encode(*given: Any) -> str:
+        made.append(encode(*given))
+        return made[-1]
+
+    monkeypatch.setattr(partials, "encode_partials", noted_encode)
     with get_changes().listen(job_id) as topic:
         assert topic
         job = web.ledger.job(job_id)

@@ -260,7 +260,7 @@ def test_files_of_a_document_are_whole_whoever_fetches_them(stack: Stack, sample
     with pymupdf.open(stream=result.content) as document:
         assert document.page_count == 6
         assert "Keeper" in document[0].get_text()
-    command = [sys.executable, "-m", "web.cli", "convert", sample_pdf, "--format", "zip", "-o", "-"]
+    command = [sys.executable, "-m", "web.cli", "convert", str(sample_pdf), "--format", "zip", "-o", "-"]
     run = subprocess.run([*command, "--server", stack.base_url], capture_output=True, timeout=TIMEOUT_S, check=True)
     with zipfile.ZipFile(io.BytesIO(run.stdout)) as archive:
         assert archive.testzip() is None

@@ -35,7 +35,7 @@ def test_every_answer_is_as_the_api_describes_it(start_stack: StartStack, tmp_pa
         "PAGEFAN_TEST_JOB": job["id"],
         "PAGEFAN_TEST_BATCH": job["batch_id"],
     }
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{stack.base_url}/openapi.json"]
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{stack.base_url}/openapi.json"]
     command += ["--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES), "--generation-deterministic"]
     command += ["--continue-on-failure", "--request-timeout", "30", "--warnings", "off", "--no-color"]
     run = subprocess.run(

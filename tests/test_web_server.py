@@ -219,7 +219,7 @@ def test_who_waits_to_be_asked_is_asked(server: str) -> None:
     body = BEGUN + b"\r\n--x--\r\n"
     fields = {"Content_Type": MULTIPART, "Content_Length": len(body), "Expect": "100-continue", "Connection": "close"}
     with connect(server) as sock:
-        sock.sendall(head(path=API, **fields) + ENTER)
+        sock.sendall(head("POST", API, **fields) + ENTER)
         assert b"100 Continue" in sock.recv(100)
         sock.sendall(body)
         assert b" 202 " in read_all(sock)

@@ -10,15 +10,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 from conftest import StartStack, is_alive, plain_env
 from redis import Redis
+from redis.exceptions import AuthenticationError
 
+from tasks.app import app
+from tasks.broker import celery_url
+from tasks.generate.failure import report_failure
+from tasks.ledger import Ledger, connect
 from web.stack.environ import read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
@@ -75,7 +81,35 @@ def test_own_redis_logs_every_write_and_evicts_nothing(tmp_path: Path) -> None:
         assert config["appendfsync"] == "everysec"
         assert config["save"] == ""
         assert config["maxmemory-policy"] == "noeviction"
-        assert config["bind"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("data", "unix"), ("with a long name " * 6, "redis")])
+def test_own_redis_answers_nobody_without_the_password(tmp_path: Path, name: str, scheme: str) -> None:
+    with redis_only(tmp_path / name) as stack:
+        parts = urlsplit(stack.redis_url)
+        assert parts.scheme == scheme
+        assert len(parts.password or "") > 30
+        for secret in ("", ":guess@"):
+            guess = stack.redis_url.replace(f":{parts.password}@", secret)
+            with Redis.from_url(guess) as client, pytest.raises(AuthenticationError):
+                client.ping()
+        ports = psutil.Process(stack.processes["redis"].pid).net_connections("inet")
+        assert {port.laddr.ip for port in ports} <= ({"127.0.0.1"} if scheme == "redis" else set())
+
+
+def test_each_start_has_a_redis_password_of_its_own(tmp_path: Path) -> None:
+    urls = []
+    for _ in range(2):
+        with redis_only(tmp_path) as stack:
+            urls.append(stack.redis_url)
+    assert urls[0] != urls[1]
+
+
+def test_own_redis_serves_a_folder_with_any_name(tmp_path: Path) -> None:
+    with redis_only(tmp_path / 'ä "quoted\\" name # ? %20') as stack:
+        assert answers(stack.redis_url)
+        with app.connection_for_write(celery_url(stack.redis_url)) as connection:
+            assert connection.default_channel.client.ping()
 
 
 def test_own_redis_keeps_its_keys_over_a_restart_of_the_stack(tmp_path: Path) -> None:
@@ -83,6 +117,15 @@ def test_own_redis_keeps_its_keys_over_a_restart_of_the_stack(tmp_path: Path) ->
         client.set("kept", "yes")
     with redis_only(tmp_path) as stack, Redis.from_url(stack.redis_url) as client:
         assert client.get("kept") == b"yes"
+
+
+def test_what_workers_said_before_a_restart_of_the_stack_counts_no_more(tmp_path: Path) -> None:
+    """Else a stack were ready without a worker, or ended at once of a setting that was mended."""
+    with redis_only(tmp_path) as stack, closing(connect(stack.redis_url)) as client:
+        Ledger(client).report_alive("cpu", "c")
+        report_failure(Ledger(client), "w", "cannot be loaded")
+    with redis_only(tmp_path) as stack, closing(connect(stack.redis_url)) as client:
+        assert Ledger(client).workers("cpu") == Ledger(client).workers("gpu") == {}
 
 
 def test_a_running_redis_of_the_user_is_used_and_left_running(tmp_path: Path) -> None:
@@ -142,8 +185,53 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
 def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
     stack = Stack(plain_env(), tmp_path)
-    with pytest.raises(StackError, match=r"web ended at its start(.|\n)*no such thing"), stack:
+    with pytest.raises(StackError, match=r"web ended at its start 3 times(.|\n)*no such thing"), stack:
         pass
+
+
+SECOND_WIND = """
+import http.server, pathlib, sys
+starts = pathlib.Path(sys.argv[1])
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+if len(starts.read_text()) < 3:
+    sys.exit(1)
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"checks": {}}')
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Ready).serve_forever()
+"""
+
+
+def test_a_process_that_dies_at_its_start_is_tried_again_while_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, starts, others = tmp_path / "web.py", tmp_path / "starts", tmp_path / "others"
+    script.write_text(SECOND_WIND)
+    web = f"{sys.executable} {script} {starts} $WEB_PORT"
+    beat = f"sh -c 'echo x >> {others}; exec sleep 600'"
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": web, "beat": beat})
+    with Stack(plain_env(web_port=0), tmp_path) as stack:
+        assert stack.is_ready()
+        assert stack.processes["beat"].is_running
+    assert starts.read_text() == "xxx"
+    assert others.read_text() == "x\n"
+
+
+def test_a_port_that_somebody_else_took_meanwhile_ends_the_start_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        taken = holder.getsockname()[1]
+        monkeypatch.setattr("web.stack.stack.choose_ports", lambda *_, **__: {"WEB_PORT": str(taken)})
+        monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'exit 1'"})
+        stack = Stack(plain_env(), tmp_path)
+        with pytest.raises(StackError, match=f"web ended at its start: WEB_PORT={taken} is taken by another"), stack:
+            pass
 
 
 def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +294,13 @@ def test_a_killed_supervisor_leaves_no_process(tmp_path: Path) -> None:
 
 def test_the_guard_forgets_groups_that_ended() -> None:
     assert watch(["+10\n", "+20\n", "-10\n", "+30\n"]) == [30, 20]
+
+
+@pytest.mark.e2e
+def test_an_engine_that_can_never_load_ends_the_start_with_the_reason(start_stack: StartStack) -> None:
+    """Its GPU worker itself lives on, and would try for ever."""
+    with pytest.raises(StackError, match=r"engine openai cannot be loaded(.|\n)*EngineError: .*set OPENAI_BASE_URL"):
+        start_stack(engine="openai")
 
 
 @pytest.mark.e2e

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.blobs import source_key
 from tasks.services import get_blobs
@@ -35,9 +36,9 @@ def test_upload_answers_202_with_location_and_a_queued_job(web: WebService) -> N
 def test_several_files_make_several_jobs_of_one_batch(web: WebService) -> None:
     files = [(io.BytesIO(PDF), f"{number}.pdf") for number in range(3)]
     answer = web.client.post("/api/v1/jobs", data={"file": files})
-    jobs = answer.json["jobs"]
+    jobs = body_of(answer)["jobs"]
     assert [job["name"] for job in jobs] == ["0.pdf", "1.pdf", "2.pdf"]
-    assert {job["batch_id"] for job in jobs} == {answer.json["batch_id"]}
+    assert {job["batch_id"] for job in jobs} == {body_of(answer)["batch_id"]}
     assert len({job["id"] for job in jobs}) == 3
 
 
@@ -95,7 +96,7 @@ def test_upload_without_file_is_422(web: WebService) -> None:
         ("colour", "red"),
     ],
 )
-def test_bad_option_is_422_and_named(web: WebService, option: str, value: str) -> None:
+def test_bad_option_is_422_and_named(web: WebService, option: str, value: Any) -> None:
     body = check_problem(web.upload(**{option: value}), 422, "invalid-options")
     assert body["errors"]
     assert "Traceback" not in str(body)
@@ -124,7 +125,7 @@ def test_url_makes_a_queued_job_with_its_options(web: WebService) -> None:
     url = "https://public.example/a%20b.pdf?x=1"
     answer = web.client.post("/api/v1/jobs", json={"url": url, "pages": "2", "priority": "low", "batch_id": "b"})
     assert answer.status_code == 202, answer.text
-    [job] = answer.json["jobs"]
+    [job] = body_of(answer)["jobs"]
     assert (job["state"], job["source_url"], job["name"], job["size"]) == ("queued", url, "a b.pdf", 0)
     assert (job["options"]["pages"], job["options"]["priority"], job["batch_id"]) == ("2", "low", "b")
     assert answer.headers["Location"] == job["links"]["self"]
@@ -135,7 +136,7 @@ def test_url_sent_twice_with_a_key_makes_one_job(web: WebService) -> None:
         web.client.post("/api/v1/jobs", json={"url": "https://public.example/"}, headers={"Idempotency-Key": "k"})
         for _ in range(2)
     )
-    assert first.json["jobs"][0]["id"] == second.json["jobs"][0]["id"]
+    assert body_of(first)["jobs"][0]["id"] == body_of(second)["jobs"][0]["id"]
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
@@ -158,7 +159,7 @@ def test_unusable_url_is_422_and_named(web: WebService, body: dict[str, object])
 
 
 def test_description_has_both_bodies(web: WebService) -> None:
-    content = web.client.get("/openapi.json").json["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    content = body_of(web.client.get("/openapi.json"))["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
     assert set(content) == {"multipart/form-data", "application/json"}
     assert content["application/json"]["schema"]["required"] == ["url"]
     assert web.client.get("/docs").status_code == 200

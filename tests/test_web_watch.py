@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 from conftest import hearing_ctrl_c
@@ -19,6 +19,7 @@ from services import wait_until
 from stand_in import reading, refusing
 from web_service import PDF, WebService, web_service
 
+from pagefan.answers import Options
 from pagefan.client import Client
 from web.cli import parser as cli
 from web.cli.watch import Watcher
@@ -46,7 +47,7 @@ class Desk:
         path.write_bytes(data)
         return path
 
-    def start(self, url: str = "", **options: Any) -> Watcher:
+    def start(self, url: str = "", **options: Unpack[Options]) -> Watcher:
         """A new watcher, as after a restart."""
         client, console = Client(url or self.url), Console(stderr=True, soft_wrap=True)
         return Watcher(client, console, self.inbox, self.results, "md", options, settle_s=0)
@@ -63,7 +64,11 @@ def desk(url: str, tmp_path: Path) -> Desk:
 
 
 def step_until(watcher: Watcher, condition: Callable[[], Any]) -> None:
-    wait_until(lambda: watcher.step() or condition(), PATIENCE_S)
+    def is_true_after_a_step() -> Any:
+        watcher.step()
+        return condition()
+
+    wait_until(is_true_after_a_step, PATIENCE_S)
 
 
 def rest(watcher: Watcher) -> None:
@@ -180,7 +185,8 @@ def test_full_queue_is_waited_for(web: WebService, desk: Desk, monkeypatch: pyte
 
 def test_command_watches_until_ctrl_c(web: WebService, desk: Desk) -> None:
     desk.put("a.pdf")
-    command = [sys.executable, "-m", "web.cli", "watch", desk.inbox, "-o", desk.results, "--server", desk.url]
+    folders = [str(desk.inbox), "-o", str(desk.results)]
+    command = [sys.executable, "-m", "web.cli", "watch", *folders, "--server", desk.url]
     with hearing_ctrl_c():
         process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
     with reading(web), process:
@@ -217,13 +223,59 @@ def test_what_is_no_file_of_the_folder_is_not_read(
     assert kind == "link to a folder" or capsys.readouterr().err.count("a.pdf: skipped") == 1
 
 
+@pytest.mark.parametrize(
+    "name", ["n" * 246 + ".pdf", "я" * 123 + ".pdf", "報" * 82 + "n.pdf", os.fsdecode(b"r\xe9sum\xe9.pdf"), "a\nb.pdf"]
+)
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_file_of_any_name_is_done_once_and_the_others_too(
+    web: WebService, desk: Desk, name: str, is_readable: bool
+) -> None:
+    desk.put(name, PDF if is_readable else b"")
+    desk.put("z.pdf")
+    (desk.inbox / "folder.pdf").mkdir()
+    with reading(web):
+        step_until(desk.start(), lambda: len(desk.made()) == 2)
+        rest(desk.start())
+    [made] = set(desk.made()) - {"z.pdf.md"}
+    assert made.endswith(".pdf.md" if len(name) < 20 and is_readable else "md" if is_readable else "error.txt")
+    assert made.startswith(name[:60].removesuffix(".pdf"))
+    assert len(web.ledger.jobs()) == 1 + is_readable
+
+
+def test_long_names_that_begin_alike_keep_apart(web: WebService, desk: Desk) -> None:
+    for last in "ab":
+        desk.put("n" * 250 + last + ".pdf")
+    with reading(web):
+        step_until(desk.start(), lambda: len(desk.made()) == 2)
+
+
+def test_a_result_that_cannot_be_written_keeps_no_other_waiting(
+    web: WebService, desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put("a.pdf/in.pdf")
+    desk.put("b.pdf")
+    desk.put("c.pdf")
+    (desk.results / "a.pdf").write_bytes(b"a file where a folder should be")
+    for suffix in ("md", "error.txt"):
+        (desk.results / f"b.pdf.{suffix}" / "full").mkdir(parents=True)
+    watcher = desk.start()
+    with reading(web):
+        step_until(watcher, lambda: (desk.results / "c.pdf.md").is_file() and len(watcher.aside) == 2)
+        (desk.results / "a.pdf").unlink()
+        monkeypatch.setattr("web.cli.watch.ASIDE_S", 0)
+        watcher.aside.update(dict.fromkeys(watcher.aside, (0.0, "")))
+        step_until(watcher, (desk.results / "a.pdf" / "in.pdf.md").is_file)
+    assert capsys.readouterr().err.count("b.pdf: Is a directory. Trying again") >= 1
+
+
 def test_a_file_that_becomes_a_link_or_a_pipe_is_not_read(web: WebService, desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "secret.pdf").write_bytes(PDF)
     watcher = desk.start()
     path = desk.put("a.pdf")
     rest(watcher)
     before = web.ledger.num_active()
-    for make in (lambda: path.symlink_to(tmp_path / "secret.pdf"), lambda: os.mkfifo(path)):
+    makers: list[Callable[[], None]] = [lambda: path.symlink_to(tmp_path / "secret.pdf"), lambda: os.mkfifo(path)]
+    for make in makers:
         path.unlink()
         make()
         watcher.seen[path] = ((1, 1, 1), 0.0)

@@ -60,7 +60,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         shutil.copytree(path, source / name, symlinks=True, ignore=skipped) if path.is_dir() else shutil.copy(
             path, source
         )
-    command = [*PIP, "wheel", "--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--wheel-dir", out]
+    command = [*PIP, "wheel", "--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--wheel-dir", str(out)]
     subprocess.run([*command, ".", "./server"], cwd=source, check=True)
     return {path.name.partition("-")[0]: path for path in out.iterdir()}
 
@@ -137,7 +137,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_program_with_a_web_of_its_own_uses_the_client(web: WebService, url: str, bare: Path, project: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [bare, "sample.py", url, "report.pdf"]
+    command = [str(bare), "sample.py", url, "report.pdf"]
     with reading(web):
         run = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
@@ -145,7 +145,7 @@ def test_program_with_a_web_of_its_own_uses_the_client(web: WebService, url: str
 
 
 def test_the_sample_is_typed(bare: Path, project: Path) -> None:
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", bare, "sample.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(bare), "sample.py"]
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
     run = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -146,7 +146,8 @@ def as_quads(boxes: Sequence[Box], degrees: float = 0.0) -> np.ndarray:
     """The corners of the boxes, turned clockwise by `degrees` around the origin."""
     corners = np.array([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)] for x0, y0, x1, y1 in boxes], np.float32)
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return (corners @ np.array([[cosine, sine], [-sine, cosine]])).astype(np.float32)
+    turned: np.ndarray = corners @ np.array([[cosine, sine], [-sine, cosine]])
+    return turned.astype(np.float32)
 
 
 @pytest.mark.parametrize("degrees", [-4.0, -1.0, 0.0, 2.5, 5.0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from test_workers_ink import chart, photo, written
 
 from workers.documents.ink import contrast_of
 from workers.engines import Control, Generation, ImageSpec, Line, PageRequest, Prepared
-from workers.engines.ocr import OcrOptions
 from workers.engines.ocr.engine import OcrEngine
+from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.scripts import Seen, is_foreign
 from workers.reading.confidence import confidence_notices, confidence_of
 from workers.reading.cover import judge
@@ -45,7 +46,7 @@ class PickyEngine:
 
     def close(self) -> None: ...
 
-    def generate(self, batch: list[Prepared], control: Control) -> list[Generation]:
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         done = []
         for row, page in enumerate(batch):
             assert page.image is not None
@@ -54,8 +55,8 @@ class PickyEngine:
         return done
 
 
-def look(engine: PickyEngine, image: Image.Image = PAGE, control: Control | None = None, **request: str) -> Generation:
-    page = engine.prepare(image, PageRequest(page_number=1, **request))  # type: ignore[arg-type]
+def look(engine: PickyEngine, image: Image.Image = PAGE, control: Control | None = None, **request: Any) -> Generation:
+    page = engine.prepare(image, PageRequest(page_number=1, **request))
     (generation,) = read_all(engine, [page], control or Control(), lambda _: None)
     return generation
 

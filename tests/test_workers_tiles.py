@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +172,8 @@ def test_text_without_a_common_line_is_kept_whole() -> None:
 def test_every_line_of_a_large_page_is_found_once_whatever_its_place(data: st.DataObject) -> None:
     """Each tile finds the parts of lines that lie in it, off by a pixel or two, as a detector does."""
     width, height = data.draw(st.integers(300, 6000)), data.draw(st.integers(300, 9000))
-    lines, y = [], data.draw(st.integers(0, 60))
+    lines: list[tuple[int, int, int, int]] = []
+    y = data.draw(st.integers(0, 60))
     while y < height - 130 and len(lines) < 60:
         x0 = data.draw(st.integers(0, width - 100))
         x1 = data.draw(st.integers(x0 + 60, width))
@@ -228,7 +230,7 @@ class LineEngine:
 
     def close(self) -> None: ...
 
-    def generate(self, batch: list[Prepared], control: Control) -> list[Generation]:
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         self.batches.append(len(batch))
         done = []
         for row, page in enumerate(batch):

@@ -32,7 +32,8 @@ def build(make: Callable[[], Made], folder: Path) -> Path:
     """Write the checkpoint that `make` makes to `folder` and return it."""
     torch.manual_seed(0)
     model, processor = make()
-    _fill(model)
+    with torch.no_grad():
+        _fill(model)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = EOS, PAD
     model.save_pretrained(folder)
     for part in processor if isinstance(processor, tuple) else (processor,):
@@ -42,7 +43,6 @@ def build(make: Callable[[], Made], folder: Path) -> Path:
     return folder
 
 
-@torch.no_grad()
 def _fill(model: torch.nn.Module) -> None:
     """Weights wide enough that different pages get different answers."""
     for name, weight in model.named_parameters():

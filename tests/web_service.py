@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
 
 from tasks.access.keys import get_keyring
 from tasks.app import app as celery_app
@@ -125,6 +126,12 @@ def check_problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
     assert body["status"] == status
     assert body["advice"] == KINDS[kind].advice
     return body
+
+
+def body_of(answer: TestResponse) -> dict[str, Any]:
+    """The JSON object of an answer; fails with the answer's text where it is none."""
+    assert isinstance(answer.json, dict), answer.text
+    return answer.json
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from apiflask import APIFlask
 from flask import Response
@@ -13,6 +14,7 @@ from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
 from web.api.render import render_markdown
+from web.compat.contracts import describe_bodies, register_contracts
 from web.site import login, pages
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
@@ -60,9 +62,17 @@ def create_app() -> APIFlask:
     of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp)
     for blueprint in (*of_api, login.bp, pages.bp, docs.bp):
         app.register_blueprint(blueprint)
-    app.spec_processor(docs.finish_spec)
+    register_contracts(app)
+    app.spec_processor(finish_spec)
     app.after_request(harden)
     return app
+
+
+def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
+    if isinstance(spec, str):
+        return spec
+    describe_bodies(spec)
+    return docs.finish_spec(spec)
 
 
 def own_version() -> str:

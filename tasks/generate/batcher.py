@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 
 class Batcher:
-    """Owns an engine; see the module. `start` returns when the model is loaded."""
+    """Owns an engine; see the module. `start` returns when the model is loaded, or raises what `load` raised."""
 
     def __init__(
         self,
@@ -74,6 +74,8 @@ class Batcher:
         self.keeper = Keeper(
             self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
         )
+        self.failure: Exception | None = None
+        self.settled = threading.Event()  # the model is loaded, or it failed to load
         self.closing = threading.Event()
         self.begun = threading.Event()  # a batch was begun since the reader looked
         self.kick = threading.Event()
@@ -85,7 +87,9 @@ class Batcher:
     def start(self) -> None:
         for thread in self.threads:
             thread.start()
-        self.keeper.loaded.wait()
+        self.settled.wait()
+        if self.failure:
+            raise self.failure
 
     def close(self, grace_s: float) -> None:
         """Let the running batch end within `grace_s`, store it, and give everything else back without blame."""
@@ -114,12 +118,13 @@ class Batcher:
     def own(self) -> None:
         try:
             self.engine.load()
-        except Exception:
-            logger.exception("the engine %s could not be loaded; see the reason above", self.engine.name)
-            time.sleep(5)  # the parent starts a new process at once
-            os._exit(1)
+        except Exception as exc:
+            self.failure = exc
+            self.settled.set()
+            return
         release_of_the_dead(self.ledger, self.token)
         self.keeper.loaded.set()
+        self.settled.set()
         while not self.closing.is_set():
             try:
                 batch = self.claim_batch()

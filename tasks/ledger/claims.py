@@ -23,6 +23,14 @@ class Claims(Script):
         """The workers of `queue` that reported within 15 s, with what they said."""
         return dict(self._call("workers", queue=queue, age=ALIVE_S))
 
+    def forget_worker(self, queue: str, worker: str) -> None:
+        """What this worker said counts no more."""
+        self.redis.hdel(f"pf:workers:{queue}", worker)
+
+    def forget_workers(self, queues: Iterable[str]) -> None:
+        """None of the workers of these queues lives any more."""
+        self.redis.delete(*(f"pf:workers:{queue}" for queue in queues))
+
     def offer(self, page: PageTask) -> None:
         """Put a prepared page in the queue of its job; nothing happens when it is there, claimed or ended."""
         self._call("offer", job=page.job_id, run=page.run, index=page.index)

@@ -10,6 +10,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+PROBE_S = 60
 SCRIPT = Path(__file__).with_name("ledger.lua").read_text()
 
 StoreAway = redis.RedisError  # what all readings and changes raise while Redis is away
@@ -41,6 +42,12 @@ class Script:
     def _call(self, operation: str, **arguments: Any) -> Any:
         return json.loads(self._script(args=[operation, json.dumps(arguments)]))
 
-    def ping(self) -> None:
-        """Raises StoreAway where Redis does not answer."""
-        self.redis.ping()
+    def trouble(self) -> str:
+        """Why nothing can be written: Redis is away, or answers and has no memory or disk left; "" where it can."""
+        try:
+            self.redis.set("pf:probe", 1, ex=PROBE_S)
+        except redis.ResponseError as exc:
+            return f"cannot be written: {type(exc).__name__}"
+        except redis.RedisError as exc:
+            return f"away: {type(exc).__name__}"
+        return ""

@@ -14,8 +14,10 @@ from tasks.settings import SettingsError, get_settings
 from web.api.problems import Problem
 
 SESSION_COOKIE = "pagefan_session"
+KEY_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-OPEN_PATHS = ("/healthz", "/readyz", "/login", "/static/", "/openapi.json", "/docs")
+WITH_TOKENS = ("login", "pages")  # blueprints
+OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/openapi.json", "/docs")
 
 
 def register_auth(app: Flask) -> None:
@@ -91,9 +93,9 @@ def is_origin_of(origin: str, host: str) -> bool:
 def refuse_unproven() -> None:
     """A call that changes something by the session cookie alone must say which site sent it; all browsers do.
 
-    Forms carry a token besides, which their views check.
+    The forms of our pages carry a token instead, which their views check.
     """
-    if request.method in SAFE_METHODS or not request.path.startswith("/api/"):
+    if request.method in SAFE_METHODS or request.blueprint in WITH_TOKENS:
         return
     if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
         raise Problem("forbidden", "A cookie without an Origin is not enough; send the key in Authorization.")
@@ -114,8 +116,15 @@ def identify() -> None:
 
 
 def sent_key() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    """The key, in whichever way this client sends it; "" for none.
+
+    Clients without a field for keys are given an address such as `http://key:KEY@host`, of which they make Basic.
+    """
+    sent = request.authorization
+    if sent is None or sent.type not in ("bearer", "basic"):
+        return next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "")
+    key = sent.token if sent.type == "bearer" else sent.password or sent.username
+    return (key or "").strip()
 
 
 def is_signed_in() -> bool:

@@ -1,6 +1,6 @@
 """What a request may carry. Its size is known before it is read, its shape before it is believed.
 
-Files travel in one kind of body, `multipart/form-data` to the addresses that make jobs, and may be large. All else
+Files travel in `multipart/form-data` to the addresses that make jobs, or as the body itself, and may be large. All else
 is small, so that nobody can fill the server's memory or disk by what it would only throw away.
 """
 
@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from flask import Flask, Request, request
 
 from tasks.settings import get_settings
+from web.api.forms import FormReader
 from web.api.problems import Problem
 
 MIB = 1 << 20
@@ -27,7 +28,17 @@ SPOOL_BYTES = 256 * 1024
 MAX_FILES = 200
 MAX_FIELDS = 50
 REQUEST_FACTOR = 5  # a request may carry this many files of the largest size
-WITH_FILES = frozenset({"jobs.create_jobs", "convert.convert", "pages.create_jobs"})
+WITH_FILES = frozenset(
+    {
+        "jobs.create_jobs",
+        "convert.convert",
+        "pages.create_jobs",
+        "docling.convert_file",
+        "docling.convert_file_async",
+    }
+)
+AS_BODY = frozenset({"openwebui.process"})  # the whole body is a file, whatever its type
+AS_BASE64 = frozenset({"docling.convert_source", "docling.convert_source_async"})  # a file may stand in the JSON
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -51,6 +62,7 @@ class LimitedFile(tempfile.SpooledTemporaryFile[bytes]):
 class BoundedRequest(Request):
     """A request whose files go to disk, each within the limit, and whose JSON is looked over before it is built."""
 
+    form_data_parser_class = FormReader
     max_form_parts = MAX_FILES + MAX_FIELDS
     takes_files = False
     opened: Sequence[IO[bytes]] = ()
@@ -64,6 +76,10 @@ class BoundedRequest(Request):
     ) -> IO[bytes]:
         if not self.takes_files:
             raise Problem("bad-request", "This address takes no files.")
+        return self.open_file()
+
+    def open_file(self) -> IO[bytes]:
+        """A new file within the limit, for a part of the body; it goes when the request has been answered."""
         file = cast("IO[bytes]", LimitedFile(get_settings().max_upload_mb * MIB))
         self.opened = [*self.opened, file]
         return file
@@ -80,7 +96,12 @@ class BoundedRequest(Request):
 
 
 def check_json(data: bytes) -> None:
-    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have."""
+    """Raise Problem for JSON that is too deep or has too many items. Looks at no more of it than it may have.
+
+    In another encoding than UTF-8 the signs would not be where they are looked for; it would have null bytes.
+    """
+    if b"\0" in data:
+        raise Problem("bad-request", "JSON has to come in UTF-8, and without null bytes.")
     depth = items = 0
     for token in TOKEN.finditer(data):
         sign = token[0][0]
@@ -109,6 +130,10 @@ def limit_body() -> None:
 def most_bytes() -> int:
     if request.mimetype == "multipart/form-data" and request.endpoint in WITH_FILES:
         return REQUEST_FACTOR * get_settings().max_upload_mb * MIB
+    if request.endpoint in AS_BODY:
+        return get_settings().max_upload_mb * MIB
+    if request.endpoint in AS_BASE64:
+        return get_settings().max_upload_mb * MIB * 4 // 3 + JSON_BYTES
     if request.endpoint in LOGIN:
         return LOGIN_BYTES
     return JSON_BYTES if request.is_json else FORM_BYTES

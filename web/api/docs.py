@@ -26,15 +26,14 @@ OF_EVERY_CALL = {
 }
 RESULT_SCHEMA = Path(__file__).parents[1] / "site" / "static" / "result.schema.json"
 WITH_JSON_TOO = ("/api/v1/jobs", "/api/v1/convert")
+WITHOUT_KEY = ("/healthz", "/readyz")
 API_KEY = {"type": "http", "scheme": "bearer", "description": "Needed where the server has API_KEYS set."}
 
 bp = APIBlueprint("docs", __name__, enable_openapi=False)
 
 
-def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
+def finish_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """Say what APIFlask cannot know: a second kind of body, errors are problem+json, and keys are optional."""
-    if isinstance(spec, str):
-        return spec
     for path in WITH_JSON_TOO:
         content = spec["paths"][path]["post"]["requestBody"]["content"]
         content["application/json"] = {"schema": UrlFields.model_json_schema()}
@@ -44,7 +43,7 @@ def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
                 answer["content"] = PROBLEM_CONTENT
             if status in ("204", "304"):
                 answer.pop("content", None)
-        if path.startswith("/api/"):
+        if path not in WITHOUT_KEY:
             for status, words in OF_EVERY_CALL.items():
                 operation["responses"].setdefault(status, {"description": words, "content": PROBLEM_CONTENT})
         if "requestBody" in operation:

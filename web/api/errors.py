@@ -8,7 +8,7 @@ import logging
 from apiflask import HTTPError
 from flask import Flask, Response, redirect, render_template, request, url_for
 from kombu.exceptions import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 MOST_ERRORS = 20  # named in one answer
+
+FOR_PEOPLE = ("docs", "login", "pages")  # blueprints
 
 BY_STATUS = {
     400: "bad-request",
@@ -50,7 +52,7 @@ def respond(problem: Problem) -> BaseResponse:
 
 
 def is_for_people() -> bool:
-    if request.path.startswith(("/api/", "/openapi.json", "/healthz", "/readyz")):
+    if request.path.startswith(("/api/", "/openapi.json")) or request.blueprint not in (None, *FOR_PEOPLE):
         return False
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
@@ -85,6 +87,8 @@ def on_http_error(error: HTTPException) -> BaseResponse:
     code = error.code or 500
     if code < 400:
         return Response(error.get_response().response, code, error.get_headers())
+    if isinstance(error, ClientDisconnected):
+        return respond(Problem("bad-request", "The body breaks off before its Content-Length; send it again, whole."))
     if code == 413:
         return respond(why_too_large())
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}

@@ -11,7 +11,7 @@ from flask import Response, jsonify
 from tasks.broker import QUEUES
 from tasks.ledger import StoreAway
 from tasks.services import get_blobs, get_impatient_ledger
-from tasks.standstill import Reports, standstills
+from tasks.standstill import NO_WORKER, Reports, standstills
 from web.api.outputs import AliveOut, Answers, ReadyOut
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ def readyz() -> Response:
 def look_at_redis() -> tuple[dict[str, str], list[str]]:
     """The checks of what is in Redis, and what the workers that generate compute with."""
     ledger = get_impatient_ledger()
+    if trouble := ledger.trouble():
+        return {"redis": trouble}, []
     try:
         reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in QUEUES}
         stands = standstills(ledger, reports)
@@ -86,7 +88,7 @@ def check_blobs() -> str:
 def check_workers(reports: Reports) -> str:
     """What keeps all workers of a queue from their work: none runs, or the model server they need is in trouble."""
     troubles = [str(report.get("trouble", "")) for report in reports.values()]
-    return "ok" if "" in troubles else next(iter(troubles), "none is running")
+    return "ok" if "" in troubles else next(iter(troubles), NO_WORKER)
 
 
 def find_runtimes(reports: Reports) -> list[str]:

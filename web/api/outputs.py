@@ -217,11 +217,13 @@ class ReadyOut(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """RFC 9457. `type` is stable, `advice` says what to do."""
+    """RFC 9457. `type` is stable, `advice` says what to do; clients of other services look for the rest."""
 
     type: str
     title: str
     status: int
     detail: str
     advice: str
+    message: str = Field(description="`detail` and `advice`.")
+    error: dict[str, str] = Field(description="`code`, the last word of `type`, and `message`.")
     instance: str

@@ -198,13 +198,18 @@ class Problem(Exception):
         return KINDS[self.kind].status
 
     def body(self) -> dict[str, Any]:
+        """The fields of RFC 9457 and our `advice`, and the same words where clients of other services look for them."""
         kind = KINDS[self.kind]
+        detail = self.detail or kind.title + "."
+        message = f"{detail} {kind.advice}"
         return {
             "type": f"urn:pagefan:problem:{self.kind}",
             "title": kind.title,
             "status": kind.status,
-            "detail": self.detail or kind.title + ".",
+            "detail": detail,
             "advice": kind.advice,
+            "message": message,
+            "error": {"code": self.kind, "message": message},
             "instance": request.path,
             **self.extra,
         }

@@ -6,12 +6,10 @@ import io
 import tempfile
 from collections.abc import Iterator
 from functools import partial as bind
-from pathlib import PurePosixPath
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request, send_file
-from werkzeug.utils import secure_filename
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.assemble.results import write_format
@@ -21,6 +19,7 @@ from tasks.services import get_blobs
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
 from web.api.inputs import PagesQuery, ResultQuery
 from web.api.jobs import find_job
+from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
 from web.api.render import policy, write_html
@@ -106,7 +105,7 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     format = query_data.format or accepted_format()
     response = respond_with_result(job, format, open_result(job, format, partial=query_data.partial))
     if query_data.download:
-        response.headers.set("Content-Disposition", "attachment", filename=download_name(job, format))
+        response.headers["Content-Disposition"] = attachment(job.name, format, job.id)
     return response.make_conditional(request)
 
 
@@ -143,7 +142,7 @@ def open_result(job: Job, format: str, *, partial: bool) -> Iterator[bytes]:
     if format == "pdf":
         return open_pdf(job)
     if format == "zip":
-        return open_zip(job, stem_of(job), bind(open_text, job, has_files=has_files))
+        return open_zip(job, file_stem(job.name, job.id), bind(open_text, job, has_files=has_files))
     return open_text(job, format, has_files=has_files)
 
 
@@ -159,11 +158,3 @@ def assemble_now(job: Job, format: str) -> Iterator[bytes]:
         out.seek(0)
         while chunk := out.read(CHUNK_BYTES):
             yield chunk.encode()
-
-
-def download_name(job: Job, format: str) -> str:
-    return f"{stem_of(job)}.{format}"
-
-
-def stem_of(job: Job) -> str:
-    return secure_filename(PurePosixPath(job.name).stem) or job.id

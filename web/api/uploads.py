@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 from urllib.parse import unquote
 
@@ -19,9 +18,9 @@ from tasks.submit import Entry, submit_jobs
 from web.api.inputs import JobFields, UrlFields
 from web.api.problems import Problem
 from workers.documents.kinds import EXTENSIONS, HEAD_BYTES, DocumentError, sniff
+from workers.documents.names import clean_name
 from workers.net.addresses import parse_url
 
-MAX_NAME = 200
 Submitted = tuple[str, list[str]]  # batch id, job ids
 OF_REASON = {"empty_file": "empty-file", "corrupt": "damaged-file"}
 
@@ -85,11 +84,3 @@ def recognise(file: FileStorage) -> str:
         kind = OF_REASON.get(exc.reason, "unsupported-format")
         extra = {"reason": exc.reason, "formats": list(EXTENSIONS)}
         raise Problem(kind, f"{name}: {exc.detail}", extra=extra) from exc
-
-
-def clean_name(name: str | None) -> str:
-    """The last part of the client's file name, for display only; it never becomes a path."""
-    plain = (name or "").replace("%22", '"')  # so forms write a quotation mark in a name (HTML standard, 4.10.21.8)
-    last = PurePosixPath(plain.replace("\\", "/")).name
-    printable = "".join(character for character in last if character.isprintable())
-    return printable[-MAX_NAME:] or "document"

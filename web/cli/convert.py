@@ -18,6 +18,7 @@ from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options
 from pagefan.client import Client, check_readable
 from pagefan.records import Job
 from pagefan.sources import is_url
+from web.cli.names import fitting
 from web.cli.page_queue import PageQueue
 from web.cli.terminal import progress_bars, put, show
 from workers.documents.kinds import EXTENSIONS
@@ -171,7 +172,9 @@ class Converter:
     def free_path(self, folder: Path, stem: str) -> Path:
         """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
         number = 1
-        while (path := folder / f"{stem}{f'-{number}' if number > 1 else ''}.{self.format}").resolve() in self.taken:
+        while (
+            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", self.format)
+        ).resolve() in self.taken:
             number += 1
         self.taken.add(path.resolve())
         return path

@@ -7,6 +7,7 @@ read again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,15 +23,14 @@ from pagefan.client import Client, check_readable
 from pagefan.connection import whole_file
 from pagefan.records import Job
 from pagefan.sources import open_file
-from web.cli.convert import SUFFIXES
+from web.cli.inbox import Signature, find_files, reason_to_skip, sign
+from web.cli.names import fitting
 from web.cli.terminal import put
 
 SCAN_S = 1.0
 SETTLE_S = 2.0  # a file that has not changed for so long has been written to its end
 AT_ONCE = 8
-TEMPORARY = frozenset({".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".swp"})
-
-Signature = tuple[int, int, int]  # size, time of the last change of content and of the entry, in ns
+ASIDE_S = 60.0  # a file that this machine has trouble with lets the others go first for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ class Watcher:
     seen: dict[Path, tuple[Signature, float]] = field(default_factory=dict)  # and since when
     skipped: set[Path] = field(default_factory=set)
     under_way: dict[Path, Sent] = field(default_factory=dict)
+    aside: dict[Path, tuple[float, str]] = field(default_factory=dict)  # until when, and why
     trouble: str = ""
 
     def run(self) -> int:
@@ -73,41 +74,63 @@ class Watcher:
         """Fetch what has been read and send what is new. Raises Refused where the server wants another key."""
         try:
             for path, sent in list(self.under_way.items()):
-                self.follow(path, sent)
+                with self.one_file(path):
+                    self.follow(path, sent)
             for path in self.find_settled():
                 if len(self.under_way) >= AT_ONCE:
                     return
-                self.send(path)
+                with self.one_file(path):
+                    self.send(path)
         except Refused as exc:
             if exc.status not in (409, 429):  # the same file is being received, or there were too many requests
                 raise
             self.note_trouble(f"{exc} Trying again.")
-        except (ServerAway, OSError) as exc:
+        except ServerAway as exc:
             self.note_trouble(f"{exc} Trying again.")
+
+    @contextlib.contextmanager
+    def one_file(self, path: Path) -> Iterator[None]:
+        """What this machine refuses for one file, such as to write its result, keeps no other waiting."""
+        try:
+            yield
+        except (OSError, ValueError) as exc:
+            self.under_way.pop(path, None)
+            words = f"{reason_of(exc)}. Trying again each minute."
+            if self.aside.get(path, (0.0, ""))[1] != words:
+                self.say(f"{self.name_of(path)}: {words}")
+            self.aside[path] = time.monotonic() + ASIDE_S, words
 
     def find_settled(self) -> Iterator[Path]:
         """Files that no longer grow and have no result of their own yet."""
         found = set()
         for path in find_files(self.folder, self.output):
             found.add(path)
-            signature = sign(path)
-            if path in self.under_way or path in self.skipped or signature is None:
-                continue
-            if reason := reason_to_skip(path):
-                self.skipped.add(path)
-                self.say(f"{self.name_of(path)}: skipped, {reason}")
-                continue
-            known, since = self.seen.get(path, (None, 0.0))
-            if known != signature:
-                self.seen[path] = signature, time.monotonic()
-            elif time.monotonic() - since >= self.settle_s and not self.is_done(path, signature):
-                yield path
+            with self.one_file(path):
+                if self.is_settled(path):
+                    yield path
         self.skipped &= found
         self.seen = {path: seen for path, seen in self.seen.items() if path in found}
+        self.aside = {path: kept for path, kept in self.aside.items() if path in found}
+
+    def is_settled(self, path: Path) -> bool:
+        signature = sign(path)
+        if path in self.under_way or path in self.skipped or signature is None:
+            return False
+        if reason := reason_to_skip(path):
+            self.skipped.add(path)
+            self.say(f"{self.name_of(path)}: skipped, {reason}")
+            return False
+        known, since = self.seen.get(path, (None, 0.0))
+        if known != signature:
+            self.seen[path] = signature, time.monotonic()
+            return False
+        rests = time.monotonic() - since >= self.settle_s and time.monotonic() >= self.aside.get(path, (0.0, ""))[0]
+        return rests and not self.is_done(path, signature)
 
     def is_done(self, path: Path, signature: Signature) -> bool:
         """Whether a result or a note of a failure is as new as the file."""
-        made = (sign(self.path_for(path, suffix)) for suffix in (self.format, "error.txt"))
+        ours = (self.path_for(path, suffix) for suffix in (self.format, "error.txt"))
+        made = (sign(one) for one in ours if one.is_file())
         return any(one and one[1] >= max(signature[1:]) for one in made)
 
     def send(self, path: Path) -> None:
@@ -179,7 +202,8 @@ class Watcher:
         made = self.path_for(path, "error.txt")
         made.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(made) as file:
-            file.write(f"{error}\n".encode() + (f"Job {sent.job_id}\n".encode() if sent.job_id else b""))
+            job = f"Job {sent.job_id}\n" if sent.job_id else ""
+            file.write(f"{error}\n{job}".encode(errors="backslashreplace"))
         os.utime(made, ns=(sent.at_ns, sent.at_ns))
         self.under_way.pop(path, None)
         self.say(f"{self.name_of(path)}: {error}")
@@ -187,7 +211,7 @@ class Watcher:
     def path_for(self, path: Path, suffix: str) -> Path:
         """`reports/a.pdf` gives `reports/a.pdf.md`, so that `a.pdf` and `a.png` keep apart."""
         relative = path.relative_to(self.folder)
-        return self.output / relative.with_name(f"{relative.name}.{suffix}")
+        return self.output / relative.with_name(fitting(relative.name, suffix))
 
     def name_of(self, path: Path) -> str:
         return str(path.relative_to(self.folder)).encode(errors="replace").decode()
@@ -202,32 +226,6 @@ class Watcher:
         self.console.print(text, markup=False)
 
 
-def find_files(folder: Path, output: Path) -> Iterator[Path]:
-    """Files in `folder` and below in order of name, hidden folders themselves instead of what is in them."""
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        yield from (here / name for name in sorted(folders) if name.startswith("."))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != output)
-        yield from (here / name for name in sorted(files))
-
-
-def reason_to_skip(path: Path) -> str:
-    """Why the file is not sent; empty for one that is. A link could publish what lies outside the folder."""
-    if path.is_symlink():
-        return "it is a link"
-    if path.name.startswith("."):
-        return "it is hidden"
-    if path.name.startswith("~") or path.name.endswith("~") or path.suffix.lower() in TEMPORARY:
-        return "it is temporary"
-    if path.suffix.lower() not in SUFFIXES:
-        return "its kind is not read here"
-    return "" if path.is_file() or not path.exists() else "it is no file"
-
-
-def sign(path: Path) -> Signature | None:
-    """What changes when the file does; None when it is gone."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+def reason_of(error: Exception) -> str:
+    """What the operating system says, without a path, which the name before it is part of."""
+    return getattr(error, "strerror", None) or str(error).encode(errors="backslashreplace").decode()

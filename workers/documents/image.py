@@ -1,4 +1,4 @@
-"""Image files through Pillow: one page each, but a TIFF may have many."""
+"""Image files through Pillow: one page each, but a TIFF may have many, and so may an animation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
+from workers.documents.copies import Copies
+from workers.documents.frames import Pictures, has_pictures
 from workers.documents.images import normalise
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import fit_or_large
@@ -29,7 +31,8 @@ PILLOW_FORMATS: dict[Kind, str] = {
     "avif": "AVIF",
 }
 TURNS = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}  # EXIF orientation to degrees clockwise
-NEW_SUBFILE_TYPE, PHOTOMETRIC = 254, 262  # TIFF tags
+NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC = 254, 255, 262  # TIFF tags
+REDUCED = 2  # a SubfileType, TIFF 5
 FRAMES_A_PAGE = 2  # frames looked at for each page that a TIFF may have: scanners write a thumbnail beside each
 NOT_A_PAGE = 0b101  # bits of NewSubfileType: a smaller copy of another image, a transparency mask
 MIN_IS_WHITE = 0
@@ -44,18 +47,22 @@ def inspect(
     *,
     password: str,  # noqa: ARG001
     limits: DocumentLimits,
-) -> tuple[int, tuple[str, ...]]:
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     with open_image(path, kind, limits) as image:
-        if kind != "tiff":
-            check_size(image, 0, limits)
-            return 1, ()
-        return inspect_frames(image, limits)
+        if kind == "tiff":
+            return *inspect_frames(image, limits), ()
+        check_size(image, 0, limits)
+        if not has_pictures(image):
+            return 1, (), ()
+        pictures = Pictures(image, limits)
+        num_pages = sum(1 for _ in pictures)
+        return num_pages, (pictures.left_out,) if pictures.left_out else (), ()
 
 
 def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
     """Number of pages of a TIFF, no further than one past the limit, and warnings of those that cannot be read."""
-    num_pages, oversized, damaged = 0, [], []
-    for is_sound in page_frames(image, limits):
+    num_pages, oversized, damaged, copies = 0, [], [], Copies(limits.max_page_pixels)
+    for is_sound in page_frames(image, limits, copies):
         num_pages += 1
         if num_pages > limits.max_pages:
             break
@@ -68,6 +75,8 @@ def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tup
     found = []
     if oversized:
         found.append(f"Too large to be decoded: page {few(oversized)}.")
+    if copies.numbers:
+        found.append(f"Left out as a smaller copy of the page before: image {few(copies.numbers)} of the file.")
     if damaged:
         found.append(
             f"The TIFF's list of pages is damaged at page {few(damaged)}; look whether later pages are missing."
@@ -137,7 +146,7 @@ def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image
             yield image
 
 
-def page_frames(image: Any, limits: DocumentLimits) -> Iterator[bool]:
+def page_frames(image: Any, limits: DocumentLimits, copies: Copies) -> Iterator[bool]:
     """Seek to each frame of a TIFF that is a page, thumbnails and masks left out; yields whether it can be read.
 
     A damaged frame counts as a page, so that it is missed; two in a row end the list, for Pillow may be at the same
@@ -152,8 +161,10 @@ def page_frames(image: Any, limits: DocumentLimits) -> Iterator[bool]:
             break
         if not is_sound and not was_sound:
             break
-        if is_sound and is_extra(image):
+        if is_sound and (is_extra(image) or copies.is_copy(image, frame)):
             continue
+        if is_sound:
+            copies.note_page(frame, image.size)
         found = True
         yield is_sound
     else:
@@ -178,7 +189,8 @@ def is_frame(image: Image.Image, frame: int) -> bool:
 def is_extra(image: Any) -> bool:
     """Whether the frame says that it is a thumbnail or a mask; a tag of the wrong type says nothing."""
     value = image.tag_v2.get(NEW_SUBFILE_TYPE, 0)
-    return isinstance(value, int) and bool(value & NOT_A_PAGE)
+    is_reduced = image.tag_v2.get(SUBFILE_TYPE) == REDUCED
+    return is_reduced or (isinstance(value, int) and bool(value & NOT_A_PAGE))
 
 
 def leads_on(image: Any) -> bool:
@@ -194,14 +206,25 @@ def too_many_frames(limits: DocumentLimits) -> DocumentError:
 
 def seek_page(image: Image.Image, kind: Kind, index: int, limits: DocumentLimits) -> None:
     if kind != "tiff":
+        seek_picture(image, index, limits)
         return
-    for position, is_sound in enumerate(page_frames(image, limits)):
+    for position, is_sound in enumerate(page_frames(image, limits, Copies(limits.max_page_pixels))):
         if position == index and is_sound:
             return
         if position == index:
             detail = f"The TIFF's directory of page {index + 1} is damaged. Save the image anew."
             raise DocumentError("page_failed", detail)
-    raise DocumentError("page_failed", f"The file has no page {index + 1} any more. Send it again.")
+    raise no_such_page(index)
+
+
+def seek_picture(image: Image.Image, index: int, limits: DocumentLimits) -> None:
+    pictures = Pictures(image, limits) if has_pictures(image) else [0]
+    if not any(position == index for position, _ in enumerate(pictures)):
+        raise no_such_page(index)
+
+
+def no_such_page(index: int) -> DocumentError:
+    return DocumentError("page_failed", f"The file has no page {index + 1} any more. Send it again.")
 
 
 def is_oversized(image: Image.Image, limits: DocumentLimits) -> bool:

@@ -11,7 +11,7 @@ Kind = Literal["pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "jp2", "avif"
 EXTENSIONS: dict[Kind, tuple[str, ...]] = {  # that names of such files have
     "pdf": (".pdf",),
     "png": (".png", ".apng"),
-    "jpeg": (".jpeg", ".jpg", ".jpe", ".jfif"),
+    "jpeg": (".jpeg", ".jpg", ".jpe", ".jfif", ".mpo"),
     "tiff": (".tiff", ".tif"),
     "webp": (".webp",),
     "gif": (".gif",),

@@ -23,11 +23,15 @@ READERS = {"pdf": "workers.documents.pdf", "image": "workers.documents.image"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentInfo:
-    """What is known of a document before its pages are rendered; `warnings` are sentences for people."""
+    """What is known of a document before its pages are rendered; `warnings` are sentences for people.
+
+    `attached` are the names of the files within a PDF, which its pages do not show.
+    """
 
     kind: Kind
     num_pages: int
     warnings: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +55,10 @@ class PageImage:
 class Reader(Protocol):
     """A module that reads documents of some kinds. An `index` is a page's 0-based place."""
 
-    def inspect(self, path: Path, kind: Kind, *, password: str, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
-        """Number of pages, and warnings."""
+    def inspect(
+        self, path: Path, kind: Kind, *, password: str, limits: DocumentLimits
+    ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+        """Number of pages, warnings, and the names of attached files."""
 
     def render(
         self,
@@ -74,11 +80,11 @@ class Reader(Protocol):
 def inspect_document(path: Path | str, *, password: str = "", limits: DocumentLimits) -> DocumentInfo:
     """Kind, number of pages and warnings. Raises DocumentError with the reason for a file of no use."""
     kind, reader = open_reader(Path(path))
-    num_pages, warnings = reader.inspect(Path(path), kind, password=password, limits=limits)
+    num_pages, warnings, attached = reader.inspect(Path(path), kind, password=password, limits=limits)
     if num_pages > limits.max_pages:
         detail = f"The document has {num_pages} pages, and at most {limits.max_pages} are taken. Split it."
         raise DocumentError("too_large", detail)
-    return DocumentInfo(kind=kind, num_pages=num_pages, warnings=warnings)
+    return DocumentInfo(kind=kind, num_pages=num_pages, warnings=warnings, attached=attached)
 
 
 def render_page(

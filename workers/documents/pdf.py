@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from workers.documents.attached import find_attached, form_warnings
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
@@ -33,7 +34,7 @@ def inspect(
     *,
     password: str,
     limits: DocumentLimits,  # noqa: ARG001
-) -> tuple[int, tuple[str, ...]]:
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     document = open_pdf(path, password)
     try:
         num_pages = document.page_count
@@ -43,7 +44,8 @@ def inspect(
         raise DocumentError("corrupt", "The PDF is damaged and no page was found in it. Send a whole copy.")
     if num_pages < 1:
         raise DocumentError("no_pages", "The PDF has no pages that can be found. Print it to a new PDF.")
-    return num_pages, repair_warnings(document)
+    warnings = (*repair_warnings(document), *form_warnings(document))
+    return num_pages, warnings, tuple(name for name, _ in find_attached(document))
 
 
 def repair_warnings(document: pymupdf.Document) -> tuple[str, ...]:

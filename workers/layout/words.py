@@ -65,7 +65,7 @@ def words_of_page(page: pymupdf.Page) -> list[Word]:
         for word, is_hidden in words_of_line(line, number):
             (hidden if is_hidden else seen).append(word)
     words = seen if sum(len(w.text) for w in seen) >= sum(len(w.text) for w in hidden) else hidden
-    x0, y0, x1, y1 = page.rect
+    x0, y0, x1, y1 = page.rect * page.derotation_matrix  # words lie as on the page before it was turned
     return [w for w in words if x0 <= w.centre[0] <= x1 and y0 <= w.centre[1] <= y1]
 
 

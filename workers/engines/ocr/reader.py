@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.engines.ocr.crops import stack, step_width, to_height
 from workers.engines.ocr.runtimes import Recogniser
@@ -36,15 +37,18 @@ class Reader:
         return [draft.finish([next(again).reading() for _ in draft.pieces()]) for draft in drafts]
 
     def _spell(self, recogniser: Recogniser, lines: Sequence[Pixels]) -> list[Spelled]:
-        """What the recogniser makes of the lines, those of one width read together."""
-        characters = self._characters[id(recogniser)]
-        found: dict[int, Spelled] = {}
-        for places in batches([step_width(line.shape[1]) for line in lines]):
-            steps = recogniser(stack([lines[i] for i in places]))
-            for row, i in enumerate(places):
-                width = lines[i].shape[1]
-                found[i] = Spelled(steps.of_line(row, -(-width // STEP_PX) + 1), characters, width)
-        return [found[i] for i in range(len(lines))]
+        return spell(recogniser, self._characters[id(recogniser)], lines)
+
+
+def spell(recogniser: Recogniser, characters: NDArray[np.object_], lines: Sequence[Pixels]) -> list[Spelled]:
+    """What the recogniser, with its `characters`, makes of lines of its height; those of one width read together."""
+    found: dict[int, Spelled] = {}
+    for places in batches([step_width(line.shape[1]) for line in lines]):
+        steps = recogniser(stack([lines[i] for i in places]))
+        for row, i in enumerate(places):
+            width = lines[i].shape[1]
+            found[i] = Spelled(steps.of_line(row, -(-width // STEP_PX) + 1), characters, width)
+    return [found[i] for i in range(len(lines))]
 
 
 class _Draft:

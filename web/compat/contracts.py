@@ -1,0 +1,29 @@
+"""The contracts of other services that this server speaks; the setting COMPAT leaves some or all of them out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint, APIFlask
+
+from tasks.settings import get_settings
+from web.compat import docling, openwebui, versions
+
+BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
+    "docling": (docling.bp, versions.bp),
+    "openwebui": (openwebui.bp,),
+}
+BODIES = docling.BODIES | openwebui.BODIES  # that APIFlask does not read, by path and method
+
+
+def register_contracts(app: APIFlask) -> None:
+    served = (blueprint for name in get_settings().contracts() for blueprint in BLUEPRINTS[name])
+    for blueprint in dict.fromkeys(served):
+        app.register_blueprint(blueprint)
+
+
+def describe_bodies(spec: dict[str, Any]) -> None:
+    """Tell OpenAPI of the bodies that APIFlask does not read."""
+    for (path, method), content in BODIES.items():
+        if path in spec["paths"]:
+            spec["paths"][path][method]["requestBody"] = {"content": content}
