@@ -126,6 +126,9 @@ def test_paragraphs_are_one_line_and_torn_words_whole() -> None:
         "A lighthouse keeper is well-known here, in 2019-2020."
     )
     assert join_lines("一行\n二行") == "一行二行"
+    assert join_lines("see https://\nexample.org or www.example.org, 737–\n9") == (
+        "see https://example.org or www.example.org, 737–9"
+    )
 
 
 def test_a_paragraph_goes_on_over_the_page() -> None:

@@ -14,6 +14,8 @@ SOFT_HYPHEN = "\u00ad"
 TAKEN = "\b"  # between two lines: without the hyphen that the first one ends in
 MOST_WORD = 80  # characters that are looked at for the last word of a line
 TORN = re.compile(r"(?<=\w)[-\u2010\u00ad]$")
+RANGE = re.compile(r"\d[\u2012\u2013]$")  # "2020-" with a longer dash
+TORN_URL = re.compile(r"https?://(?:\S*/)?$")
 COMPOUND = re.compile(r"\w+(?:[-\u2010]\w+)+")
 LAST_WORD = re.compile(r"\w+(?:[-\u2010]\w+)*[-\u2010\u00ad]$")
 FIRST_WORD = re.compile(r"\w{1,80}")
@@ -43,6 +45,8 @@ def join_two(before: str, after: str, compounds: Collection[str] = ()) -> str:
 def end_of(before: str, after: str, compounds: Collection[str]) -> str:
     """What stands between two lines: a space, nothing, or TAKEN where the hyphen before it goes."""
     last = before[-MOST_WORD:]
+    if (RANGE.search(last) and after[0].isdigit()) or TORN_URL.search(last):
+        return ""
     if not TORN.search(last):
         return "" if SPACELESS.match(before[-1]) and SPACELESS.match(after[0]) else " "
     if before.endswith(SOFT_HYPHEN):
