@@ -26,10 +26,11 @@ class ReadOptions(TypedDict, total=False):
     dpi: int
     max_new_tokens: int
     temperature: float
-    text_layer: Literal["ignore", "prefer", "fallback"]
+    text_layer: Literal["auto", "ignore", "prefer", "fallback"]
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    attachments: bool
     batch_id: str
 
 
@@ -47,6 +48,7 @@ class RetryOptions(TypedDict, total=False):
     dpi: int
     max_new_tokens: int
     temperature: float
+    password: str
 
 
 class ClientError(Exception):

@@ -57,7 +57,10 @@ class Delivery(TypedDict):
 
 
 class JobSummary(TypedDict):
-    """A job as lists show it; `progress` is the share of its pages that have ended, 0 to 1."""
+    """A job as lists show it; `progress` is the share of its pages that have ended, 0 to 1.
+
+    `parent` is the job of the document that this one was attached to, "" for others.
+    """
 
     id: str
     state: JobState
@@ -65,6 +68,7 @@ class JobSummary(TypedDict):
     kind: str
     size: int
     batch_id: str
+    parent: str
     run: int
     num_pages: int
     pages: PageCounts

@@ -45,7 +45,7 @@ def write_job_record(job_id: str) -> None:
 
 
 def job_record(job: Job) -> dict[str, Any]:
-    """The job as it is written to files; a password is for one run only and is not written."""
+    """The job as it is written to files."""
     record = asdict(job)
     record["options"].pop("password")
     return record

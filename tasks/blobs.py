@@ -29,13 +29,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tasks.ids import check_job_id, is_job_id
+from tasks.ids import BadKey, check_job_id, check_key, is_job_id
 from workers import private
 
-MOST_KEY = 500  # characters
 MOST_FETCHED = 64  # copies of remote blobs kept on this machine
 PASSING = (errno.ENOTEMPTY, errno.ENOENT, errno.EISDIR, errno.ENOTDIR)  # while others write to a folder or remove it
-IMAGE, PACKED, LAYER = "png", "packed", "layer.txt"  # suffixes of a page's files
+IMAGE, PACKED, LAYER, WORDS = "png", "packed", "layer.txt", "words.json"  # suffixes of a page's files
 
 # The store or Redis may be away for a while; a page that is done waits for them rather than be done again.
 patiently = retry(
@@ -48,19 +47,6 @@ patiently = retry(
 
 class BlobMissing(Exception):
     """No blob has this key."""
-
-
-class BadKey(ValueError):
-    """This is no key of ours: it would lead out of the store."""
-
-
-def check_key(key: str) -> str:
-    """The key as it is: names with single slashes between them. Raises BadKey for every other form."""
-    if len(key) > MOST_KEY or "\\" in key or not key.isprintable():
-        raise BadKey(f"{key!r:.80} is not a key")
-    if any(part in ("", ".", "..") for part in key.split("/")):
-        raise BadKey(f"{key!r:.80} is not a key: a part of it is no name")
-    return key
 
 
 class Blobs:
@@ -190,6 +176,12 @@ class Blobs:
             return []
         files = [info for info in found if info["type"] == "file"]
         return [(changed_at(info), int(info["size"]), f"{key}/{info['name'].rsplit('/', 1)[-1]}") for info in files]
+
+    def last_change(self, key: str) -> float:
+        """When anything below a folder was last written, in Unix seconds; 0 where the store does not tell."""
+        self.fs.invalidate_cache(self.path(key))  # other processes write there too
+        found = self.fs.find(self.path(key), withdirs=True, detail=True)
+        return max(map(changed_at, found.values()), default=0.0)
 
     def local(self, key: str) -> Path:
         """A path on this machine with the blob; remote ones are fetched, and the last few stay. Raises BlobMissing."""

@@ -16,8 +16,10 @@ from urllib.parse import parse_qsl, urlsplit
 import redis
 from celery import bootsteps
 from celery.signals import before_task_publish
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from tasks.services import get_ledger
 from tasks.settings import get_settings, worker_queues
@@ -29,6 +31,8 @@ QUEUES = ("cpu", "gpu")
 FIRST, URGENT, NORMAL, LOW = 0, 3, 6, 9  # Redis takes the smallest number first
 PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
+# of Redis, not of a job: what failed by it waits until Redis is back, can be written again, or has room
+AWAY = (redis.ConnectionError, redis.TimeoutError, ReadOnlyError, OutOfMemoryError, OperationalError)
 EVENTS_S = 0.25  # how late Flower may be
 UNACKED, UNACKED_INDEX = f"{PREFIX}unacked", f"{PREFIX}unacked_index"  # kombu.transport.redis.Channel
 SENT_AT = "sent_at"  # a header of ours: when the message was published, in Unix seconds

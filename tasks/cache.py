@@ -18,7 +18,7 @@ from tasks.runs import load_run
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
-from workers.engines import Generation
+from workers.engines import Generation, Line
 from workers.engines.options import declared
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,17 @@ def look_up(key: str) -> dict[str, Any] | None:
         return None
     get_blobs().write_json(blob_key(key), entry)
     return entry
+
+
+def generation_of(entry: dict[str, Any]) -> Generation:
+    """What `look_up` found, as the engine made it."""
+    return Generation(
+        text=entry["text"],
+        tokens=entry["tokens"],
+        lines=tuple(Line(**line) for line in entry["lines"]),
+        rotation=entry["rotation"],
+        notices=tuple(entry.get("notices", ())),
+    )
 
 
 def keep(key: str, generation: Generation, *, engine: str) -> None:

@@ -1,21 +1,32 @@
-"""The one form of a job's id. Ids become folders and keys in Redis, so what comes in from outside is checked here."""
+"""The forms of ids and keys, which become paths and keys in Redis; so what comes in from outside is checked here."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
 FORM = re.compile(r"[0-9a-f]{16}")
 EVENT = re.compile(r"([0-9a-f]{16})\.[0-9]{1,9}\.[a-z]{1,20}")  # tasks.assemble.webhooks.event_id
 MOST_NUMBER = 10**9  # of runs, positions and indexes
+MOST_KEY = 500  # characters
 
 
 class BadId(ValueError):
     """This is no id of ours, and nothing is done about it."""
 
 
+class BadKey(ValueError):
+    """This is no key of ours: it would lead out of the store."""
+
+
 def new_job_id() -> str:
     return secrets.token_hex(8)
+
+
+def attachment_id(parent: str, number: int) -> str:
+    """The id of the job of an attached file, the same at each try; `number` is its place in the document, from 1."""
+    return hashlib.sha256(f"{check_job_id(parent)}/{number}".encode()).hexdigest()[:16]
 
 
 def is_job_id(value: object) -> bool:
@@ -42,3 +53,12 @@ def check_event(value: object, job_id: str) -> str:
     if match and match[1] == job_id:
         return match[0]
     raise BadId(f"{value!r:.80} is not the end of a job")
+
+
+def check_key(key: str) -> str:
+    """The key as it is: names with single slashes between them. Raises BadKey for every other form."""
+    if len(key) > MOST_KEY or "\\" in key or not key.isprintable():
+        raise BadKey(f"{key!r:.80} is not a key")
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise BadKey(f"{key!r:.80} is not a key: a part of it is no name")
+    return key

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import redis
-
 from tasks.archive import iter_pages, read_content
 from tasks.blobs import IMAGE, BlobMissing, job_key, page_key, patiently
+from tasks.broker import AWAY
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import PageTask
@@ -137,6 +136,15 @@ def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:
     return {"lines": lines, "blocks": [block.to_json() for block in found.blocks]}
 
 
+@contextlib.contextmanager
+def left_to_assembly(page: PageTask) -> Iterator[None]:
+    """What goes wrong here loses nothing but time: assembly finds the blocks that are missing."""
+    try:
+        yield
+    except (UnknownJob, BlobMissing, OSError, *AWAY) as exc:
+        logger.info("job %s page %d: its layout is left to assembly: %r", page.job_id, page.page_number, exc)
+
+
 def lay_out_rest(job_id: str) -> None:
     """Find the blocks of all pages of a job that have none, a few at a time."""
     job = get_ledger().job(job_id)
@@ -155,10 +163,5 @@ def lay_out_rest(job_id: str) -> None:
 def lay_out_patiently(page: PageTask) -> None:
     """Find the page's blocks, or wait for the process that is at it; where that died, do it after all."""
     deadline = time.monotonic() + 2 * (get_settings().layout_timeout_s + MARGIN_S)
-    try:
-        while not lay_out(page) and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
-    except (UnknownJob, BlobMissing) as exc:
-        logger.info("job %s page %d has no blocks: %s", page.job_id, page.page_number, exc)
-    except redis.RedisError as exc:
-        logger.warning("job %s page %d has no blocks, Redis is away: %s", page.job_id, page.page_number, exc)
+    while not lay_out(page) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)

@@ -9,6 +9,7 @@ from tasks.ids import BadId, check_job_id, check_number
 
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
+TextLayer = Literal["auto", "ignore", "prefer", "fallback"]
 JOB_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 PAGE_ENDED = frozenset({"ok", "blank", "fallback", "failed", "cancelled"})
 
@@ -19,7 +20,14 @@ class JobOptions:
 
     `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
     `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high. `language` is what the
-    page is written in, as `deu+fra` or `auto`, for engines that know languages.
+    page is written in, as `deu+fra` or `auto`, for engines that know languages. `attachments` makes jobs of the
+    PDFs and images within the document.
+
+    `text_layer` says when a PDF page's own text is used: `auto` where the pixels agree with it, and for a part of a
+    page too; `prefer` where they agree, for whole pages; `fallback` where reading fails; all but `ignore` do that too.
+
+    `password` is for one process at a time: it is empty in the ledger, which knows by `has_password` to ask
+    `tasks.passwords`.
     """
 
     task: Literal["transcribe", "ask", "describe"] = "transcribe"
@@ -29,11 +37,18 @@ class JobOptions:
     dpi: int = 0
     max_new_tokens: int = 0
     temperature: float = 0.0
-    text_layer: Literal["ignore", "prefer", "fallback"] = "ignore"
+    text_layer: TextLayer = "ignore"
     priority: int = 2
     language: str = ""
     password: str = ""
+    has_password: bool = False
     webhook_url: str = ""
+    attachments: bool = False
+
+    @property
+    def wants_layer(self) -> bool:
+        """Whether a text layer may answer for a page: for a plain transcription only."""
+        return self.text_layer in ("auto", "prefer") and self.task == "transcribe" and not self.prompt
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -6,12 +6,14 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
+import redis
+
+from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
 from tasks.layout import has_layout, layout_content
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Attempts
-from tasks.messages import JobOptions, PageState, PageTask
+from tasks.messages import JobOptions, PageState, PageTask, TextLayer
 from tasks.metrics import count
 from tasks.reasons import REASONS
 from tasks.runs import load_run
@@ -21,6 +23,8 @@ from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, rec
 from workers.engines import Generation, Line
 from workers.layout.blocks import PageLayout
 from workers.reading.confidence import confidence_notices, confidence_of
+from workers.reading.layer_lines import LayerWord
+from workers.reading.put_together import put_together
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +73,7 @@ def save_text(
     about |= {"confidence": confidence_of(lines), "notices": [*notices, *confidence_notices(lines)]}
     if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
         log_end(page, state, seconds, reason)
-    remove_intermediates(page, keep_image=bool(lines) and has_layout())
+    remove_intermediates(page, keep_image=bool(lines) and engine != TEXT_LAYER and has_layout())
 
 
 def save_generation(
@@ -80,6 +84,7 @@ def save_generation(
         fail_unread(page, generation, engine, [*attempts, attempt_record(engine, seconds, generation.notices[0])])
         return
     keep_in_cache(page, generation, engine, attempts)
+    generation = put_together(generation, read_words(page))
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
         "engine": engine,
@@ -156,12 +161,30 @@ def fail_page(
         remove_intermediates(page)
 
 
+def give_up_page(page: PageTask, reason: str, detail: str = "", *, attempts: Attempts = ()) -> None:
+    """End a page whatever happens: without its text layer where that raises, by the ledger alone."""
+    try:
+        fail_page(page, reason, detail, attempts=attempts)
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s page %d fails without a look at its files", page.job_id, page.page_number)
+        detail = detail or REASONS.get(reason, "")
+        if get_ledger().move(page, "failed", attempts=attempts, reason=reason, detail=detail):
+            log_end(page, "failed", 0.0, reason)
+
+
 def falls_back(page: PageTask) -> bool:
     """Whether the job takes a PDF's own text for a page that fails."""
+    return text_layer_of(page) != "ignore"
+
+
+def text_layer_of(page: PageTask) -> TextLayer:
+    """What the job says of a PDF's own text."""
     try:
-        return load_run(page.job_id, page.run).options.text_layer != "ignore"
+        return load_run(page.job_id, page.run).options.text_layer
     except UnknownJob:
-        return False
+        return "ignore"
 
 
 def read_layer(page: PageTask) -> str:
@@ -172,11 +195,24 @@ def read_layer(page: PageTask) -> str:
         return ""
 
 
+def read_words(page: PageTask) -> list[LayerWord]:
+    """Words of a text layer that covers a part of the page, kept by prepare_page; none in other cases."""
+    if text_layer_of(page) != "auto":
+        return []
+    try:
+        words = get_blobs().read_json(page_key(page.job_id, page.index, WORDS))
+    except BlobMissing:
+        return []
+    return [LayerWord(text, (box[0], box[1], box[2], box[3]), line, angle) for text, box, line, angle in words]
+
+
 def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
     """Remove what only the engine needed; the image too, unless its layout is still to be found or viewers want it."""
     blobs = get_blobs()
     blobs.delete(page_key(page.job_id, page.index, PACKED))
     blobs.delete(page_key(page.job_id, page.index, LAYER))
+    if text_layer_of(page) == "auto":
+        blobs.delete(page_key(page.job_id, page.index, WORDS))
     if not keep_image and not keeps_images(page.job_id):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
 

@@ -20,25 +20,21 @@ import time
 from functools import cache
 from typing import Any
 
-import redis
 from celery.exceptions import Reject
-from celery.signals import task_postrun
-from kombu.exceptions import OperationalError
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
 from tasks.assemble import results
-from tasks.assemble.job_end import conclude, end_unopened, final_state
-from tasks.assemble.webhooks import notify
-from tasks.broker import FIRST, LOW, NORMAL, URGENT
-from tasks.chord import Chord, forget_if_purged, position_of
+from tasks.assemble.job_end import conclude, end_unassembled, end_unopened, final_state
+from tasks.attachments import take_attachments
+from tasks.broker import AWAY, FIRST, URGENT
+from tasks.chord import Chord, ordinary, position_of
 from tasks.generate.batcher import Batcher
-from tasks.layout import has_layout, lay_out, lay_out_rest
+from tasks.layout import lay_out, lay_out_rest, left_to_assembly
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
-from tasks.page_end import attempt_record, fail_page
-from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
-from tasks.runs import load_run
+from tasks.page_end import attempt_record, give_up_page
+from tasks.prepare import is_prepared, is_unprepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
 from tasks.split import fetch_source, open_document, unexpected
@@ -52,7 +48,9 @@ GONE = -1  # the position of a page whose run nobody knows any more
 SPLIT_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document, or is tried again
 SPLIT_TRIES = 2  # where something unexpected is raised
 MAX_SPLITS = 10  # where the process that splits dies each time
-AWAY = (redis.RedisError, OperationalError)  # of Redis, not of the job: the message waits until it is back
+ASSEMBLY_TRIES = 2  # where something unexpected is raised
+MAX_ASSEMBLIES = 10  # where the process that assembles dies each time, or the store is away
+MAX_PREPARES = 10  # of a page whose image is lost each time
 
 
 # submit -------------------------------------------------------------------------------------------------------
@@ -87,6 +85,7 @@ def choose_pages(job_id: str, tries: int) -> bool:
             send_split(job_id, countdown_s=SPLIT_AGAIN_S)
             return False
         num_pages, selection, warnings = open_document(job_id)
+        warnings += send_attachments(job_id)
         pages.begin(job_id, 1, len(selection))
         get_ledger().open_first_run(
             job_id, num_pages=num_pages, selection=str(selection), size=len(selection), warnings=warnings
@@ -109,6 +108,14 @@ def choose_pages(job_id: str, tries: int) -> bool:
     return True
 
 
+def send_attachments(job_id: str) -> tuple[str, ...]:
+    """Make jobs of what is attached to the document, if that is wanted, and send them to be split; returns warnings."""
+    entered, warnings = take_attachments(job_id)
+    for attached in entered:
+        send_split(attached)
+    return warnings
+
+
 # prepare ------------------------------------------------------------------------------------------------------
 
 
@@ -124,14 +131,14 @@ def prepare_page(message: list[Any]) -> None:
         keep_prepared(page, render(page))
     except DocumentError as exc:
         keep_text_layer(page)
-        fail_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
+        give_up_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
     except (UnknownJob, SandboxStopped):
         logger.info("job %s is gone, page %d is dropped", page.job_id, page.page_number)
-    except redis.RedisError as exc:
+    except AWAY as exc:
         raise Reject(exc, requeue=True) from exc
     except Exception as exc:
         logger.exception("job %s page %d could not be prepared", page.job_id, page.page_number)
-        fail_page(page, "internal", f"{type(exc).__name__} while preparing the page; retry it.")
+        give_up_page(page, "internal", f"{type(exc).__name__} while preparing the page; retry it.")
 
 
 # generate -----------------------------------------------------------------------------------------------------
@@ -151,24 +158,19 @@ def generate_page(message: list[Any]) -> int:
     page = PageTask.from_json(message)
     try:
         while not get_batcher().wait_for(page):
-            wait_for_image(page)
+            if get_ledger().count_resend(page.job_id, page.index) > MAX_PREPARES:
+                give_up_page(page, "task_lost")
+            else:
+                wait_for_image(page)
         get_batcher().collect(page)
         position = position_of(page)
         pages.feed(page.job_id, page.run, finished=position)
     except UnknownJob:
         logger.info("job %s is gone, page %d returns without it", page.job_id, page.page_number)
         return GONE
-    except redis.RedisError as exc:
+    except AWAY as exc:
         raise Reject(exc, requeue=True) from exc
     return position
-
-
-@task_postrun.connect
-def on_page_returned(sender: Any, args: list[Any], **_: Any) -> None:
-    """The task of a page has counted as a part of its chord by now; a purged job has no use for that."""
-    if sender.name == generate_page.name:
-        page = PageTask.from_json(args[0])
-        forget_if_purged(page.job_id, page.run)
 
 
 def wait_for_image(page: PageTask) -> None:
@@ -176,10 +178,7 @@ def wait_for_image(page: PageTask) -> None:
     logger.warning("job %s page %d is prepared again", page.job_id, page.page_number)
     prepare_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-prepare", priority=URGENT)
     deadline = time.monotonic() + get_settings().render_timeout_s
-    while time.monotonic() < deadline:
-        seen = get_ledger().look(page)
-        if seen is None or seen.state not in ("queued", "preparing"):
-            return
+    while is_unprepared(page) and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
@@ -188,24 +187,17 @@ def wait_for_image(page: PageTask) -> None:
 
 def send_layout(page: PageTask) -> None:
     """Have the blocks of a page found that the engine has read; where this is lost, assembly finds them."""
-    if not has_layout():
-        return
-    try:
-        later = LOW if load_run(page.job_id, page.run).options.priority < 2 else NORMAL
-        argsrepr = f"job {page.job_id} page {page.page_number}"
-        lay_out_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-layout", priority=later, argsrepr=argsrepr)
-    except (UnknownJob, OperationalError, redis.RedisError) as exc:
-        logger.info("job %s page %d: its layout is left to assembly: %s", page.job_id, page.page_number, exc)
+    with left_to_assembly(page):
+        common = {"priority": ordinary(page), "argsrepr": f"job {page.job_id} page {page.page_number}"}
+        lay_out_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-layout", **common)
 
 
 @app.task(name="lay_out_page")
 def lay_out_page(message: list[Any]) -> None:
-    """Find the blocks of a page that has its text, with lower priority than what the engine waits for."""
+    """Find the blocks of a page that has its text, in a process that can be killed."""
     page = PageTask.from_json(message)
-    try:
+    with left_to_assembly(page):
         lay_out(page)
-    except (UnknownJob, OSError, redis.RedisError) as exc:
-        logger.info("job %s page %d: its layout is left to assembly: %s", page.job_id, page.page_number, exc)
 
 
 # assemble -----------------------------------------------------------------------------------------------------
@@ -219,24 +211,30 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
     if step != "assemble":
         logger.info("job %s run %d: nothing to assemble (%s)", job_id, run, step, extra={"job": job_id})
         return
+    tries = ledger.count_try(job_id, "assembly")
     try:
+        if tries > MAX_ASSEMBLIES:
+            end_unassembled(job_id, "internal")
+            return
         lay_out_rest(job_id)
         results.write_results(job_id)
+        state = final_state(job_id)
     except OSError as exc:
         logger.exception("job %s: the result could not be written", job_id)
         if self.request.retries < self.max_retries:
             raise self.retry(countdown=min(60, 2**self.request.retries)) from exc
-        error = {
-            "reason": "storage",
-            "detail": "The result could not be stored; free space and retry a page.",
-        }
-        if ledger.end_job(job_id, "failed", only_from="assembling", error=error):
-            notify(job_id)
-        return
-    if ledger.end_job(job_id, final_state(job_id), only_from="assembling"):
-        conclude(job_id)
-        job = ledger.job(job_id)
-        logger.info("job %s %s", job_id, job.state if job else "gone", extra={"job": job_id})
+        end_unassembled(job_id, "storage")
+    except AWAY as exc:
+        raise Reject(exc, requeue=True) from exc
+    except Exception as exc:
+        logger.exception("job %s could not be assembled, try %d", job_id, tries)
+        if tries < ASSEMBLY_TRIES:
+            raise self.retry(countdown=1) from exc
+        end_unassembled(job_id, "internal")
+    else:
+        if ledger.end_job(job_id, state, only_from="assembling"):
+            conclude(job_id)
+            logger.info("job %s %s", job_id, state, extra={"job": job_id})
 
 
 @app.task(name="fail_job")

@@ -10,10 +10,9 @@ from typing import Any
 
 import redis
 
-from tasks.blobs import IMAGE, LAYER, PACKED, BlobMissing, page_key, patiently
-from tasks.cache import cache_key, look_up, take_back
+from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, page_key, patiently
+from tasks.cache import cache_key, generation_of, look_up, take_back
 from tasks.layout import NO_LAYOUT, has_layout, lay_out, lay_out_layer
-from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
@@ -26,7 +25,8 @@ from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
 from workers.documents.pages import prepare_page as render_and_prepare
 from workers.documents.text_layer import TEXT_LAYER, is_healthy
-from workers.engines import Line
+from workers.reading.layer_lines import lines_of
+from workers.reading.put_together import put_together
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,12 @@ def is_prepared(page: PageTask, seen: Page) -> bool:
     return seen.state in ("ready", "generating") and get_blobs().exists(page_key(page.job_id, page.index, IMAGE))
 
 
+def is_unprepared(page: PageTask) -> bool:
+    """Whether the page still waits for its image."""
+    seen = get_ledger().look(page)
+    return seen is not None and seen.state in ("queued", "preparing")
+
+
 def render(page: PageTask) -> PreparedPage:
     """The page, rendered in a process that can be killed. Raises DocumentError with the reason when it cannot be."""
     context, settings = load_run(page.job_id, page.run), get_settings()
@@ -60,6 +66,7 @@ def render(page: PageTask) -> PreparedPage:
                 dpi=context.options.dpi,
                 password=context.options.password,
                 limits=document_limits(),
+                judges_layer=page.run == 1 and context.options.wants_layer,
                 timeout_s=settings.render_timeout_s,
                 should_stop=lambda: is_unwanted(page),
             )
@@ -85,8 +92,7 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
         return
     if prepared.packed is not None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
-    if prepared.text_layer.strip():
-        blobs.write(page_key(page.job_id, page.index, LAYER), prepared.text_layer.encode())
+    keep_layer(page, prepared)
     bucket = load_run(page.job_id, page.run).bucket(prepared.num_tokens)
     ledger.move(page, "ready", num_tokens=prepared.num_tokens, bucket=bucket, cache_key=key, **about)
     ledger.offer(page)
@@ -97,27 +103,31 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
     if page.run > 1:
         return False
     options = load_run(page.job_id, page.run).options
-    if prefers_layer(options) and is_healthy(prepared.text_layer):
+    if layer_stands(options, prepared):
         layout = lay_out_layer(page, prepared.width, prepared.height)
         about |= {"layout": layout, "notices": () if layout or not has_layout() else (NO_LAYOUT,)}
-        save_text(page, prepared.text_layer.strip(), engine=TEXT_LAYER, seconds=0.0, **about)
+        lines = tuple(lines_of(prepared.layer_words))
+        save_text(page, prepared.text_layer.strip(), engine=TEXT_LAYER, seconds=0.0, lines=lines, **about)
         return True
     entry = look_up(cache_key)
     if entry is None:
         return False
     take_back(page.job_id, cache_key)
+    read = generation_of(entry)
+    if options.text_layer == "auto" and prepared.layer_verdict == "partial":
+        read = put_together(read, prepared.layer_words)
     save_text(
         page,
-        entry["text"],
+        read.text,
         engine=entry["engine"],
         seconds=0.0,
-        tokens=entry["tokens"],
-        lines=tuple(Line(**line) for line in entry["lines"]),
-        rotation=entry["rotation"],
-        notices=tuple(entry.get("notices", ())),
+        tokens=read.tokens,
+        lines=read.lines,
+        rotation=read.rotation,
+        notices=read.notices,
         cached=True,
         cache_key=cache_key,
-        text_layer_recall=measure_recall(options, prepared.text_layer, entry["text"]),
+        text_layer_recall=measure_recall(options, layer_of(prepared), read.text),
         **about,
     )
     count(get_ledger(), "pages_cached")
@@ -125,9 +135,27 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
     return True
 
 
-def prefers_layer(options: JobOptions) -> bool:
-    """A text layer can answer for a transcription only."""
-    return options.text_layer == "prefer" and options.task == "transcribe" and not options.prompt
+def layer_stands(options: JobOptions, prepared: PreparedPage) -> bool:
+    """Whether the PDF's own text is the page's; where nobody could look at the pixels, `prefer` goes by the letters."""
+    if not options.wants_layer:
+        return False
+    if not prepared.layer_verdict:
+        return options.text_layer == "prefer" and is_healthy(prepared.text_layer)
+    return prepared.layer_verdict == "sound"
+
+
+def layer_of(prepared: PreparedPage) -> str:
+    """The page's text layer; "" for one that the pixels show to be garbage."""
+    return "" if prepared.layer_verdict == "unsound" or not prepared.text_layer.strip() else prepared.text_layer
+
+
+def keep_layer(page: PageTask, prepared: PreparedPage) -> None:
+    """Keep what the page's end may want of its text layer: the text if that is no garbage, words to put together."""
+    blobs = get_blobs()
+    if layer := layer_of(prepared):
+        blobs.write(page_key(page.job_id, page.index, LAYER), layer.encode())
+    if prepared.layer_verdict == "partial" and load_run(page.job_id, page.run).options.text_layer == "auto":
+        blobs.write_json(page_key(page.job_id, page.index, WORDS), list(prepared.layer_words))
 
 
 def keep_text_layer(page: PageTask) -> None:
@@ -144,5 +172,7 @@ def keep_text_layer(page: PageTask) -> None:
             timeout_s=get_settings().render_timeout_s,
         )
         get_blobs().write(page_key(page.job_id, page.index, LAYER), text.encode())
-    except (DocumentError, SandboxDied, SandboxTimeout, UnknownJob, BlobMissing) as exc:
-        logger.info("job %s page %d has no text layer either: %s", page.job_id, page.page_number, exc)
+    except redis.RedisError:
+        raise
+    except Exception as exc:  # whatever a reader raises at a hostile file
+        logger.info("job %s page %d has no text layer either: %r", page.job_id, page.page_number, exc)

@@ -26,6 +26,7 @@ REASONS = {
     "unread_ink": "Most of what looks like writing could not be read. Scan it anew, or try another engine.",
     "unread_script": "The page seems to be in a script that the engine does not read. Read it with `ENGINE=tesseract` "
     "and its language.",
+    "stalled": "Nothing moved for longer than the server waits (JOB_STALL_S). See whether its workers run, then retry.",
     "storage": "The result could not be stored. Free space on the server, then retry a page.",
     "internal": "Something went wrong on the server. Retry the page; the server's log has the details.",
 }

@@ -12,16 +12,14 @@ import logging
 import time
 from collections.abc import Iterator
 
-import redis
-
 from tasks.app import app
 from tasks.archive import iter_pages
-from tasks.assemble.job_end import conclude
-from tasks.broker import live_task_ids
+from tasks.assemble.job_end import conclude, give_up_job
+from tasks.broker import AWAY, live_task_ids
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import PageTask
-from tasks.page_end import fail_page
+from tasks.page_end import give_up_page
 from tasks.pipeline import pages, send_split
 from tasks.retention import sweep_purged
 from tasks.runs import load_run
@@ -33,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 RESCAN_S = 30  # how often the list of unfinished jobs is checked against the jobs themselves
 MAX_RESENDS = 10  # times a page's task is sent again before the page is given up
+MAX_LOOKS = 10  # times in a row that looking after a job may raise before the job is given up
 
 
 @app.task(name="reconcile", send_events=False)  # it would fill Flower's history
@@ -43,21 +42,35 @@ def reconcile() -> None:
         return
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
-    conclude_ended_jobs()
-    sweep_purged()
+    for chore in (conclude_ended_jobs, sweep_purged):
+        try:
+            chore()
+        except AWAY:
+            raise
+        except Exception:
+            logger.exception("%s is done again at the next look", chore.__name__)
     jobs = get_ledger().active_jobs()
     if not jobs:
         return
     live = live_task_ids(client)
     for job_id in jobs:
-        try:
-            look_after(job_id, live)
-        except UnknownJob as exc:
-            logger.info("%s", exc)
-        except redis.RedisError:
-            raise
-        except Exception:
-            logger.exception("job %s could not be looked after; the others are", job_id)
+        look_after_or_give_up(job_id, live)
+
+
+def look_after_or_give_up(job_id: str, live: set[str]) -> None:
+    """Look after a job, and end it where that raises again and again; the others are looked after in any case."""
+    ledger = get_ledger()
+    try:
+        look_after(job_id, live)
+        ledger.forget_tries(job_id, "look")
+    except UnknownJob as exc:
+        logger.info("%s", exc)
+    except AWAY:
+        raise
+    except Exception:
+        logger.exception("job %s could not be looked after", job_id)
+        if ledger.count_try(job_id, "look") >= MAX_LOOKS:
+            give_up_job(job_id)
 
 
 def find_forgotten_jobs() -> None:
@@ -72,8 +85,10 @@ def conclude_ended_jobs() -> None:
     for job_id in get_ledger().unconcluded(older_s=get_settings().reconcile_s):
         try:
             conclude(job_id)
-        except OSError as exc:
-            logger.warning("job %s: its record cannot be written yet: %s", job_id, exc)
+        except AWAY:
+            raise
+        except Exception as exc:
+            logger.warning("job %s: its record cannot be written yet: %r", job_id, exc)
 
 
 def look_after(job_id: str, live: set[str]) -> None:
@@ -82,11 +97,15 @@ def look_after(job_id: str, live: set[str]) -> None:
     if job is None or job.has_ended:
         ledger.redis.srem("pf:active", job_id)
         return
+    most_s = get_settings().job_stall_s
+    if most_s and ledger.quiet_for(job_id) > most_s:
+        logger.error("job %s: nothing has moved for %g s, it is given up", job_id, most_s)
+        give_up_job(job_id, "stalled")
+        return
     quiet = time.time() - job.changed_at > get_settings().reconcile_s
     if job.state in ("queued", "splitting"):
         if quiet and f"{job_id}-split" not in live and was_missing(job_id, f"{job_id}-split"):
-            logger.warning("job %s: its split was lost and is sent again", job_id)
-            send_split(job_id)
+            send_split_again(job_id)
         return
     if job.state == "running":
         for run in range(1, job.run + 1):
@@ -101,6 +120,15 @@ def look_after(job_id: str, live: set[str]) -> None:
     ):
         logger.warning("job %s: its join was lost and is sent again", job_id)
         pages.send_join(job_id, job.run)
+
+
+def send_split_again(job_id: str) -> None:
+    if get_ledger().count_try(job_id, "split") > MAX_RESENDS:
+        logger.error("job %s: its split was lost again and again, it is given up", job_id)
+        give_up_job(job_id)
+        return
+    logger.warning("job %s: its split was lost and is sent again", job_id)
+    send_split(job_id)
 
 
 def look_after_run(job: Job, run: int, live: set[str]) -> None:
@@ -161,14 +189,21 @@ def unaccounted_pages(job: Job, run: int) -> Iterator[tuple[int, PageTask]]:
 
 
 def resend(job_id: str, run: int, positions: list[int]) -> None:
-    """Send the tasks of these positions again; a page whose task is lost again and again is given up."""
+    """Send the tasks of these positions again; a page whose task is lost again and again is given up.
+
+    A page that has ended needs its task for no more than the room it leaves.
+    """
     if not positions:
         return
-    ledger, context = get_ledger(), load_run(job_id, run)
+    ledger, context, again = get_ledger(), load_run(job_id, run), []
     for position in positions:
         page = context.page(position)
         if ledger.count_resend(job_id, page.index) > MAX_RESENDS:
-            fail_page(page, "task_lost")
-    logger.warning("job %s run %d: %d lost page tasks are sent again", job_id, run, len(positions))
-    ledger.mark_fed(job_id, run, positions)
-    pages.send(job_id, run, positions, urgent=len(context.selection))
+            give_up_page(page, "task_lost")
+        if ledger.look(page) is None:
+            pages.return_early(page)
+        else:
+            again.append(position)
+    logger.warning("job %s run %d: %d lost page tasks are sent again", job_id, run, len(again))
+    ledger.mark_fed(job_id, run, again)
+    pages.send(job_id, run, again, urgent=len(context.selection))

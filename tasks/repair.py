@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks import passwords
 from tasks.access.quotas import charge_pages
 from tasks.archive import failed_pages
 from tasks.assemble.job_end import conclude
-from tasks.ledger import UnknownJob
+from tasks.ledger import LedgerError, StoreAway, UnknownJob
 from tasks.pipeline import pages as page_chord
 from tasks.retention import clear_cancelled
 from tasks.services import get_ledger
@@ -39,7 +40,13 @@ def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     if not len(selection):
         raise ValueError("no page of this job has failed; name the pages to repair, as in 3,9")
     charge_pages(job.owner, f"{job_id}.{job.run + 1}", len(selection))
-    run = ledger.open_repair(job_id, indexes=list(selection), selection=str(selection), options=options)
+    password = options.pop("password", "")
+    passwords.keep(job_id, job.run + 1, password if job.options.has_password else "")
+    try:
+        run = ledger.open_repair(job_id, indexes=list(selection), selection=str(selection), options=options)
+    except (LedgerError, StoreAway):
+        passwords.take_back(job_id, job.run + 1)
+        raise
     page_chord.begin(job_id, run, len(selection))
     page_chord.feed(job_id, run)
     return run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from tasks import chord
+from tasks import chord, passwords
 from tasks.app import app
 from tasks.archive import load_job, load_pages
 from tasks.blobs import BlobMissing, job_key
@@ -15,6 +15,8 @@ from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 
 logger = logging.getLogger(__name__)
+
+ORPHAN_S = 86_400  # after the last write to a job's folder that no record came to; an upload may take hours
 
 
 @app.task(name="clear_cancelled")
@@ -60,16 +62,21 @@ def expire_jobs() -> None:
     oldest = time.time() - get_settings().job_ttl_s
     for job_id in get_ledger().jobs_ended_before(oldest):
         purge_job(job_id)
+    for job_id in passwords.overdue():
+        job = load_job(job_id)
+        if job is None or job.has_ended:
+            passwords.forget(job_id, job.run if job else 0)
     trim()
     blobs = get_blobs()
     for job_id in filter(is_job_id, blobs.names("jobs")):
-        if get_ledger().job(job_id) is None and folder_is_older(job_id, oldest):
+        if get_ledger().job(job_id) is None and is_past_its_time(job_id, oldest):
             blobs.delete(job_key(job_id))
 
 
-def folder_is_older(job_id: str, time_s: float) -> bool:
+def is_past_its_time(job_id: str, oldest: float) -> bool:
+    """Whether a folder that the ledger does not know is of a job from before that time, or of none and left alone."""
     try:
         record = get_blobs().read_json(job_key(job_id, "job.json"))
-    except (BlobMissing, ValueError):
-        return False
-    return float(record["created_at"]) < time_s
+        return float(record["created_at"]) < oldest
+    except (BlobMissing, ValueError, TypeError, KeyError):
+        return 0 < get_blobs().last_change(job_key(job_id)) < time.time() - ORPHAN_S

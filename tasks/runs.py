@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from tasks import passwords
 from tasks.blobs import source_key
 from tasks.ledger import UnknownJob
+from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
 from tasks.services import get_ledger
 from tasks.settings import get_settings
@@ -53,6 +55,10 @@ class RunContext:
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 
 
+def password_of(job: Job, run: int) -> str:
+    return passwords.read(job.id, run) if job.options.has_password else ""
+
+
 @lru_cache(maxsize=256)
 def load_run(job_id: str, run: int) -> RunContext:
     """The run's context; raises UnknownJob when the ledger has it no longer."""
@@ -66,6 +72,6 @@ def load_run(job_id: str, run: int) -> RunContext:
         run=run,
         kind=job.kind,
         owner=job.owner,
-        options=replace(job.options, **ledger.run_options(job_id, run)),
+        options=replace(job.options, **ledger.run_options(job_id, run), password=password_of(job, run)),
         selection=Selection.parse(selection),
     )

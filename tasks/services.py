@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from functools import cache, partial
+from typing import cast
 
 from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
+from tasks.messages import TextLayer
 from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineOptions
-from workers.engines.registry import load_engine
+from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
 from workers.processes import num_gpus
 from workers.sandbox.sandbox import Sandbox
@@ -58,6 +60,13 @@ def engine_name() -> str:
     if settings.engine != "auto":
         return settings.engine
     return "vlm" if settings.model and num_gpus() else "ocr"
+
+
+def default_text_layer() -> TextLayer:
+    """What becomes of a PDF's own text where a job does not say."""
+    if wanted := get_settings().text_layer:
+        return cast("TextLayer", wanted)
+    return "auto" if reads_plain_text(engine_name()) else "ignore"
 
 
 def engine_options() -> EngineOptions:

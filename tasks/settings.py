@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import Any, get_args
 
+from tasks.messages import TextLayer
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("docling", "openwebui")  # `web.compat` has a module for each
+CONTRACTS = ("docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):
@@ -42,6 +43,9 @@ class Settings:
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
     max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
+    text_layer: str = setting(
+        "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
+    )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
     gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
@@ -67,6 +71,9 @@ class Settings:
     max_jobs_queued: int = setting(1000, "jobs", "Unfinished jobs at which new ones are refused with 503.")
     keep_page_images: int = setting(300, "pages", "Jobs up to this long keep their page images; 0 keeps none.")
     page_cache_mb: int = setting(1024, "MiB", "Room for texts of pages, to be used for equal pages; 0 keeps none.")
+    job_stall_s: float = setting(
+        172_800.0, "s", "Time without any change after which a job is given up; 0 is no limit."
+    )
     job_ttl_s: int = setting(604_800, "s", "Time a finished job and its files are kept.")
     api_keys: str = setting("", "secrets", "Comma-separated keys, beside those of `pagefan keys`.")
     key_requests_per_min: int = setting(1200, "requests", "Most requests of one key in a minute; 0 sets no limit.")
@@ -137,6 +144,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**common, of_engines=values)
     if settings.engine not in ("auto", *ENGINES):
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
+    if settings.text_layer not in ("", *get_args(TextLayer)):
+        raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
     try:
         settings.address_rules()
     except ValueError as exc:

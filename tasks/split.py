@@ -16,6 +16,7 @@ from tasks.access.quotas import charge_pages
 from tasks.blobs import BlobMissing, source_key
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
+from tasks.runs import password_of
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
@@ -91,13 +92,14 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
         path = get_blobs().local(source_key(job_id, job.kind))
     except BlobMissing as exc:
         raise DocumentError("source_lost", "The uploaded file is gone from the store; send it again.") from exc
-    info = inspect_patiently(path, job.options.password)
+    info = inspect_patiently(path, password_of(job, run=1))
     try:
         selection = select_pages(job.options.pages, info.num_pages)
     except ValueError as exc:
         raise DocumentError("bad_pages", str(exc)) from exc
     charge_pages(job.owner, f"{job_id}.1", len(selection))
-    return info.num_pages, selection, (*info.warnings, *attached_warning(info.attached))
+    attached = () if job.options.attachments else attached_warning(info.attached)
+    return info.num_pages, selection, (*info.warnings, *attached)
 
 
 def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
         return ()
     few = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
     files = "A file is" if len(names) == 1 else f"{len(names)} files are"
-    return (f"{files} attached to the PDF and not read: {few}. Save what you need from it, and send that.",)
+    return (f"{files} attached to the PDF and not read: {few}. The option `attachments` reads PDFs and images.",)
 
 
 def inspect_patiently(path: Path, password: str) -> DocumentInfo:

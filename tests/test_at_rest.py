@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
+import pymupdf
 import pytest
 from conftest import StartStack
+from redis import Redis
 from services import Service, make_pdf, wait_until
 
 from web.stack.redis_server import free_port
@@ -54,6 +56,58 @@ def test_the_password_of_redis_is_told_to_nobody(service: Service) -> None:
     assert len(family) >= len(service.stack.processes)
     assert not [process for process in family if password in " ".join(process.cmdline())]
     assert files_with(service.stack.data_dir, password) == ["redis/redis.conf"]
+
+
+def test_the_password_of_a_pdf_is_gone_with_its_need(service: Service) -> None:
+    password = "sesame opens 4711"
+    job_id = service.submit(encrypted(make_pdf(3), password), password=password)
+    assert service.wait(job_id)["state"] == "succeeded"
+    folder = service.stack.data_dir
+    wait_until(lambda: not files_with(folder, password), 30, "the password's end")
+    assert keys_with(service, password) == []
+    assert service.http.get(f"/jobs/{job_id}/result?format=pdf").status_code == 200
+
+    retry(service, job_id, pages="2")
+    assert service.wait(job_id)["state"] == "succeeded"
+    page = service.http.get(f"/jobs/{job_id}/pages/2").json()
+    assert [attempt["reason"] for attempt in page["attempts"]] == ["encrypted"]
+    assert page["text"].startswith("page 2 ")
+
+    retry(service, job_id, pages="2", password=password)
+    assert service.wait(job_id)["state"] == "succeeded"
+    page = service.http.get(f"/jobs/{job_id}/pages/2").json()
+    assert len(page["attempts"]) == 1
+    assert service.result(job_id)["job"]["run"] == 3
+    wait_until(lambda: not files_with(folder, password), 30, "the password's end")
+    assert keys_with(service, password) == []
+
+
+def encrypted(pdf: bytes, password: str) -> bytes:
+    with pymupdf.open(stream=pdf) as document:
+        return bytes(document.tobytes(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw=password, owner_pw="owner"))
+
+
+def retry(service: Service, job_id: str, **fields: str) -> None:
+    answer = service.http.post(f"/jobs/{job_id}/retry", json=fields)
+    assert answer.status_code == 202, answer.text
+
+
+def keys_with(service: Service, text: str) -> list[str]:
+    """The keys of Redis that have the text in them."""
+    with Redis.from_url(service.stack.redis_url) as client:
+        return [key for key in client.scan_iter(count=1000) if text in readable(client, key)]
+
+
+def readable(client: Redis, key: bytes) -> str:
+    read: dict[bytes, Callable[[], object]] = {
+        b"string": lambda: client.get(key),
+        b"hash": lambda: client.hgetall(key),
+        b"list": lambda: client.lrange(key, 0, -1),
+        b"set": lambda: client.smembers(key),
+        b"zset": lambda: client.zrange(key, 0, -1),
+    }
+    kind = client.type(key)
+    return str(read[kind]()) if kind in read else ""  # gone meanwhile
 
 
 def files_with(folder: Path, text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 from pathlib import Path
 
@@ -87,3 +88,22 @@ def test_folder_that_gets_or_loses_a_file_while_it_is_removed_goes_whole(
     monkeypatch.setattr(blobs.fs, "rm", rm)
     blobs.delete("jobs/a")
     assert not (tmp_path / "jobs" / "a").exists()
+
+
+def test_a_folder_is_as_young_as_the_last_that_was_written_below_it(tmp_path: Path) -> None:
+    blobs = Blobs(f"file://{tmp_path}/blobs")
+    assert blobs.last_change("jobs/a") == 0
+    (tmp_path / "blobs" / "jobs" / "a" / "pages").mkdir(parents=True)
+    folder = tmp_path / "blobs" / "jobs" / "a"
+    (folder / "pages" / "1").touch()
+    for path in (folder / "pages" / "1", folder / "pages", folder):
+        os.utime(path, (1000, 1000))
+    assert blobs.last_change("jobs/a") == 1000
+    os.utime(folder / "pages" / "1", (2000, 2000))
+    assert blobs.last_change("jobs/a") == 2000
+
+
+def test_a_store_that_tells_no_times_makes_nothing_old() -> None:
+    blobs = Blobs(f"memory://{secrets.token_hex(4)}")
+    blobs.write("jobs/a/page", b"x")
+    assert blobs.last_change("jobs/a") == 0

@@ -15,8 +15,8 @@ from web_service import WebService
 
 from tasks.app import app
 from tasks.assemble.webhooks import deliver_webhook
-from tasks.blobs import BadKey, Blobs, job_key, page_key, source_key
-from tasks.ids import BadId, check_event, check_job_id, is_job_id, new_job_id
+from tasks.blobs import Blobs, job_key, page_key, source_key
+from tasks.ids import BadId, BadKey, check_event, check_job_id, is_job_id, new_job_id
 from tasks.messages import PageTask
 from tasks.pipeline import generate_page, prepare_page, split_document
 from tasks.retention import clear_cancelled, expire_jobs

@@ -55,6 +55,7 @@ def test_an_empty_value_is_no_value() -> None:
         ("RENDER_TIMEOUT_S", "nan"),
         ("VISIBILITY_TIMEOUT_S", "inf"),
         ("ENGINE", "abacus"),
+        ("TEXT_LAYER", "perhaps"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_names_key_and_value(name: str, value: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from tasks.page_end import fail_page, save_generation
 from tasks.prepare import keep_prepared
 from tasks.retention import purge_job
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs
+from tasks.services import get_blobs
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
+from workers.reading.layer_lines import LayerWord
+from workers.reading.page_layer import LayerVerdict
 
 LAYER = "The keeper writes down every ship that passes and nobody reads the book."
 TEXT = Generation(text="read by an engine", lines=(Line(text="read", box=(1.0, 2.0, 30.0, 4.0), confidence=0.9),))
@@ -29,18 +31,18 @@ TEXT = Generation(text="read by an engine", lines=(Line(text="read", box=(1.0, 2
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    for function in (load_run, engine_name):
-        function.cache_clear()
+    load_run.cache_clear()
     with web_service(redis_url, tmp_path, monkeypatch, engine="echo") as service:
         yield service
-    for function in (load_run, engine_name):
-        function.cache_clear()
+    load_run.cache_clear()
 
 
-def prepared(digest: str = "d1", layer: str = "") -> PreparedPage:
+def prepared(
+    digest: str = "d1", layer: str = "", verdict: LayerVerdict = "", words: Sequence[LayerWord] = ()
+) -> PreparedPage:
     return PreparedPage(
         png=b"png", packed=None, width=64, height=96, rotation=0, is_blank=False, text_layer=layer, num_tokens=1,
-        digest=digest, revision="r1",
+        digest=digest, revision="r1", layer_verdict=verdict, layer_words=tuple(words),
     )  # fmt: skip
 
 
@@ -52,7 +54,7 @@ def open_job(web: WebService, num_pages: int = 1, *, owner: str = "local", **opt
     return job_id
 
 
-def prepare(web: WebService, job_id: str, number: int = 1, *, run: int = 1, **made: str) -> Page:
+def prepare(web: WebService, job_id: str, number: int = 1, *, run: int = 1, **made: Any) -> Page:
     """What prepare_page does once the page is rendered."""
     keep_prepared(page(job_id, number, run), prepared(**made))
     return web.ledger.page(job_id, number - 1)
@@ -88,6 +90,69 @@ def test_page_goes_to_the_engine_where_its_text_layer_is_not_wanted_or_not_sound
     web: WebService, layer: str, options: dict[str, Any]
 ) -> None:
     assert prepare(web, open_job(web, **options), layer=layer).state == "ready"
+
+
+def words_of(text: str, top: float = 10.0, line: int = 0) -> list[LayerWord]:
+    """The words of a line, 10 px a letter."""
+    words, x = [], 10.0
+    for word in text.split():
+        words.append(LayerWord(word, (x, top, x + 10 * len(word), top + 12), line))
+        x += 10 * len(word) + 6
+    return words
+
+
+def read_line(text: str, top: float = 10.0) -> Line:
+    return Line(text=text, box=(8.0, top - 2, 20.0 + 11 * len(text), top + 14), confidence=0.8)
+
+
+@pytest.mark.parametrize("text_layer", ["auto", "prefer"])
+def test_layer_that_the_pixels_agree_with_is_the_text_with_its_lines(web: WebService, text_layer: str) -> None:
+    job_id = open_job(web, text_layer=text_layer)
+    ended = prepare(web, job_id, layer="Page 1", verdict="sound", words=words_of("Page 1"))
+    assert (ended.state, ended.engine) == ("ok", "text-layer")
+    shown = web.get(f"/jobs/{job_id}/pages/1").json
+    assert [(line["text"], line["box"]) for line in shown["lines"]] == [("Page 1", [10.0, 10.0, 66.0, 22.0])]
+
+
+@pytest.mark.parametrize("text_layer", ["auto", "prefer"])
+def test_layer_that_the_pixels_reject_is_used_for_nothing(web: WebService, text_layer: str) -> None:
+    job_id = open_job(web, text_layer=text_layer)
+    assert prepare(web, job_id, layer=LAYER, verdict="unsound").state == "ready"
+    assert generate(web, job_id, 1, Generation(text="something else")).text_layer_recall is None
+    cached = prepare(web, open_job(web, text_layer=text_layer), layer=LAYER, verdict="unsound")
+    assert (cached.cached, cached.text_layer_recall) == (True, None)
+    other = open_job(web, text_layer=text_layer)
+    prepare(web, other, layer=LAYER, verdict="unsound", digest="d2")
+    fail_page(page(other, 1), "timeout")
+    assert web.ledger.page(other, 0).state == "failed"
+
+
+def test_layer_that_nobody_could_look_at_is_not_the_text_of_auto(web: WebService) -> None:
+    assert prepare(web, open_job(web, text_layer="auto"), layer=LAYER).state == "ready"
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_words_of_a_part_are_put_together_with_what_is_read_of_the_rest(web: WebService, is_cached: bool) -> None:
+    words = words_of("The keeper's log")
+    read = Generation(text="", lines=(read_line("The keepers iog"), read_line("Scanned below", 40)))
+    if is_cached:
+        first = open_job(web)
+        prepare(web, first)
+        generate(web, first, 1, read)
+    job_id = open_job(web, text_layer="auto")
+    prepare(web, job_id, layer="The keeper's log", verdict="partial", words=words)
+    ended = web.ledger.page(job_id, 0) if is_cached else generate(web, job_id, 1, read)
+    assert (ended.state, ended.engine, ended.cached) == ("ok", "echo", is_cached)
+    assert text_of(web, job_id).split("\n") == ["The keeper's log", "Scanned below"]
+    assert not get_blobs().exists(f"jobs/{job_id}/pages/000001.words.json")
+
+
+def test_words_of_a_part_do_not_reach_the_cache(web: WebService) -> None:
+    first, second = open_job(web, text_layer="auto"), open_job(web)
+    prepare(web, first, layer="The keeper's log", verdict="partial", words=words_of("The keeper's log"))
+    generate(web, first, 1, Generation(text="The keepers iog", lines=(read_line("The keepers iog"),)))
+    assert (text_of(web, first), prepare(web, second).cached) == ("The keeper's log", True)
+    assert text_of(web, second) == "The keepers iog"
 
 
 def test_repair_reads_a_page_anew_although_its_text_layer_is_preferred(web: WebService) -> None:

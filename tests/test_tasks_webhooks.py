@@ -244,3 +244,18 @@ def test_document_by_url_is_read_and_its_end_is_told(start_stack: Callable[..., 
         assert service.wait(lost)["error"]["reason"] == "fetch_failed"
     finally:
         service.close()
+
+
+@pytest.mark.usefixtures("sent")
+def test_call_that_raises_something_unexpected_is_on_record_and_comes_back(
+    web: WebService, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(webhooks, "post", broken)
+    job_id = failed_job(web, site)
+    with pytest.raises(Retry):
+        deliver(web, job_id)
+    [delivery] = web.get(f"/jobs/{job_id}").json["deliveries"]
+    assert (delivery["status"], delivery["reason"]) == (0, "internal")

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from services import wait_until
 from stand_in import Worker, reading, refusing
-from web_service import PDF, WebService
+from web_service import NUMBERS, PDF, WebService
 
+from tasks.ledger import new_fields
 from web.cli import parser as cli
 
 
@@ -176,6 +178,34 @@ def test_documents_are_printed_one_after_another_in_the_order_given(
         assert run("convert", *paths, "-o", "-", "--format", format, "--server", url) == 0
     printed = re.findall(r"text of (\d)\.pdf", capsys.readouterr().out)
     assert printed == list("012345")
+
+
+def test_attached_documents_are_written_too(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(job_id: str) -> None:
+        job = web.ledger.job(job_id)
+        assert job is not None
+        if job.options.attachments:
+            options = replace(job.options, attachments=False)
+            fields = {"owner": "local", "kind": "pdf", "size": 1, "options": options, "batch_id": job.batch_id}
+            for number, parent in enumerate((job_id, job_id, "")):
+                new = new_fields(name=f"attached {number}.pdf", parent=parent, **fields)
+                web.ledger.create_all({f"{next(NUMBERS):016x}": new}, most=0)
+        if job.name == "attached 1.pdf":
+            web.ledger.end_job(job_id, "failed", error={"reason": "corrupt", "detail": "The file is damaged."})
+            return
+        web.ledger.open_first_run(job_id, num_pages=1, selection="1", size=1)
+        web.read(job_id, 1, f"text of {job.name}")
+        web.finish(job_id)
+
+    with Worker(web, work):
+        assert run("convert", document, "-o", tmp_path / "out", "--attachments", "--server", url) == 4
+        assert run("convert", document, "-o", "-", "--attachments", "--server", url) == 4
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["attached 0.md", "report.md"]
+    output = capsys.readouterr()
+    assert re.findall(r"text of (.+)\.pdf", output.out) == ["report", "attached 0"]
+    assert "attached 1.pdf: The file is damaged." in output.err
 
 
 def test_reader_that_goes_away_ends_the_command_and_the_job(web: WebService, url: str, document: Path) -> None:

@@ -21,7 +21,10 @@ from web.api.auth import SAFE_METHODS
 from web.api.bodies import MIB
 from web.compat.contracts import BLUEPRINTS
 
-OF_CONTRACT = {"docling": "/v1/convert/file", "openwebui": "/process"}
+OF_CONTRACT = {"docling": "/v1/convert/file", "mistral": "/v1/ocr", "openwebui": "/process", "tika": "/tika"}
+
+
+NAMES = {blueprint.name for blueprints in BLUEPRINTS.values() for blueprint in blueprints}
 
 
 def basic(user: str, password: str) -> str:
@@ -95,7 +98,7 @@ def test_cookie_alone_changes_nothing_by_any_of_them(
 ) -> None:
     with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha") as web:
         monkeypatch.setattr("web.api.auth.owner_of_session", lambda _: "key-0")
-        rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in BLUEPRINTS]
+        rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in NAMES]
         calls = [(method, rule.rule) for rule in rules for method in (rule.methods or set()) - set(SAFE_METHODS)]
         assert len(calls) >= len(BLUEPRINTS)
         for method, rule in calls:
@@ -140,7 +143,7 @@ def test_client_that_hangs_up_cancels_its_job(web: WebService, url: str) -> None
 def test_client_that_cannot_be_made_to_wait_is_told_and_leaves_no_job(
     web: WebService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.compat.answers.wait_for_end", lambda job_id, _: web.ledger.job(job_id))
+    monkeypatch.setattr("web.compat.answers.wait_for_end", lambda job_id, *_, **__: web.ledger.job(job_id))
     check_problem(put(web), 503, "too-many-listeners")
     [job] = web.ledger.jobs()
     assert job.was_cancelled

@@ -67,6 +67,7 @@ def test_gpu_workers_share_the_machine(start_stack: StartStack) -> None:
     assert [environ["CUDA_VISIBLE_DEVICES"] for environ in environs] == ["5", "7", "5"]
     assert {environ["OMP_NUM_THREADS"] for environ in environs} == {str(max(1, (os.cpu_count() or 1) // 3))}
     assert {environ["OCR_THREADS"] for environ in environs} == {"9"}
+    assert {environ["TESSERACT_PROCESSES"] for environ in environs} == {environs[0]["OMP_NUM_THREADS"]}
     assert psutil.Process(stack.processes["cpu"].pid).environ()["CUDA_VISIBLE_DEVICES"] == "5,7"
 
 

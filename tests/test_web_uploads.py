@@ -11,7 +11,7 @@ import pytest
 from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from tasks.blobs import source_key
-from tasks.services import get_blobs
+from tasks.services import engine_name, get_blobs
 from tasks.settings import get_settings
 
 
@@ -182,3 +182,28 @@ def test_job_whose_id_is_taken_by_chance_is_refused_and_the_other_one_keeps_its_
     check_problem(web.upload(), 503, "unavailable")
     assert [job["id"] for job in web.get("/jobs").json["jobs"]] == [first]
     assert get_blobs().exists(source_key(first, "pdf"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "setting", "sent", "used"),
+    [
+        ("ocr", "", {}, "auto"),
+        ("echo", "", {}, "ignore"),
+        ("echo", "fallback", {}, "fallback"),
+        ("ocr", "ignore", {}, "ignore"),
+        ("ocr", "ignore", {"text_layer": "prefer"}, "prefer"),
+        ("echo", "", {"text_layer": "auto"}, "auto"),
+    ],
+)
+def test_text_layers_are_used_as_the_engine_allows_where_the_job_does_not_say(
+    web: WebService, monkeypatch: pytest.MonkeyPatch, engine: str, setting: str, sent: dict[str, str], used: str
+) -> None:
+    monkeypatch.setenv("ENGINE", engine)
+    monkeypatch.setenv("TEXT_LAYER", setting)
+    get_settings.cache_clear()
+    engine_name.cache_clear()
+    job_id = web.upload(**sent).json["jobs"][0]["id"]
+    assert web.get(f"/jobs/{job_id}").json["options"]["text_layer"] == used
+    page = web.client.get("/").text
+    chosen = page[page.index('name="text_layer"') :].partition(" selected")[0].rpartition('value="')[2].rstrip('"')
+    assert sent or chosen == used

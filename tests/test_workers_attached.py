@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tasks.split import attached_warning
-from workers.documents.attachments import INDEX, Attachment, read_index, save_attached
+from workers.documents.attachments import INDEX, Attachment, read_index
 from workers.documents.kinds import DocumentLimits
-from workers.documents.open import inspect_document
+from workers.documents.open import inspect_document, save_attached
 from workers.light_pymupdf import pymupdf
 
 LIMITS = DocumentLimits()
@@ -43,7 +43,7 @@ def make(path: Path, files: dict[str, bytes], pinned: dict[str, bytes] | None = 
 
 def saved(path: Path, folder: Path, most: int = 10, max_bytes: int = 10**6, max_total: int = 10**7) -> list[Attachment]:
     folder.mkdir(exist_ok=True)
-    save_attached(path, folder, password="", most=most, max_bytes=max_bytes, max_total=max_total)
+    save_attached(path, folder, most=most, max_bytes=max_bytes, max_total=max_total)
     return read_index(folder)
 
 

@@ -18,8 +18,10 @@ from workers.documents.open import render_page
 from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
 from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
 from workers.engines.echo import EchoOptions
+from workers.engines.ocr import light
 from workers.engines.options import ModelOptions
-from workers.engines.registry import ENGINES
+from workers.engines.registry import ENGINES, options_of
+from workers.reading import page_layer
 from workers.sandbox.sandbox import Sandbox
 
 LIMITS = DocumentLimits()
@@ -161,3 +163,66 @@ def test_echo_engine_gets_its_page_through_the_sandbox(document: Path) -> None:
     assert page.text_layer.split() == ["red"]
     assert Image.open(io.BytesIO(page.png)).size == (page.width, page.height)
     assert not page.is_blank
+
+
+def paragraph(page: pymupdf.Page, *, rows: int = 12, top: int = 80, size: float = 12) -> None:
+    for row in range(rows):
+        page.insert_text((60, top + row * 3 * size), f"Line {row + 1} of the lease agreement.", fontsize=size)
+
+
+def prepared_by_ocr(path: Path, *, judges_layer: bool = True) -> PreparedPage:
+    options = options_of("ocr")()
+    request = PageRequest(page_number=1)
+    return prepare_page(
+        path, 0, engine="ocr", options=options, request=request, limits=LIMITS, judges_layer=judges_layer
+    )
+
+
+def test_page_that_its_text_layer_stands_for_needs_no_engine(tmp_path: Path) -> None:
+    path = tmp_path / "plan.pdf"
+    with pymupdf.open() as document:
+        paragraph(document.new_page(width=1300, height=1800), rows=40, size=7)  # too small for one image
+        document.save(path)
+    page = prepared_by_ocr(path)
+    assert (page.layer_verdict, page.packed) == ("sound", None)
+    assert [word.text for word in page.layer_words[:3]] == ["Line", "1", "of"]
+    x0, y0, x1, y1 = page.layer_words[0].box
+    scale = page.height / 1800
+    assert (x0, y1) == pytest.approx((60 * scale, 80 * scale), abs=6)
+    assert Image.open(io.BytesIO(page.png)).convert("L").crop((int(x0), int(y0), int(x1), int(y1))).getextrema()[0] < 99
+    assert prepared_by_ocr(path, judges_layer=False).packed is not None
+
+
+def test_words_in_white_are_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "journal.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page()
+        paragraph(page)
+        page.insert_text((60, 800), "printed by a robot", fontsize=7, color=(1, 1, 1))
+        document.save(path)
+    found = prepared_by_ocr(path)
+    assert found.layer_verdict == "sound"
+    assert found.text_layer.splitlines()[-1] == "Line 12 of the lease agreement."
+
+
+def test_garbage_is_told_by_its_letters_before_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_layer, "READER", "no.such.module")
+    path = tmp_path / "signs.pdf"
+    with pymupdf.open() as document:
+        document.new_page().insert_text((60, 60), "!!! ??? 123 456")
+        document.save(path)
+    assert prepared_by_ocr(path).layer_verdict == "unsound"
+
+
+def test_nobody_says_anything_of_a_layer_where_nothing_can_read_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise EngineError("no runtime")
+
+    monkeypatch.setattr(light, "light_reader", fail)
+    path = tmp_path / "plain.pdf"
+    with pymupdf.open() as document:
+        paragraph(document.new_page())
+        document.save(path)
+    assert prepared_by_ocr(path).layer_verdict == ""

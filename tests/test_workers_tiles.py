@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -287,9 +288,12 @@ def test_engine_that_takes_large_pages_gets_one() -> None:
     assert [part.image and part.image.size for part in page.parts] == [(400, 3000)]
 
 
-@pytest.mark.parametrize("engine", ["ocr"])
+@pytest.mark.parametrize("engine", ["ocr", "tesseract"])
 def test_longest_strip_is_prepared_within_the_limits_and_shown_small(tmp_path: Path, engine: str) -> None:
-    pytest.importorskip("rapidocr")
+    if engine == "ocr":
+        pytest.importorskip("rapidocr")
+    elif shutil.which(engine) is None:
+        pytest.skip(f"needs {engine}")
     path = tmp_path / "long.png"
     strip(4000, 46_812, pitch=200, points=60).save(path, compress_level=1)
     sandbox = Sandbox(1, 1536)

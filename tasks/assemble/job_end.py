@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import logging
 
-from tasks.archive import write_job_record
+import redis
+
+from tasks import passwords
+from tasks.archive import iter_pages, write_job_record
+from tasks.assemble.searchable import ask_for_pdf
 from tasks.assemble.webhooks import notify
-from tasks.messages import JobState
+from tasks.messages import JobState, PageTask
+from tasks.page_end import give_up_page
+from tasks.reasons import REASONS
 from tasks.services import get_ledger
+
+UNASSEMBLED = {
+    "storage": "The result could not be stored; free space and retry a page.",
+    "internal": "Something went wrong on the server each time; its log says what. Retry a page, or send it again.",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +35,50 @@ def final_state(job_id: str) -> JobState:
 
 
 def conclude(job_id: str) -> None:
-    """The job has ended: write its record, which outlives Redis, and tell its webhook. Harmless to repeat."""
+    """The job has ended: write its record, which outlives Redis, tell its webhook, forget its password.
+
+    Harmless to repeat.
+    """
     write_job_record(job_id)
     notify(job_id)
+    let_password_go(job_id)
     get_ledger().concluded(job_id)
+
+
+def end_unassembled(job_id: str, reason: str) -> None:
+    """End a job whose result cannot be made; what its pages came to stays, and its record waits for the store."""
+    error = {"reason": reason, "detail": UNASSEMBLED[reason]}
+    if get_ledger().end_job(job_id, "failed", only_from="assembling", error=error):
+        logger.info("job %s failed: %s", job_id, reason, extra={"job": job_id})
+        notify(job_id)
+
+
+def give_up_job(job_id: str, reason: str = "internal") -> None:
+    """End a job that nobody can look after: its pages that have not ended fail, and so does the job."""
+    job = get_ledger().job(job_id)
+    try:
+        for page in iter_pages(job) if job else ():
+            if not page.has_ended:
+                give_up_page(PageTask(job_id=job_id, run=page.run, index=page.index), reason)
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s ends without its pages", job_id)
+    detail = UNASSEMBLED.get(reason) or REASONS[reason]
+    if get_ledger().end_job(job_id, "failed", error={"reason": reason, "detail": detail}):
+        notify(job_id)
+
+
+def let_password_go(job_id: str) -> None:
+    """Forget the password of the job that has ended; where there are texts, once its searchable PDF is made."""
+    job = get_ledger().job(job_id)
+    if job is None or not job.has_ended or not job.options.has_password:
+        return
+    if job.kind == "pdf" and job.state in ("succeeded", "partial"):
+        passwords.forget_later(job_id)
+        ask_for_pdf(job)
+    else:
+        passwords.forget(job_id, job.run)
 
 
 def end_unopened(job_id: str, reason: str, detail: str) -> None:

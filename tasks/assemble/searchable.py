@@ -13,12 +13,16 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import redis
+
+from tasks import passwords
 from tasks.app import app
 from tasks.archive import load_job
 from tasks.assemble.results import iter_page_results
 from tasks.blobs import BlobMissing, job_key, source_key
 from tasks.broker import NORMAL
 from tasks.ledger.records import Job
+from tasks.runs import password_of
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from workers.documents.kinds import DocumentError
@@ -58,10 +62,19 @@ def longest_s(job: Job) -> float:
 
 @app.task(name="write_pdf")
 def write_pdf(job_id: str) -> None:
-    """Make the PDF of a job that has ended; a failure is put on record for who asked."""
+    """Make the PDF of a job that has ended, the last that needs its password; a failure is on record for who asked."""
     job = load_job(job_id)
-    if job is None or not job.has_ended or get_blobs().exists(pdf_key(job)):
+    if job is None or not job.has_ended:
         return
+    try:
+        if not get_blobs().exists(pdf_key(job)):
+            try_to_make(job)
+    finally:
+        if job.options.has_password:
+            passwords.forget(job_id, job.run)
+
+
+def try_to_make(job: Job) -> None:
     try:
         make_pdf(job)
     except BlobMissing:
@@ -74,6 +87,11 @@ def write_pdf(job_id: str) -> None:
         note_failure(job, exc.detail)
     except OSError as exc:
         note_failure(job, f"The PDF could not be stored ({exc.strerror}); free space and ask again.")
+    except redis.RedisError:
+        raise
+    except Exception:
+        logger.exception("job %s: no searchable PDF", job.id)
+        note_failure(job, "Something went wrong on the server while the PDF was made; its log has the details.")
 
 
 def make_pdf(job: Job) -> None:
@@ -89,7 +107,7 @@ def make_pdf(job: Job) -> None:
             source,
             pages,
             made,
-            password=job.options.password,
+            password=password_of(job, job.run),
             limits=document_limits(),
             timeout_s=longest_s(job),
         )

@@ -108,6 +108,9 @@ def call_webhook(job: Job) -> Attempt:
         reason = "" if 200 <= status < 300 else f"http_{status}"
     except FetchError as exc:
         reason = exc.reason
+    except Exception:
+        logger.exception("job %s: the webhook could not be called", job.id)
+        reason = "internal"
     return Attempt(event=event, at=began, status=status, reason=reason, seconds=time.time() - began)
 
 

@@ -31,7 +31,7 @@ import redis
 from tasks.blobs import BlobMissing, Blobs
 from tasks.generate.budget import Budget
 from tasks.generate.held import Held
-from tasks.generate.keeper import CLAIM_S, Keeper, release_of_the_dead
+from tasks.generate.keeper import CLAIM_S, Keeper, blame, release_of_the_dead
 from tasks.generate.partials import PartialTexts
 from tasks.generate.read_ahead import Reader, place
 from tasks.generate.runner import Loaded, Runner, most_times
@@ -44,7 +44,7 @@ from tasks.messages import PageTask
 from tasks.metrics import observe
 from tasks.page_end import attempt_record
 from tasks.settings import Settings, worker_id
-from workers.engines import Engine, EngineError, Generation
+from workers.engines import Engine, Generation
 
 logger = logging.getLogger(__name__)
 
@@ -128,13 +128,14 @@ class Batcher:
         while not self.closing.is_set():
             try:
                 batch = self.claim_batch()
-                if batch:
-                    self.run_batch(batch)
-                else:
-                    self.rest()
+                self.run_batch(batch) if batch else self.rest()
             except redis.RedisError as exc:
                 logger.warning("Redis is away, the engine waits: %s", exc)
                 self.held.lapse(self.running.pages())
+                self.closing.wait(1)
+            except Exception:
+                logger.exception("a batch could not be begun; its pages bear the blame")
+                blame(self.ledger, self.token, self.held.lapse(self.running.pages()))
                 self.closing.wait(1)
         if self.slots:
             self.slots.shutdown()
@@ -178,9 +179,11 @@ class Batcher:
             self.ledger.move(page, "queued")
             self.writer.drop(page)
             return None
-        except (EngineError, OSError, ValueError) as exc:
-            detail = f"The prepared page could not be read ({exc}); retry it."
-            self.writer.fail(page, "internal", detail)
+        except redis.RedisError:
+            raise
+        except Exception as exc:  # of the engine or of an image library, for this page only
+            logger.warning("job %s page %d could not be read", page.job_id, page.page_number, exc_info=True)
+            self.writer.fail(page, "internal", f"The prepared page could not be read ({exc}); retry it.")
             return None
         return Loaded(page, claim.starts, claim.bucket, prepared)
 

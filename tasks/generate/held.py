@@ -109,10 +109,13 @@ class Held:
         with self._changed:
             return [place.page for place in self._places.values() if place.ended_at and place.ended_at <= before]
 
-    def lapse(self, running: Collection[PageTask]) -> None:
-        """Let the claims go of pages that are neither running nor on their way to the store."""
+    def lapse(self, running: Collection[PageTask]) -> list[PageTask]:
+        """Let the claims go of pages that are neither running nor on their way to the store; returns these pages."""
+        lapsed = []
         with self._changed:
             for key, place in list(self._places.items()):
                 if place.stage == "claimed" and place.page not in running:
                     place.stage = ""
+                    lapsed.append(place.page)
                     self._tidy(key)
+        return lapsed

@@ -60,6 +60,8 @@ class Keeper:
                     self.report()
             except redis.RedisError as exc:
                 logger.warning("claims could not be renewed: %s", exc)
+            except Exception:  # whatever an engine's report raises must not cost the claims
+                logger.exception("the keeper goes on after this")
 
     def report(self) -> None:
         facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
@@ -82,6 +84,15 @@ class Keeper:
                 self.return_early(page)
             except (redis.RedisError, OperationalError, UnknownJob) as exc:
                 logger.warning("job %s page %d waits for its task: %s", page.job_id, page.page_number, exc)
+
+
+def blame(ledger: Ledger, token: str, pages: list[PageTask]) -> None:
+    """Give claims back as if the process had died of these pages, so that they cannot come back for ever."""
+    try:
+        ledger.start(pages)
+        ledger.release(token, pages, blameless=False)
+    except Exception as exc:
+        logger.warning("the claims were not given back, they lapse by themselves: %r", exc)
 
 
 def release_of_the_dead(ledger: Ledger, token: str) -> None:

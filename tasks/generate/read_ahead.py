@@ -48,6 +48,9 @@ class Reader:
         except (BlobMissing, UnknownJob, EngineError, redis.RedisError, OSError, ValueError) as exc:
             logger.debug("not read ahead: %r", exc)
             return False
+        except Exception:  # for the owner to meet, page by page
+            logger.warning("not read ahead", exc_info=True)
+            return False
 
     def stage(self, batch: list[Prepared]) -> None:
         """Where the batch is full: all of it, or the first part where it is too large for the engine's memory."""

@@ -18,7 +18,7 @@ from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
 from tasks.messages import PageTask
 from tasks.metrics import count, observe
-from tasks.page_end import fail_page, save_generation
+from tasks.page_end import give_up_page, save_generation
 from workers.engines import Generation
 from workers.repetition import cut_loop
 
@@ -56,7 +56,7 @@ class Writer:
     def fail(self, page: PageTask, reason: str, detail: str = "", attempts: Attempts = ()) -> None:
         """Have a claimed page end without a generation; from any thread."""
         self._held.store(page)
-        self.later(self._store, page, lambda: fail_page(page, reason, detail, attempts=attempts))
+        self.later(self._store, page, lambda: self._fail(page, reason, detail, attempts))
 
     def drop(self, page: PageTask) -> None:
         """The page is this process's no longer."""
@@ -64,19 +64,24 @@ class Writer:
         self._partials.end(page)
 
     def _save(self, page: PageTask, generation: Generation, seconds: float, tries: Attempts) -> None:
+        self._store(page, lambda: self._end(page, generation, seconds, tries))
+
+    def _end(self, page: PageTask, generation: Generation, seconds: float, tries: Attempts) -> None:
         observe(self._ledger, "page_seconds", seconds, step="generate", engine=self._engine)
         count(self._ledger, "tokens", generation.tokens, engine=self._engine)
         if generation.stop_reason == "cancelled":
             self._measure_cancel(page)
-            self.drop(page)
             return
         if generation.stop_reason == "repetition":
             generation = replace(generation, text=cut_loop(generation.text))
-        self._store(
-            page, lambda: save_generation(page, generation, engine=self._engine, seconds=seconds, attempts=tries)
-        )
+        save_generation(page, generation, engine=self._engine, seconds=seconds, attempts=tries)
+        self._held.end(page)
         if generation.lines:
             self._on_lines(page)
+
+    def _fail(self, page: PageTask, reason: str, detail: str, attempts: Attempts) -> None:
+        give_up_page(page, reason, detail, attempts=attempts)
+        self._held.end(page)
 
     def _measure_cancel(self, page: PageTask) -> None:
         job = self._ledger.job(page.job_id)
@@ -85,16 +90,21 @@ class Writer:
 
     def _store(self, page: PageTask, save: Callable[[], None]) -> None:
         try:
-            save()
-            self._held.end(page)
-        except OSError as exc:
-            logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
-            fail_page(
-                page,
-                "storage",
-                f"The page's text could not be stored ({exc.strerror}); free space and retry it.",
-            )
+            self._save_or_give_up(page, save)
         except redis.RedisError:
             logger.exception("job %s page %d could not be recorded; it runs again", page.job_id, page.page_number)
         finally:
             self.drop(page)
+
+    def _save_or_give_up(self, page: PageTask, save: Callable[[], None]) -> None:
+        try:
+            save()
+        except redis.RedisError:
+            raise
+        except OSError as exc:
+            logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
+            detail = f"The page's text could not be stored ({exc.strerror}); free space and retry it."
+            give_up_page(page, "storage", detail)
+        except Exception as exc:
+            logger.exception("job %s page %d could not be stored", page.job_id, page.page_number)
+            give_up_page(page, "internal", f"{type(exc).__name__} while storing the page's text; retry it.")

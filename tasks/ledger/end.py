@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from tasks.ledger.script import Script
@@ -15,6 +16,19 @@ class JobEnd(Script):
     def begin_assembly(self, job_id: str) -> str:
         """ "assemble" when every page has ended, "wait" when one has not, "done" when the job has ended."""
         return str(self._call("begin_assembly", job=job_id))
+
+    def quiet_for(self, job_id: str) -> float:
+        """Seconds since the job or one of its pages changed last; 0.0 for an unknown job."""
+        moved_at, created_at = self.redis.hmget(f"pf:job:{job_id}", "moved_at", "created_at")
+        return time.time() - float(moved_at or created_at) if moved_at or created_at else 0.0
+
+    def count_try(self, job_id: str, step: str) -> int:
+        """How often a step of the job has been tried, this time included; 0 for a job that has ended."""
+        return int(self._call("count_try", job=job_id, step=step))
+
+    def forget_tries(self, job_id: str, step: str) -> None:
+        """The step went well; what fails next is counted anew."""
+        self.redis.hdel(f"pf:job:{job_id}", f"tries:{step}")
 
     def end_job(
         self, job_id: str, state: JobState, *, only_from: str = "", error: dict[str, str] | None = None

@@ -13,7 +13,15 @@ from tasks.messages import JobOptions
 
 
 def new_fields(
-    *, owner: str, name: str, kind: str, size: int, options: JobOptions, batch_id: str = "", source_url: str = ""
+    *,
+    owner: str,
+    name: str,
+    kind: str,
+    size: int,
+    options: JobOptions,
+    batch_id: str = "",
+    source_url: str = "",
+    parent: str = "",
 ) -> dict[str, Any]:
     """What the record of a new job has."""
     return {
@@ -23,6 +31,7 @@ def new_fields(
         "size": size,
         "batch_id": batch_id,
         "source_url": source_url,
+        "parent": parent,
         "priority": options.priority,
         "options": json.dumps(options.to_json()),
     }

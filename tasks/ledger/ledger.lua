@@ -38,6 +38,7 @@ local function job_state(job) return job_field(job, 'state') end
 -- Announce a change: a number that only rises, which listeners resume from.
 local function next_seq(job)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
+  redis.call('HSET', job_key(job), 'moved_at', now)
   redis.call('PUBLISH', 'pf:changed:' .. job, seq)
   return seq
 end
@@ -186,7 +187,7 @@ function ops.open_repair(a)
   end
   redis.call('HSET', run_key(a.job, run), 'selection', a.selection, 'size', #a.indexes, 'next', 0, 'left', #a.indexes,
     'options', a.options, 'opened_at', now)
-  redis.call('HDEL', job_key(a.job), 'ended_at', 'error')
+  redis.call('HDEL', job_key(a.job), 'ended_at', 'error', 'tries:assembly', 'tries:look')
   set_job(a.job, 'running')
   return {run = run}
 end
@@ -226,6 +227,13 @@ function ops.restore_run(a)
   redis.call('HSET', run_key(a.job, a.run), 'selection', a.selection, 'size', a.size, 'next', 0, 'options', '{}')
   recount(a.job)
   return true
+end
+
+-- One more try at a step of a job, this one included; 0 for a job that has ended.
+function ops.count_try(a)
+  local state = job_state(a.job)
+  if not state or ENDED_JOB[state] then return 0 end
+  return redis.call('HINCRBY', job_key(a.job), 'tries:' .. a.step, 1)
 end
 
 -- May the results be written? "assemble" when every page of every run has ended, "wait" when not, "done" when they are.
@@ -322,6 +330,7 @@ function ops.forget(a)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
   redis.call('ZREM', UNCONCLUDED, a.job)
+  redis.call('ZREM', 'pf:passwords', a.job)
   return true
 end
 

@@ -17,7 +17,10 @@ Attempts = Sequence[Mapping[str, Any]]  # records {engine, seconds, reason}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One upload, as the ledger has it. `counts` has one number for each page state; they add up to `num_selected`."""
+    """One document, as the ledger has it. `counts` has a number for each page state; they add up to `num_selected`.
+
+    `parent` is the job of the document that this one was attached to, "" for others.
+    """
 
     id: str
     state: JobState
@@ -27,6 +30,7 @@ class Job:
     size: int = 0
     batch_id: str = ""
     source_url: str = ""
+    parent: str = ""
     options: JobOptions = field(default_factory=JobOptions)
     run: int = 0
     num_pages: int = 0
@@ -137,6 +141,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         size=int(raw.get("size", 0)),
         batch_id=raw.get("batch_id", ""),
         source_url=raw.get("source_url", ""),
+        parent=raw.get("parent", ""),
         options=JobOptions.from_json(json.loads(raw.get("options", "{}"))),
         run=int(raw.get("run", 0)),
         num_pages=int(raw.get("num_pages", 0)),

@@ -35,10 +35,23 @@ WITH_FILES = frozenset(
         "pages.create_jobs",
         "docling.convert_file",
         "docling.convert_file_async",
+        "mistral_files.upload",
     }
 )
-AS_BODY = frozenset({"openwebui.process"})  # the whole body is a file, whatever its type
-AS_BASE64 = frozenset({"docling.convert_source", "docling.convert_source_async"})  # a file may stand in the JSON
+AS_BODY = frozenset(
+    {
+        "openwebui.process",
+        "tika.put_text",
+        "tika.put_json",
+        "tika.put_json_4",
+        "tika.put_recursive",
+        "tika.put_metadata",
+        "tika.put_detect",
+    }
+)  # the whole body is a file, whatever its type
+AS_BASE64 = frozenset(  # a file may stand in the JSON
+    {"docling.convert_source", "docling.convert_source_async", "mistral.ocr"}
+)
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)

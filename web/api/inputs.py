@@ -7,7 +7,8 @@ from typing import Any, Literal
 from apiflask.fields import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tasks.messages import JobOptions
+from tasks.messages import JobOptions, TextLayer
+from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.net.addresses import MAX_URL, FetchError, parse_url
@@ -62,16 +63,22 @@ class JobFields(Input):
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
-    text_layer: Literal["ignore", "prefer", "fallback"] = Field(
-        "ignore", description="When a PDF page's own text is used: never, where it is sound, or on failure."
+    text_layer: TextLayer = Field(
+        default_factory=default_text_layer,
+        description="When a PDF page's own text is used: `auto` where what can be seen agrees with it, the rest of the "
+        "page is read; `prefer` where it agrees for the whole page; `fallback` where reading fails; `ignore` never. "
+        "Left out it is `auto` with an engine that reads plain text, else `ignore`, or what the server sets.",
     )
     priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
-    password: str = Field("", max_length=256, description="Opens an encrypted PDF.")
+    password: str = Field("", max_length=256, description="Opens an encrypted PDF; forgotten at the job's end.")
     webhook_url: str = Field(
         "",
         max_length=MAX_URL,
         description="Called with a signed POST when the job has ended; at a public address.",
         json_schema_extra={"format": "uri"},
+    )
+    attachments: bool = Field(
+        False, description="Also read the PDFs and images within a PDF, each as a job of its own in the same batch."
     )
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
@@ -150,6 +157,9 @@ class RetryFields(Input):
     dpi: int | None = Field(None, ge=0, le=1200)
     max_new_tokens: int | None = Field(None, ge=0, le=65_536)
     temperature: float | None = Field(None, ge=0, le=2)
+    password: str | None = Field(
+        None, max_length=256, description="Opens an encrypted PDF; forgotten at the job's end."
+    )
 
     @field_validator("pages")
     @classmethod

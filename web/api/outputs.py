@@ -59,6 +59,7 @@ class JobSummary(BaseModel):
     kind: str
     size: int = Field(description="Bytes of the document; 0 until one named by a URL is fetched.")
     batch_id: str
+    parent: str = Field(description="The job of the document that this one was attached to; empty for others.")
     run: int = Field(description="1 for the first reading, one more for each repair.")
     num_pages: int = Field(description="Pages of the document.")
     pages: PageCounts

@@ -26,7 +26,7 @@ COMPLETE, USAGE = 0, 2
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
     "task", "prompt", "pages", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
-    "webhook_url", "batch_id",
+    "webhook_url", "attachments", "batch_id",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)
@@ -139,7 +139,7 @@ def run_cancel(args: Namespace) -> int:
 
 
 def run_retry(args: Namespace) -> int:
-    names = ("dpi", "prompt", "max_new_tokens", "temperature")
+    names = ("dpi", "prompt", "max_new_tokens", "temperature", "password")
     changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)

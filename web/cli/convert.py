@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from rich.progress import Progress
 
 from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
-from pagefan.records import Job
+from pagefan.records import Job, JobSummary
 from pagefan.sources import is_url
 from web.cli.names import fitting
 from web.cli.page_queue import PageQueue
@@ -105,11 +106,28 @@ class Converter:
             return FAILED
 
     def read(self, place: int, document: Path | str, progress: Progress) -> int:
-        """Send one document, follow it, write what was read; returns its exit code."""
+        """Send one document, follow it and what is attached to it, write what was read; returns its exit code."""
         job = self.client.send(document, **self.options)
         self.sources[job["id"]] = str(document)
+        stem = Path(job["name"] if isinstance(document, str) else document).stem
+        codes = [self.guard(str(document), lambda: self.read_job(place, job, progress, stem))]
+        for attached in self.attached_to(job):
+            name = f"{document}: {attached['name']}"
+            self.sources[attached["id"]] = name
+            work = partial(self.read_job, place, cast("Job", attached), progress, Path(attached["name"]).stem)
+            codes.append(self.guard(name, work))
+        return max(codes, key=GRAVITY.index)
+
+    def attached_to(self, job: Job) -> list[JobSummary]:
+        """The jobs of what is attached to a document that has been read."""
+        if not self.options.get("attachments"):
+            return []
+        return [one for one in self.client.batch(job["batch_id"])["jobs"] if one["parent"] == job["id"]]
+
+    def read_job(self, place: int, job: Job, progress: Progress, stem: str) -> int:
+        """Follow one job and write what was read; returns its exit code."""
         if self.folder is not None:
-            return self.wait(job, progress, save_as=Path(job["name"] if isinstance(document, str) else document).stem)
+            return self.wait(job, progress, save_as=stem)
         if self.format in BY_PAGE:
             self.turns[place].wait()
             return self.stream(job, progress)

@@ -66,6 +66,9 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL")
     convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
     convert.add_argument("--json", action="store_true", help="a line of JSON for each document instead of its path")
+    convert.add_argument(
+        "--attachments", action="store_true", default=None, help="also the PDFs and images within PDFs"
+    )
     convert.set_defaults(run=commands.run_convert)
 
     ask = actions.add_parser("ask", help="ask about each page of a file or a URL")
@@ -94,7 +97,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
     command.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token [0]")
     command.add_argument(
-        "--text-layer", choices=("ignore", "prefer", "fallback"), help="when a PDF's own text is used [ignore]"
+        "--text-layer",
+        choices=("auto", "ignore", "prefer", "fallback"),
+        help="when a PDF's own text is used: where the print agrees, never, as auto for whole pages, on failure",
     )
     command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
     command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
@@ -128,6 +133,7 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     retry.add_argument("--prompt", metavar="TEXT")
     retry.add_argument("--max-new-tokens", type=int, metavar="N")
     retry.add_argument("--temperature", type=float, metavar="T")
+    retry.add_argument("--password", metavar="TEXT", help="opens the encrypted PDF; named anew for each retry")
     retry.set_defaults(run=commands.run_retry)
     return [status, jobs, cancel, retry]
 

@@ -38,9 +38,17 @@ def wait_for_job(submitted: Submitted) -> Job:
     A client that hangs up cancels it. Raises Problem where so many wait already that this one cannot.
     """
     job_id = submitted[1][0]
-    job = wait_for_end(job_id, float("inf"))
-    if not job.has_ended:
+    try:
+        return wait_for_other_job(job_id, cancel_if_left=True)
+    except Problem:
         cancel_job(job_id)
+        raise
+
+
+def wait_for_other_job(job_id: str, *, cancel_if_left: bool = False) -> Job:
+    """The asker's job once it has ended; it goes on where the client hangs up. Raises Problem."""
+    job = wait_for_end(job_id, float("inf"), cancel_if_left=cancel_if_left)
+    if not job.has_ended:
         raise Problem("too-many-listeners", "More clients wait for their text than the server can hold.")
     return job
 

@@ -7,13 +7,17 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask
 
 from tasks.settings import get_settings
-from web.compat import docling, openwebui, versions
+from web.compat import docling, mistral, mistral_files, openwebui, tika, versions
 
 BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
     "docling": (docling.bp, versions.bp),
+    "mistral": (mistral.bp, mistral_files.bp),
     "openwebui": (openwebui.bp,),
+    "tika": (tika.bp, versions.bp),
 }
-BODIES = docling.BODIES | openwebui.BODIES  # that APIFlask does not read, by path and method
+BODIES = (
+    docling.BODIES | mistral.BODIES | mistral_files.BODIES | openwebui.BODIES | tika.BODIES
+)  # that APIFlask does not read, by path and method
 
 
 def register_contracts(app: APIFlask) -> None:

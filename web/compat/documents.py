@@ -17,6 +17,15 @@ from web.api.problems import Problem
 from web.api.uploads import submit_files
 
 FILE_BODY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}  # for OpenAPI
+MULTIPART_FILE = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": {"type": "string", "format": "binary"}, "purpose": {"type": "string"}},
+        }
+    }
+}
 MOST_ERRORS = 20  # named in one answer
 
 Fields = TypeVar("Fields", bound=JobFields)

@@ -14,7 +14,7 @@ from tasks.archive import load_pages
 from tasks.ledger.records import Job, Page
 from tasks.repair import cancel_job
 from tasks.retention import purge_job
-from tasks.services import get_ledger
+from tasks.services import default_text_layer, get_ledger
 from tasks.settings import get_settings
 from web.api.batches import find_batch
 from web.api.inputs import Input, JobForm, RetryFields, UrlFields
@@ -33,6 +33,12 @@ Model = TypeVar("Model", bound=Input)
 
 bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
+TEXT_LAYERS = {
+    "auto": "Use it where the print agrees",
+    "ignore": "Ignore it",
+    "fallback": "Use it where reading fails",
+    "prefer": "Use it for whole pages only",
+}
 LISTED = 30
 RECENT = 5
 READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
@@ -48,6 +54,8 @@ def show_upload() -> str:
         jobs=jobs,
         formats=list(EXTENSIONS),
         suffixes=suffixes,
+        text_layers=TEXT_LAYERS,
+        text_layer=default_text_layer(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
     )
@@ -113,6 +121,7 @@ def show_job(job_id: str) -> str:
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
+        has_password=job.options.has_password,
         poll_s=3,
     )
 
@@ -146,6 +155,7 @@ def show_page(job_id: str, number: int) -> str:
         page=page_text_out(job, page),
         has_image=page.has_image,
         has_ended=page.has_ended,
+        has_password=job.options.has_password,
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
     )

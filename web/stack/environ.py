@@ -43,7 +43,7 @@ def gpu_share(number: int, workers: int, env: Mapping[str, str], *, may_use_gpu:
     if workers < 2:
         return {}
     threads = str(max(1, (os.cpu_count() or 1) // workers))
-    share = {key: env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS")}
+    share = {key: env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS", "TESSERACT_PROCESSES")}
     gpus = env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
     if gpus[0] and may_use_gpu:
         share["CUDA_VISIBLE_DEVICES"] = gpus[(number - 1) % len(gpus)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from PIL import Image
 
@@ -17,7 +17,9 @@ from workers.documents.clear import clear_view, is_faint
 from workers.documents.ink import is_blank
 from workers.documents.kinds import HEAD_BYTES, DocumentError, DocumentLimits, Kind, sniff
 from workers.engines import ImageSpec
+from workers.reading.layer_lines import LayerWord
 
+UNPACKER = "workers.documents.unpack"
 READERS = {"pdf": "workers.documents.pdf", "image": "workers.documents.image"}
 
 
@@ -77,6 +79,16 @@ class Reader(Protocol):
         """The text the document itself has for the page."""
 
 
+@runtime_checkable
+class WordReader(Protocol):
+    """The part of a reader whose documents have text of their own."""
+
+    def read_words(
+        self, path: Path, index: int, *, width: int, height: int, password: str
+    ) -> tuple[list[LayerWord], bool]:
+        """The words of that text on the page's image of this size, and whether the page is a picture, as a scan is."""
+
+
 def inspect_document(path: Path | str, *, password: str = "", limits: DocumentLimits) -> DocumentInfo:
     """Kind, number of pages and warnings. Raises DocumentError with the reason for a file of no use."""
     kind, reader = open_reader(Path(path))
@@ -114,6 +126,28 @@ def read_text_layer(path: Path | str, index: int, *, password: str = "") -> str:
     """The text a PDF has for the page at this 0-based index, without rendering it; "" for images."""
     _, reader = open_reader(Path(path))
     return reader.read_text_layer(Path(path), index, password=password)
+
+
+def read_words(
+    path: Path | str, index: int, *, width: int, height: int, password: str = ""
+) -> tuple[list[LayerWord], bool]:
+    """The words a PDF has for the page, on its image of this size, and whether the page is a picture, as a scan is."""
+    _, reader = open_reader(Path(path))
+    if not isinstance(reader, WordReader):
+        return [], True
+    return reader.read_words(Path(path), index, width=width, height=height, password=password)
+
+
+def save_attached(
+    path: Path | str, folder: Path, *, password: str = "", most: int, max_bytes: int, max_total: int
+) -> None:
+    """Write the PDFs and images within a PDF to `folder`, each named by its number, and an index with a line for each.
+
+    Whoever stops this midway has the files that have a line, see `workers.documents.attachments`. At most `most` files
+    are written, of `max_bytes` each and `max_total` together. Raises DocumentError for a PDF that cannot be opened.
+    """
+    unpacker = import_module(UNPACKER)
+    unpacker.unpack(Path(path), folder, password=password, most=most, max_bytes=max_bytes, max_total=max_total)
 
 
 def open_reader(path: Path) -> tuple[Kind, Reader]:

@@ -13,11 +13,13 @@ from PIL import Image
 
 from workers.documents.images import fit, is_grey
 from workers.documents.kinds import DocumentLimits
-from workers.documents.open import READERS, load_reader, render_page
+from workers.documents.open import READERS, PageImage, load_reader, read_words, render_page
 from workers.documents.tiles import shown
 from workers.engines import Engine, EngineOptions, PageRequest
 from workers.engines.registry import load_engine
 from workers.reading.large import is_large, pack_large
+from workers.reading.layer_lines import LayerWord
+from workers.reading.page_layer import LayerVerdict, PageLayer, judge_page_layer
 
 PNG_LEVEL = 1  # zlib's fastest
 WARM_UP_SIZE = (256, 256)  # px
@@ -27,7 +29,8 @@ WARM_UP_SIZE = (256, 256)  # px
 class PreparedPage:
     """What the engine's process needs of a page, and what the page's record says of it.
 
-    `packed` is None where the PNG is all that the engine needs, and for a blank page. The PNG is smaller than what the
+    `packed` is None where the PNG is all that the engine needs, and for a page that needs none: one that is blank, or
+    that its text layer stands for. The PNG is smaller than what the
     engine reads where that is too large for people.
     """
 
@@ -41,6 +44,8 @@ class PreparedPage:
     num_tokens: int
     digest: str = ""  # SHA-256 of the image's mode, size and pixels
     revision: str = ""  # of the engine, as it identifies its weights
+    layer_verdict: LayerVerdict = ""  # what a look at the pixels says of the text layer; "" where nobody looked
+    layer_words: tuple[LayerWord, ...] = ()  # of a layer that is sound or partial, in pixels of the PNG
 
 
 def prepare_page(
@@ -53,9 +58,11 @@ def prepare_page(
     dpi: int = 0,
     password: str = "",
     limits: DocumentLimits,
+    judges_layer: bool = False,
 ) -> PreparedPage:
     """Render the page at this 0-based index as `engine` wants it; unless it is blank, do the engine's CPU side.
 
+    With `judges_layer` a look at the pixels says whether the page's text layer stands for it; no engine needs it then.
     Raises DocumentError for a page that cannot be rendered, EngineError for one that cannot be prepared.
     """
     preparer = get_engine(engine, options)
@@ -64,10 +71,14 @@ def prepare_page(
         spec = replace(spec, min_letter=0.0)  # tiles would each have an answer
     page = render_page(path, index, spec=spec, dpi=dpi, password=password, limits=limits)
     seen = shown(page.image)
+    layer = PageLayer(text=page.text_layer)
+    if judges_layer and not page.is_blank and page.text_layer.strip():
+        layer = judge_layer(path, index, page, seen, password)
     packed, num_tokens = None, 0
-    if not page.is_blank and is_large(page.image, preparer):
+    is_read = not page.is_blank and layer.verdict != "sound"
+    if is_read and is_large(page.image, preparer):
         packed, num_tokens = pack_large(preparer, page.image, request, seen)
-    elif not page.is_blank:
+    elif is_read:
         prepared = preparer.prepare(page.image, request)
         packed, num_tokens = preparer.pack(prepared), prepared.num_tokens
     return PreparedPage(
@@ -77,11 +88,20 @@ def prepare_page(
         height=seen.height,
         rotation=page.rotation,
         is_blank=page.is_blank,
-        text_layer=page.text_layer,
+        text_layer=layer.text,
         num_tokens=num_tokens,
         digest=digest_of(page.image),
         revision=preparer.revision,
+        layer_verdict=layer.verdict,
+        layer_words=layer.words,
     )
+
+
+def judge_layer(path: Path | str, index: int, page: PageImage, seen: Image.Image, password: str) -> PageLayer:
+    """What the page's text layer is worth, with its words on the image that people see."""
+    words, is_picture = read_words(path, index, width=page.width, height=page.height, password=password)
+    scale = seen.width / page.width
+    return judge_page_layer(page.image, page.text_layer, words, is_picture=is_picture, scale=scale)
 
 
 @cache

@@ -14,9 +14,11 @@ from PIL import Image
 from workers.documents.attached import find_attached, form_warnings
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
+from workers.documents.layer import is_picture, layer_words
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
 from workers.light_pymupdf import pymupdf
+from workers.reading.layer_lines import LayerWord
 
 POINTS_PER_INCH = 72
 LARGE_SHEET_IN = 15  # longest side; A3, tabloid and plans are larger, and letters on them as small as on A4
@@ -114,6 +116,16 @@ def read_text_layer(path: Path, index: int, *, password: str) -> str:
     try:
         return text_of(document.load_page(index))
     except MemoryError:
+        raise
+    except Exception as exc:
+        raise page_error(index, exc) from exc
+
+
+def read_words(path: Path, index: int, *, width: int, height: int, password: str) -> tuple[list[LayerWord], bool]:
+    try:
+        page = open_pdf(path, password).load_page(index)
+        return layer_words(page, width, height), is_picture(page)
+    except (DocumentError, MemoryError):
         raise
     except Exception as exc:
         raise page_error(index, exc) from exc

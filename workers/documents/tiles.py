@@ -106,7 +106,7 @@ def shown(image: Image.Image) -> Image.Image:
     scale = min(1.0, SHOWN_SIDE / max(image.size), (SHOWN_PIXELS / (image.width * image.height)) ** 0.5)
     if scale == 1:
         return image
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 

@@ -1,7 +1,8 @@
 """The engines by their names. A new engine is one file and one line here.
 
 The file says `OPTIONS`, the class of its options, and `ENGINE`, the class that is made with them: itself, or as
-"module:Class" where importing it takes long. Every process imports the files named here.
+"module:Class" where importing it takes long. `READS_PLAIN_TEXT = True` is said of an engine that gives a page's words
+and no more, so that a sound text layer is as good. Every process imports the files named here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from workers.engines import Engine, EngineOptions
 
 ENGINES = {
     "ocr": "workers.engines.ocr",
+    "tesseract": "workers.engines.tesseract",
     "echo": "workers.engines.echo",
     "vlm": "workers.engines.vlm",
     "openai": "workers.engines.openai",
@@ -24,6 +26,11 @@ def options_of(name: str) -> type[EngineOptions]:
         raise KeyError(f"no engine {name!r}; known engines: {', '.join(sorted(ENGINES))}")
     options: type[EngineOptions] = import_module(ENGINES[name]).OPTIONS
     return options
+
+
+def reads_plain_text(name: str) -> bool:
+    """Whether the engine called `name` gives a page's words and no more. Raises KeyError for an unknown name."""
+    return bool(getattr(import_module(ENGINES[name]), "READS_PLAIN_TEXT", False))
 
 
 def load_engine(name: str, options: EngineOptions | None = None) -> Engine:

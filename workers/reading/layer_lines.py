@@ -5,12 +5,14 @@ Boxes are pixels of the page image as people see it.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+from workers.engines import Line
 from workers.reading_order import Box
 
 GAP = 2.0  # heights between two words from which they are two pieces: columns and cells
@@ -29,6 +31,10 @@ class LayerWord(NamedTuple):
     line: int
     angle: int = 0
 
+    def scaled(self, scale: float) -> LayerWord:
+        x0, y0, x1, y1 = (round(side * scale, 1) for side in self.box)
+        return self._replace(box=(x0, y0, x1, y1))
+
 
 class Piece(NamedTuple):
     """Words beside one another in a line."""
@@ -38,19 +44,24 @@ class Piece(NamedTuple):
     angle: int
 
 
-def pieces_of(words: Sequence[LayerWord]) -> list[Piece]:
+def lines_of(words: Sequence[LayerWord]) -> list[Line]:
+    """The words as lines, in the order of the layer; cells and columns of one line are lines of their own."""
+    return [Line(text=piece.text, box=piece.box, confidence=1.0) for piece in pieces_of(words, math.inf)]
+
+
+def pieces_of(words: Sequence[LayerWord], most_letters: float = MOST_LETTERS) -> list[Piece]:
     """The words in pieces that can be read one by one, in the order of the layer."""
     pieces = []
     for _, group in groupby(words, key=lambda word: (word.line, word.angle)):
-        pieces += [piece_of(part) for part in parts_of(list(group))]
+        pieces += [piece_of(part) for part in parts_of(list(group), most_letters)]
     return pieces
 
 
-def parts_of(line: list[LayerWord]) -> Iterator[list[LayerWord]]:
+def parts_of(line: list[LayerWord], most_letters: float) -> Iterator[list[LayerWord]]:
     """A line's words, cut where a gap is wide and where a part is long enough."""
     part: list[LayerWord] = []
     for word in line:
-        if part and (is_apart(part[-1], word) or sum(len(w.text) for w in part) >= MOST_LETTERS):
+        if part and (is_apart(part[-1], word) or sum(len(w.text) for w in part) >= most_letters):
             yield part
             part = []
         part.append(word)

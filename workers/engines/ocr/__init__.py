@@ -6,3 +6,4 @@ from workers.engines.ocr.options import OcrOptions
 
 OPTIONS = OcrOptions
 ENGINE = "workers.engines.ocr.engine:OcrEngine"
+READS_PLAIN_TEXT = True
