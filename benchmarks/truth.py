@@ -1,11 +1,12 @@
 """Documents against the truth that others made of them: words, order, headings and tables, ours beside the peers.
 
-    python -m benchmarks.truth FOLDER [--engine ocr] [--drawn] [--peers pymupdf4llm ocrmypdf] [--each]
+    python -m benchmarks.truth FOLDER [--engine ocr] [--drawn] [--text-layer ignore] [--peers pymupdf4llm …] [--each]
 
 FOLDER has a `manifest.json`: a list of {file, kind, truth, set}, of kinds hocr, txt, md and icdar. Our pages go the way
-of the product: the text layer where it is sound, else the engine, then layout and Markdown. With `--drawn` PDFs are
-drawn at 150 dpi first and read as images. CPU seconds are those of layout alone. Peers that are
-not installed are left out.
+of the product: the text layer where the pixels agree with it, else the engine, both put together where it covers a
+part, then layout and Markdown. With `--text-layer ignore` the engine reads all, with `--drawn` PDFs are drawn at 150
+dpi first and read as images. CPU seconds are those from the file to the words, and those of layout. Peers that are not
+installed are left out.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ from benchmarks.truth_scores import Scores, f1, score
 from tasks.settings import get_settings
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import inspect_document, render_page
+from workers.documents.pages import judge_layer
 from workers.documents.pdf import open_pdf
-from workers.documents.text_layer import is_healthy
 from workers.engines import Control, Engine, PageRequest
 from workers.engines.registry import load_engine
 from workers.layout.blocks import Block, PageLayout
 from workers.layout.document import settle
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, warm_up
+from workers.reading.page_layer import PageLayer
+from workers.reading.put_together import put_together
 
 DRAWN_DPI = 150
 PEER_TIMEOUT_S = 600
@@ -51,11 +54,13 @@ PEERS = {
 
 @dataclass(slots=True)
 class Reader:
-    """Our way from a file to Markdown, with the seconds of processor time that its layout took."""
+    """Our way from a file to Markdown, with the seconds of processor time that it took."""
 
     engine: Engine
     is_drawn: bool = False
+    uses_layer: bool = True
     seconds: list[float] = field(default_factory=list)
+    reading: list[float] = field(default_factory=list)  # of each page, from the file to its words
 
     def read(self, path: Path) -> str:
         num_pages = inspect_document(path, password="", limits=DocumentLimits()).num_pages
@@ -65,13 +70,20 @@ class Reader:
         return "\n\n".join(markdown_of(block, has_images) for page in blocks for block in page)
 
     def page(self, path: Path, index: int) -> PageLayout:
+        started = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             source, place = (draw(path, index, Path(folder)), 0) if self.is_drawn else (path, index)
             page = render_page(source, place, spec=self.engine.image_spec, limits=DocumentLimits())
-        if is_healthy(page.text_layer):
+            layer = PageLayer(text="")
+            if self.uses_layer and page.text_layer.strip() and not page.is_blank:
+                layer = judge_layer(source, place, page, page.image, limits=DocumentLimits())
+        if layer.verdict == "sound":
+            self.reading.append(time.process_time() - started)
             return self.timed(lambda: layout_of_pdf_page(path, index, width=page.width, height=page.height))
         request = PageRequest(page_number=index + 1)
         (read,) = self.engine.generate([self.engine.prepare(page.image, request)], Control())
+        read = put_together(read, layer.words)
+        self.reading.append(time.process_time() - started)
         png = png_of(page.image)
         return self.timed(
             lambda: layout_of_lines(png, read.lines, width=page.width, height=page.height, rotation=read.rotation)
@@ -163,10 +175,11 @@ def mean_of(values: Sequence[float | None]) -> str:
 def main() -> None:
     args = parse_args()
     items = json.loads((args.folder / "manifest.json").read_text())
+    items = [item for item in items if args.only in item.get("set", item["kind"])]
     engine = load_engine(args.engine, get_settings().engine_options(args.engine))
     engine.load()
     warm_up()
-    ours = Reader(engine, is_drawn=args.drawn)
+    ours = Reader(engine, is_drawn=args.drawn, uses_layer=args.text_layer == "auto")
     readers: dict[str, Callable[[Path], str]] = {"Pagefan": ours.read}
     for peer in installed(args.peers):
         readers[peer] = lambda path, name=peer: read_with_peer(name, path)  # type: ignore[misc]
@@ -191,8 +204,10 @@ def main() -> None:
         "table F1",
         "pooled",
     ]
-    cost = f"Layout took {mean(ours.seconds):.2f} s of processor time a page, over {len(ours.seconds)} pages."
-    name = f"truth-{args.folder.name}{'-drawn' if args.drawn else ''}"
+    cost = f"From the file to its words: {mean(ours.reading):.2f} s of processor time a page. "
+    cost += f"Layout took {mean(ours.seconds):.2f} s of processor time a page, over {len(ours.seconds)} pages."
+    name = f"truth-{args.folder.name}" + ("-drawn" if args.drawn else "")
+    name += "-read" if args.text_layer == "ignore" else ""
     publish(name, "Documents against the truth of others", [*table(header, rows), "", cost])
 
 
@@ -201,6 +216,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="with manifest.json and the documents")
     parser.add_argument("--engine", default="ocr", help="for pages without a sound text layer")
     parser.add_argument("--drawn", action="store_true", help="draw PDFs first and read them as images")
+    parser.add_argument("--text-layer", choices=("auto", "ignore"), default="auto", help="of PDFs")
+    parser.add_argument("--only", default="", help="a part of the names of the sets that are read")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--each", action="store_true", help="print a line a document")
     return parser.parse_args()

@@ -23,6 +23,7 @@ class ReadOptions(TypedDict, total=False):
 
     prompt: str
     pages: str
+    language: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -45,6 +46,7 @@ class RetryOptions(TypedDict, total=False):
     """What a repair may do otherwise; what is left out stays as it was."""
 
     prompt: str
+    language: str
     dpi: int
     max_new_tokens: int
     temperature: float

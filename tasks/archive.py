@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any
 
 from tasks.blobs import BlobMissing, job_key, patiently
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job, Page
-from tasks.messages import JOB_ENDED, JobOptions, PageState
+from tasks.messages import JobOptions, PageState
 from tasks.services import get_blobs, get_ledger
 from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 256  # pages read from the ledger at a time
+FILES_AT_ONCE = 8  # records of jobs, which may lie far away
 LOST = {
     "reason": "job_lost",
     "detail": "The queue's memory was lost while this job ran; send the document again.",
@@ -52,13 +54,39 @@ def job_record(job: Job) -> dict[str, Any]:
 
 
 def load_job(job_id: str) -> Job | None:
-    """The job from the ledger or, when Redis has forgotten it, from its files; None for an unknown id.
+    """The job from the ledger or, when that knows it no more, from its files; None for an unknown id.
 
     A job that the files show unfinished cannot go on without the ledger: it is reported failed.
     """
     job = get_ledger().job(job_id)
     if job is not None or not is_job_id(job_id) or get_ledger().is_purged(job_id):
         return job
+    job = job_on_file(job_id)
+    return replace(job, state="failed", error=LOST) if job and not job.has_ended else job
+
+
+def load_jobs(job_ids: Sequence[str]) -> list[Job]:
+    """These jobs, in this order, as far as they are known."""
+    found = dict(zip(job_ids, get_ledger().jobs_at(job_ids), strict=True))
+    put_away = [job_id for job_id, job in found.items() if job is None]
+    if put_away:
+        with ThreadPoolExecutor(FILES_AT_ONCE) as threads:
+            found |= zip(put_away, threads.map(load_job, put_away), strict=True)
+    return [job for job in found.values() if job is not None]
+
+
+def newest_jobs(owner: str, *, before: float | None = None, limit: int = 50) -> list[Job]:
+    """The owner's newest jobs first; `before` is the `created_at` to go on from."""
+    return load_jobs(get_ledger().job_ids(owner=owner, before=before, limit=limit))
+
+
+def load_batch(owner: str, batch_id: str) -> list[Job]:
+    """The owner's jobs that were sent together, in the order they came; empty for an unknown batch."""
+    return load_jobs(get_ledger().batch_ids(owner, batch_id))
+
+
+def job_on_file(job_id: str) -> Job | None:
+    """The job as its files have it; None where there is none."""
     try:
         record = get_blobs().read_json(job_key(job_id, "job.json"))
     except BlobMissing:
@@ -66,13 +94,11 @@ def load_job(job_id: str) -> Job | None:
     options = JobOptions.from_json(record.pop("options"))
     record["warnings"] = tuple(record["warnings"])
     record["deliveries"] = tuple(record.get("deliveries", ()))
-    if record["state"] not in JOB_ENDED:
-        record |= {"state": "failed", "error": LOST}
     return Job(**record, options=options)
 
 
 def iter_pages(job: Job) -> Iterator[Page]:
-    """The job's pages in page order, those without a record too, read in chunks."""
+    """The pages of a job that the ledger has, in page order, those without a record too, read in chunks."""
     indexes = iter(Selection.parse(job.selection)) if job.selection else iter(())
     unseen: PageState = "cancelled" if job.was_cancelled else "queued"
     while chunk := list(islice(indexes, CHUNK)):
@@ -81,9 +107,26 @@ def iter_pages(job: Job) -> Iterator[Page]:
 
 
 def load_pages(job: Job) -> list[Page]:
-    """All pages of a job, from the ledger or from its files."""
-    if get_ledger().job(job.id) is not None:
-        return list(iter_pages(job))
+    """All pages of a job, from the ledger or from its files, should it be put away even while they are read."""
+    if get_ledger().has(job.id):
+        pages = list(iter_pages(job))
+        if not job.has_ended or get_ledger().has(job.id):
+            return pages
+    return pages_on_file(job)
+
+
+def pages_since(job: Job, seq: int) -> list[Page]:
+    """The pages of a job that have changed after `seq`, in page order; all of them for 0."""
+    if not seq:
+        return load_pages(job)
+    pages = get_ledger().pages(job.id, seq)
+    if not job.has_ended or get_ledger().has(job.id):
+        return pages
+    return [page for page in pages_on_file(job) if page.seq > seq]
+
+
+def pages_on_file(job: Job) -> list[Page]:
+    """All pages of a job as its files have them; none where there is no such file."""
     try:
         lines = get_blobs().read(job_key(job.id, "pages.jsonl")).splitlines()
     except BlobMissing:
@@ -93,7 +136,7 @@ def load_pages(job: Job) -> list[Page]:
 
 def failed_pages(job: Job) -> Selection:
     """The pages of a job that have no text: failed or cancelled."""
-    return Selection.of(page.index for page in iter_pages(job) if page.state in ("failed", "cancelled"))
+    return Selection.of(page.index for page in load_pages(job) if page.state in ("failed", "cancelled"))
 
 
 def read_content(page: Page) -> dict[str, Any]:

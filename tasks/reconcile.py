@@ -25,6 +25,8 @@ from tasks.retention import sweep_purged
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from tasks.shelf import put_away_settled
+from tasks.standstill import RECONCILER
 from workers.documents.selection import Selection
 
 logger = logging.getLogger(__name__)
@@ -40,9 +42,10 @@ def reconcile() -> None:
     client, period_s = get_ledger().redis, get_settings().reconcile_s
     if not client.set("pf:reconciling", "1", nx=True, px=int(max(1.0, period_s) * 900)):
         return
+    get_ledger().note_moved([RECONCILER])
     if client.set("pf:rescanned", "1", nx=True, ex=RESCAN_S):
         find_forgotten_jobs()
-    for chore in (conclude_ended_jobs, sweep_purged):
+    for chore in (conclude_ended_jobs, sweep_purged, put_away_settled):
         try:
             chore()
         except AWAY:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from tasks import passwords
-from tasks.access.quotas import charge_pages
-from tasks.archive import failed_pages
+from tasks.access.quotas import charge_pages, refund_pages
+from tasks.archive import failed_pages, load_job
 from tasks.assemble.job_end import conclude
 from tasks.ledger import LedgerError, StoreAway, UnknownJob
 from tasks.pipeline import pages as page_chord
 from tasks.retention import clear_cancelled
 from tasks.services import get_ledger
-from workers.documents.selection import select_pages
+from tasks.shelf import take_out
+from workers.documents.selection import Selection, select_pages
 
 SETTLE_S = 5  # longer than a page takes to notice that its job is cancelled
 
@@ -32,21 +34,40 @@ def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
 
     Raises UnknownJob, PageBusy, LedgerError, OverQuota, or ValueError for pages the job does not have.
     """
-    ledger = get_ledger()
-    job = ledger.job(job_id)
+    job = load_job(job_id)
     if job is None:
         raise UnknownJob(f"no job has the id {job_id}")
     selection = failed_pages(job) if pages == "failed" else select_pages(pages, job.num_pages)
     if not len(selection):
         raise ValueError("no page of this job has failed; name the pages to repair, as in 3,9")
-    charge_pages(job.owner, f"{job_id}.{job.run + 1}", len(selection))
+    charge = f"{job_id}.{secrets.token_hex(8)}"  # two repairs at once would both be the run after this one
+    charge_pages(job.owner, charge, len(selection))
     password = options.pop("password", "")
     passwords.keep(job_id, job.run + 1, password if job.options.has_password else "")
     try:
-        run = ledger.open_repair(job_id, indexes=list(selection), selection=str(selection), options=options)
+        run = open_repair(job_id, selection, options)
     except (LedgerError, StoreAway):
-        passwords.take_back(job_id, job.run + 1)
+        take_back_password(job_id, job.run + 1)
+        refund_pages(job.owner, charge)
         raise
     page_chord.begin(job_id, run, len(selection))
     page_chord.feed(job_id, run)
     return run
+
+
+def take_back_password(job_id: str, run: int) -> None:
+    """Of a repair that comes to nothing, unless another one has become this run meanwhile."""
+    now = load_job(job_id)
+    if now is None or now.run < run:
+        passwords.take_back(job_id, run)
+
+
+def open_repair(job_id: str, selection: Selection, options: dict[str, Any]) -> int:
+    """The number of the new run; a job that was put away, even in this moment, is taken out first."""
+    arguments: dict[str, Any] = {"indexes": list(selection), "selection": str(selection), "options": options}
+    try:
+        return get_ledger().open_repair(job_id, **arguments)
+    except UnknownJob:
+        if not take_out(job_id):
+            raise
+        return get_ledger().open_repair(job_id, **arguments)

@@ -33,8 +33,9 @@ def purge_job(job_id: str, *, texts_too: bool = False) -> None:
     takes back what came too late; the reconciler looks again for what a process left that was killed in between.
     """
     job = load_job(job_id)
-    kept = load_pages(job) if job and texts_too and get_ledger().job(job_id) is None else []
-    num_runs, cached = get_ledger().purge(job_id, runs=job.run if job else 0)
+    kept = load_pages(job) if job and texts_too else []
+    about = (job.run, job.owner, job.batch_id) if job else (0, "", "")
+    num_runs, cached = get_ledger().purge(job_id, *about)
     remove_remains(job_id, num_runs)
     if texts_too:
         for key in (*cached, *(key for page in kept for key in (page.cache_key, *page.earlier_cache_keys))):
@@ -66,10 +67,11 @@ def expire_jobs() -> None:
         job = load_job(job_id)
         if job is None or job.has_ended:
             passwords.forget(job_id, job.run if job else 0)
+    get_ledger().forget_traces()
     trim()
-    blobs = get_blobs()
-    for job_id in filter(is_job_id, blobs.names("jobs")):
-        if get_ledger().job(job_id) is None and is_past_its_time(job_id, oldest):
+    blobs, ledger = get_blobs(), get_ledger()
+    for job_id in ledger.unlisted(list(filter(is_job_id, blobs.names("jobs")))):
+        if not ledger.has(job_id) and is_past_its_time(job_id, oldest):
             blobs.delete(job_key(job_id))
 
 

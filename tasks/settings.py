@@ -17,7 +17,7 @@ from workers.engines.options import declared
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
-CONTRACTS = ("docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
+CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
 
 
 class SettingsError(Exception):

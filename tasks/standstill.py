@@ -1,4 +1,5 @@
-"""Tells when work stands still: it waits in a queue, or with a worker that is gone, and nothing of its kind has moved.
+"""Tells when work stands still: it waits in a queue, or with a worker that is gone, and nothing of its kind has moved;
+or nobody looks for what was lost, because beat sends no reconciler out.
 
 A worker notes that its queue moves whenever it takes a message or is done with one, see `tasks.broker.Lease`; a message
 carries the time it was sent. So one look is enough, and its cost does not grow with the queues.
@@ -16,13 +17,14 @@ from tasks.ledger import Ledger
 from tasks.settings import get_settings
 
 NO_WORKER = "none is running"
+RECONCILER = "reconciler"  # moves whenever it has looked
 
 Reports = Mapping[str, Mapping[str, Any]]  # of the workers of a queue, by worker
 
 
 def standstills(ledger: Ledger, reports: Mapping[str, Reports]) -> dict[str, str]:
-    """For each queue "ok", or since when it stands still. Raises StoreAway where Redis does not answer."""
-    now, limit_s = time.time(), get_settings().stalled_s
+    """By check "ok", or since when it stands still. Raises StoreAway where Redis does not answer."""
+    now, settings = time.time(), get_settings()
     heads, moved, forsaken = look(ledger)
     sayings = {}
     for queue in QUEUES:
@@ -30,12 +32,20 @@ def standstills(ledger: Ledger, reports: Mapping[str, Reports]) -> dict[str, str
             moved[queue] = now  # its end is near: no batch outlives its deadline
         waits_s = now - max(moved[queue], min(heads[queue], default=now))
         forsaken_s = now - forsaken.get(queue, now)
-        sayings[queue] = "ok"
-        if waits_s > limit_s:
-            sayings[queue] = f"stands still: work waits, and nothing has moved for {waits_s:.0f} s"
-        elif forsaken_s > limit_s:
-            sayings[queue] = f"stands still: what a worker held that is gone has waited for {forsaken_s:.0f} s"
+        sayings[f"{queue}_queue"] = describe(waits_s, forsaken_s, settings.stalled_s)
+    looked_s = now - (moved[RECONCILER] or now)  # one that never ran has yet to be started
+    is_late = looked_s > settings.stalled_s + settings.reconcile_s
+    sayings[RECONCILER] = f"has not looked for what is lost for {looked_s:.0f} s" if is_late else "ok"
     return sayings
+
+
+def describe(waits_s: float, forsaken_s: float, limit_s: float) -> str:
+    """What there is to say of a queue in which work waits, or waits to be handed out again, for so long."""
+    if waits_s > limit_s:
+        return f"stands still: work waits, and nothing has moved for {waits_s:.0f} s"
+    if forsaken_s > limit_s:
+        return f"stands still: what a worker held that is gone has waited for {forsaken_s:.0f} s"
+    return "ok"
 
 
 def look(ledger: Ledger) -> tuple[dict[str, list[float]], dict[str, float], dict[str, float]]:
@@ -52,7 +62,7 @@ def look(ledger: Ledger) -> tuple[dict[str, list[float]], dict[str, float], dict
             heads[queue].append(float(sent_at))
     if ready_at := ledger.ready_since():
         heads["gpu"].append(ready_at)
-    return heads, ledger.moved(QUEUES), dict(lapsed(ledger, *lease) for lease in leases)
+    return heads, ledger.moved([*QUEUES, RECONCILER]), dict(lapsed(ledger, *lease) for lease in leases)
 
 
 def lapsed(ledger: Ledger, tag: str, renewed_at: float) -> tuple[str, float]:

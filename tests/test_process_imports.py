@@ -29,6 +29,20 @@ def family(stack: Stack, name: str) -> list[int]:
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
 
 
+WEB = "import gunicorn.app.wsgiapp, web.stack.server, web; web.create_app()"
+CPU_WORKER = "import celery.bin.worker; from tasks.app import app; app.loader.import_default_modules()"
+NEEDLESS = ("httpx", "rich", "pymupdf", "onnxruntime", "openvino", "cv2", "torch", "transformers")
+
+
+@pytest.mark.parametrize("start", [WEB, CPU_WORKER])
+def test_a_process_starts_without_what_it_may_never_need(start: str) -> None:
+    script = f"import sys\n{start}\nsys.stdout.write(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True)
+    loaded = run.stdout.split()
+    assert "tasks.pipeline" in loaded
+    assert not set(NEEDLESS) & set(loaded)
+
+
 def test_a_process_that_loads_the_layout_models_would_be_seen() -> None:
     script = (
         "import sys\n"

@@ -12,6 +12,7 @@ from PIL import Image
 from web_service import WebService
 
 from tasks import attachments, passwords, pipeline, split
+from tasks.archive import load_batch
 from tasks.ids import attachment_id
 from tasks.ledger.records import Job
 from tasks.retention import purge_job
@@ -77,7 +78,7 @@ def submit(web: WebService, data: bytes = DOCUMENT, **options: str) -> str:
 
 def attached_to(web: WebService, job_id: str) -> list[Job]:
     parent = job_of(web, job_id)
-    return [job for job in web.ledger.batch("local", parent.batch_id) if job.id != job_id]
+    return [job for job in load_batch("local", parent.batch_id) if job.id != job_id]
 
 
 def job_of(web: WebService, job_id: str) -> Job:

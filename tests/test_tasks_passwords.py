@@ -121,6 +121,22 @@ def test_a_repair_that_is_refused_keeps_nothing(web: WebService, tmp_path: Path)
     assert kept(tmp_path) == ["password.1"]
 
 
+def test_a_repair_that_loses_against_another_leaves_its_password(
+    web: WebService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = ended(web)
+    options = {"password": SECRET}
+
+    def other_first(*_: object) -> None:
+        monkeypatch.undo()
+        retry_job(job_id, pages="2", options=dict(options))
+
+    monkeypatch.setattr("tasks.repair.charge_pages", other_first)
+    with pytest.raises(LedgerError):
+        retry_job(job_id, pages="2", options=dict(options))
+    assert "password.2" in kept(tmp_path)
+
+
 def test_a_password_for_a_job_that_had_none_is_not_kept(web: WebService, tmp_path: Path) -> None:
     job_id = web.open(1)
     web.read(job_id, 1)

@@ -14,6 +14,7 @@ from web_service import WebService, body_of, page
 from tasks.app import app
 from tasks.broker import QUEUES, celery_url
 from tasks.pipeline import assemble_document, generate_page, send_split
+from tasks.reconcile import reconcile
 from web.stack.stack import Stack
 
 JOB = "0123456789abcdef"
@@ -128,6 +129,20 @@ def test_what_a_dead_worker_held_and_nobody_hands_out_again_is_told(later: WebSe
         "cpu": "stands still: what a worker held that is gone has waited for 96 s",  # a lease is 4 s
         "gpu": "ok",
     }
+
+
+def test_reconciler_that_nobody_sends_out_any_more_is_told(
+    ready: WebService, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    monkeypatch.setattr("tasks.standstill.time", SimpleNamespace(time=lambda: time.time() + LATER_S))
+    assert ready.client.get("/readyz").json["checks"]["reconciler"] == "ok", "it has yet to run"
+    reconcile()
+    answer = ready.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["checks"]["reconciler"] == "has not looked for what is lost for 100 s"
+    monkeypatch.undo()
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    assert ready.client.get("/readyz").json["checks"]["reconciler"] == "ok"
 
 
 def test_one_look_costs_the_same_however_much_waits(ready: WebService) -> None:

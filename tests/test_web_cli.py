@@ -206,6 +206,25 @@ def test_documents_are_printed_one_after_another_in_the_order_given(
     assert list(dict.fromkeys(printed)) == list("012345")  # JSON has it as text and in a block
 
 
+def test_warnings_of_a_document_are_said(
+    web: WebService, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "folder.pdf").mkdir(parents=True)
+    path = tmp_path / "in" / f"{'n' * 250}.pdf"
+    path.write_bytes(PDF)
+
+    def work(job_id: str) -> None:
+        web.ledger.open_first_run(job_id, num_pages=1, selection="1", size=1, warnings=["Something is left out."])
+        web.read(job_id, 1)
+        web.finish(job_id)
+
+    with Worker(web, work):
+        assert run("convert", tmp_path / "in", "-o", tmp_path / "out", "--format", "json", "--server", url) == 0
+    assert f"{path.name}: Something is left out." in capsys.readouterr().err.replace("\n", "")
+    [made] = (tmp_path / "out").iterdir()
+    assert made.name.startswith("n" * 240)
+
+
 def test_attached_documents_are_written_too(
     web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,9 +233,10 @@ def test_attached_documents_are_written_too(
         assert job is not None
         if job.options.attachments:
             options = replace(job.options, attachments=False)
-            fields = {"owner": "local", "kind": "pdf", "size": 1, "options": options, "batch_id": job.batch_id}
+            about = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
             for number, parent in enumerate((job_id, job_id, "")):
-                new = new_fields(name=f"attached {number}.pdf", parent=parent, **fields)
+                name = f"attached {number}.pdf"
+                new = new_fields(name=name, parent=parent, size=1, options=options, **about)
                 web.ledger.create_all({f"{next(NUMBERS):016x}": new}, most=0)
         if job.name == "attached 1.pdf":
             web.ledger.end_job(job_id, "failed", error={"reason": "corrupt", "detail": "The file is damaged."})

@@ -21,7 +21,13 @@ from web.api.auth import SAFE_METHODS
 from web.api.bodies import MIB
 from web.compat.contracts import BLUEPRINTS
 
-OF_CONTRACT = {"docling": "/v1/convert/file", "mistral": "/v1/ocr", "openwebui": "/process", "tika": "/tika"}
+OF_CONTRACT = {
+    "azure": "/documentintelligence/documentModels/{model}:analyze",
+    "docling": "/v1/convert/file",
+    "mistral": "/v1/ocr",
+    "openwebui": "/process",
+    "tika": "/tika",
+}
 
 
 NAMES = {blueprint.name for blueprints in BLUEPRINTS.values() for blueprint in blueprints}
@@ -46,6 +52,18 @@ def test_contract_that_is_not_named_is_not_served(
     with web_service(redis_url, tmp_path, monkeypatch, compat=compat) as web:
         described = body_of(web.client.get("/openapi.json"))["paths"]
     assert {name for name, path in OF_CONTRACT.items() if path in described} == {compat} - {"none"}
+
+
+def test_every_call_is_described(web: WebService) -> None:
+    described = body_of(web.client.get("/openapi.json"))["paths"]
+    rules = [rule for rule in web.app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in NAMES]
+    calls = {
+        (re.sub("<([a-z]+:)?([^>]*)>", r"{\2}", rule.rule), method.lower())
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert len(calls) > 25
+    assert calls == {(path, method) for path, method in calls if method in described.get(path, {})}
 
 
 def test_contract_that_is_not_known_stops_the_start() -> None:

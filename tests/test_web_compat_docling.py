@@ -13,17 +13,37 @@ import httpx
 import pytest
 from services import make_pdf, wait_until
 from stand_in import finished_job, reading, refusing
-from web_service import PDF, WebService, check_problem, web_service
+from web_service import PDF, WebService, body_of, check_problem, web_service
 
 from web.stack.stack import Stack
 
 ALL_PAGES = ["1", "9223372036854775807"]
 DOCLING = {"Accept-Docling-Document-Version": "1.10.0"}
 BASE64 = base64.b64encode(PDF).decode()
+DOCLING_MCP = {
+    "do_ocr": "true",
+    "page_range": ALL_PAGES,
+    "abort_on_error": "false",
+    "do_table_structure": "true",
+    "include_images": "false",
+    "images_scale": "1.0",
+    "do_picture_description": "false",
+    "target_type": "inbody",
+}
+LIGHTRAG = {
+    "pipeline": "standard",
+    "target_type": "zip",
+    "image_export_mode": "referenced",
+    "do_ocr": "true",
+    "force_ocr": "true",
+    "ocr_engine": "auto",
+    "ocr_preset": "auto",
+    "do_formula_enrichment": "false",
+}
 OPEN_WEBUI = {"image_export_mode": "placeholder", "md_page_break_placeholder": "\f", "to_formats": ["md", "json"]}
 
 
-def post_file(web: WebService, path: str = "/v1/convert/file", data: bytes = PDF, **fields: Any) -> Any:
+def post_file(web: WebService, path: str = "/v1/convert/file", data: bytes = PDF, /, **fields: Any) -> Any:
     headers = fields.pop("headers", {})
     answer = web.client.post(path, data={"files": (io.BytesIO(data), "three.pdf"), **fields}, headers=headers)
     answer.request.environ["wsgi.input"].close()  # the test client leaves its file open
@@ -143,8 +163,8 @@ def test_failed_conversion_is_an_error_to_who_waits_and_a_result_to_who_polls(we
     with refusing(web):
         assert "damaged" in check_problem(post_file(web), 409, "no-result")["detail"]
         task = post_file(web, "/v1/convert/file/async").json["task_id"]
-        state = web.client.get(f"/v1/status/poll/{task}?wait=30.0").json
-        result = web.client.get(f"/v1/result/{task}").json
+        state = body_of(web.client.get(f"/v1/status/poll/{task}?wait=30.0"))
+        result = body_of(web.client.get(f"/v1/result/{task}"))
     assert state["task_status"] == "failure"
     assert "damaged" in state["error_message"]
     assert result["status"] == "failure"
@@ -154,19 +174,19 @@ def test_failed_conversion_is_an_error_to_who_waits_and_a_result_to_who_polls(we
 
 def test_task_keeps_what_it_was_asked_for(web: WebService) -> None:
     with reading(web):
-        fields = {"to_formats": ["md", "text"], "md_page_break_placeholder": "<!-- page -->"}
+        fields: dict[str, Any] = {"to_formats": ["md", "text"], "md_page_break_placeholder": "<!-- page -->"}
         task = post_file(web, "/v1/convert/file/async", **fields).json
         assert task["task_status"] in ("pending", "started", "success")
         web.client.get(f"/v1/status/poll/{task['task_id']}?wait=30")
-        document = web.client.get(f"/v1/result/{task['task_id']}").json["document"]
+        document = body_of(web.client.get(f"/v1/result/{task['task_id']}"))["document"]
     assert document["md_content"].split("\n\n<!-- page -->\n\n") == ["page 1", "page 2", "page 3"]
     assert document["text_content"] is not None
 
 
 def test_job_that_was_sent_elsewhere_is_a_task_too(web: WebService) -> None:
     job_id = finished_job(web, 2)
-    assert web.client.get(f"/v1/status/poll/{job_id}").json["task_status"] == "success"
-    assert "page 2" in web.client.get(f"/v1/result/{job_id}").json["document"]["md_content"]
+    assert body_of(web.client.get(f"/v1/status/poll/{job_id}"))["task_status"] == "success"
+    assert "page 2" in body_of(web.client.get(f"/v1/result/{job_id}"))["document"]["md_content"]
 
 
 def test_unknown_and_unfinished_tasks_are_404_in_the_words_that_clients_know(web: WebService) -> None:
@@ -235,6 +255,16 @@ def test_what_cannot_be_done_is_refused_with_the_name_of_the_field(
     assert web.ledger.jobs() == []
 
 
+@pytest.mark.parametrize("fields", [DOCLING_MCP, LIGHTRAG, OPEN_WEBUI])
+def test_options_that_mean_nothing_here_are_left_out_of_account(web: WebService, fields: dict[str, Any]) -> None:
+    """As docling-mcp, LightRAG and Open WebUI send them, but for the formats."""
+    fields = fields | {"to_formats": ["md", "json"]}
+    answer = post_file(web, "/v1/convert/file/async", **fields)
+    assert answer.status_code == 200, answer.text
+    [job] = web.ledger.jobs()
+    assert (job.options.pages, job.options.text_layer) == ("", "ignore")
+
+
 def test_two_files_in_one_form_are_refused(web: WebService) -> None:
     two = {"files": [(io.BytesIO(PDF), "a.pdf"), (io.BytesIO(PDF), "b.pdf")]}
     answer = web.client.post("/v1/convert/file", data=two)
@@ -252,5 +282,5 @@ def test_file_in_json_that_is_no_document_is_refused(web: WebService) -> None:
 def test_health_and_version_need_no_key(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha") as web:
         assert web.client.get("/health").json == {"status": "ok"}
-        assert set(web.client.get("/version").json) == {"pagefan"}
+        assert set(body_of(web.client.get("/version"))) == {"pagefan"}
         assert web.client.get("/version", headers={"Accept": "text/plain"}).text.startswith("Pagefan ")

@@ -13,7 +13,7 @@ from mistralai.client import Mistral
 from mistralai.client.errors import MistralError
 from services import make_pdf, wait_until
 from stand_in import finished_job, reading, refusing
-from web_service import PDF, WebService, check_problem, served, web_service
+from web_service import PDF, WebService, body_of, check_problem, served, web_service
 
 from web.stack.stack import Stack
 
@@ -29,7 +29,7 @@ def ask(web: WebService, document: Any, **fields: Any) -> Any:
     return web.client.post("/v1/ocr", json={"model": "mistral-ocr-latest", "document": document, **fields})
 
 
-def upload(web: WebService, data: bytes = PDF, **headers: str) -> Any:
+def upload(web: WebService, data: bytes = PDF, /, **headers: str) -> Any:
     form = {"purpose": "ocr", "file": (io.BytesIO(data), "three.pdf")}
     answer = web.client.post("/v1/files", data=form, headers=headers)
     answer.request.environ["wsgi.input"].close()  # the test client leaves its file open
@@ -139,14 +139,14 @@ def test_url_is_fetched_by_a_worker(web: WebService) -> None:
 def test_address_of_a_file_is_the_one_that_the_client_sees(web: WebService) -> None:
     job_id = finished_job(web, 1)
     proxied = {"X-Forwarded-Host": "docs.example, inner", "X-Forwarded-Proto": "https"}
-    url = web.client.get(f"/v1/files/{job_id}/url?expiry=24", headers=proxied).json["url"]
+    url = body_of(web.client.get(f"/v1/files/{job_id}/url?expiry=24", headers=proxied))["url"]
     assert url == f"https://docs.example/v1/files/{job_id}/content"
     document = {"type": "document_url", "document_url": url}
     answer = web.client.post("/v1/ocr", json={"document": document}, headers=proxied)
-    assert len(answer.json["pages"]) == 1
+    assert len(body_of(answer)["pages"]) == 1
     assert len(web.ledger.jobs()) == 1
     strange = {"X-Forwarded-Host": "docs.example/evil?", "X-Forwarded-Proto": "javascript"}
-    url = web.client.get(f"/v1/files/{job_id}/url", headers=strange).json["url"]
+    url = body_of(web.client.get(f"/v1/files/{job_id}/url", headers=strange))["url"]
     assert url == f"http://localhost/v1/files/{job_id}/content"
 
 

@@ -64,8 +64,8 @@ def test_redis_without_memory_is_not_ready_and_takes_no_job(web: WebService) -> 
     finally:
         web.ledger.redis.config_set("maxmemory", 0)
     assert ready.status_code == 503
-    assert ready.json["checks"]["redis"] == "cannot be written: OutOfMemoryError"
-    assert web.client.get("/readyz").json["checks"]["redis"] == "ok"
+    assert body_of(ready)["checks"]["redis"] == "cannot be written: OutOfMemoryError"
+    assert body_of(web.client.get("/readyz"))["checks"]["redis"] == "ok"
 
 
 def test_readyz_wants_a_worker_on_every_queue(web: WebService) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tasks import pipeline, split
 from tasks.access import keys
 from tasks.access.keys import create_key, get_keyring, read_keys, revoke_key
 from tasks.access.quotas import OverQuota, charge_pages, pages_today
+from tasks.repair import retry_job
 from tasks.services import get_blobs
 from tasks.settings import SettingsError
 from web.cli import parser as cli
@@ -236,6 +238,41 @@ def test_repair_beyond_the_days_pages_is_429(make_web: MakeWeb) -> None:
         repair = f"/api/v1/jobs/{job_id}/retry"
         check_problem(web.client.post(repair, json={}, headers=mine), 429, "quota-exceeded")
         assert web.client.post(repair, json={"pages": "1"}, headers=mine).status_code == 202
+
+
+def test_repair_that_is_refused_costs_nothing_and_pays_for_no_other(make_web: MakeWeb) -> None:
+    with make_web(key_pages_per_day=3) as web:
+        id, mine = new_key()
+        owner = f"key-{id}"
+        job_id = web.open(2, owner=owner)
+        charge_pages(owner, f"{job_id}.1", 2)
+        web.fail(job_id, 1)
+        repair = f"/api/v1/jobs/{job_id}/retry"
+        check_problem(web.client.post(repair, json={"pages": "2"}, headers=mine), 409, "page-busy")
+        assert pages_today(owner) == 2
+        web.fail(job_id, 2)
+        check_problem(web.client.post(repair, json={"pages": "1-2"}, headers=mine), 429, "quota-exceeded")
+
+
+def test_two_repairs_at_once_are_both_paid(make_web: MakeWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_web(key_pages_per_day=10) as web:
+        owner = f"key-{new_key()[0]}"
+        job_id = web.open(2, owner=owner)
+        for number in (1, 2):
+            web.fail(job_id, number)
+        before = web.ledger.job(job_id)
+        monkeypatch.setattr(type(web.ledger), "job", lambda *_: before)  # what both saw
+        for pages in ("1", "2"):
+            retry_job(job_id, pages=pages, options={})
+        assert pages_today(owner) == 2
+
+
+def test_run_is_charged_once_however_many_say_so_at_once(make_web: MakeWeb) -> None:
+    with make_web(key_pages_per_day=100) as web:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda _: charge_pages("key-a", "job.1", 6), range(64)))
+        assert pages_today("key-a") == 6
+        assert web.ledger.redis.ttl(web.ledger.redis.keys("pf:day:key-a:*")[0]) > 86_400
 
 
 def test_limits_of_keys_do_not_touch_a_server_without_keys(make_web: MakeWeb) -> None:

@@ -123,6 +123,17 @@ def test_slow_senders_starve_nobody_and_are_ended(server: str, kind: str) -> Non
             sock.close()
 
 
+@pytest.mark.parametrize("kind", ["stops in JSON", "stops in chunks", "stops in a file", "stops in a short file"])
+def test_whoever_ends_a_body_too_early_is_told(server: str, kind: str) -> None:
+    short = head(path=API, Content_Type=MULTIPART, Content_Length=900) + ENTER + BEGUN
+    with connect(server) as sock:
+        sock.sendall(SLOW_KINDS.get(kind, short))
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"breaks off" in answer or kind == "stops in JSON"  # whose reader has words of its own
+
+
 def test_senders_of_one_byte_at_a_time_are_ended(server: str) -> None:
     socks = [connect(server) for _ in range(SLOW)]
     stop = threading.Event()

@@ -196,7 +196,7 @@ def test_job_whose_id_is_taken_by_chance_is_refused_and_the_other_one_keeps_its_
     ],
 )
 def test_text_layers_are_used_as_the_engine_allows_where_the_job_does_not_say(
-    web: WebService, monkeypatch: pytest.MonkeyPatch, engine: str, setting: str, sent: dict[str, str], used: str
+    web: WebService, monkeypatch: pytest.MonkeyPatch, engine: str, setting: str, sent: dict[str, Any], used: str
 ) -> None:
     monkeypatch.setenv("ENGINE", engine)
     monkeypatch.setenv("TEXT_LAYER", setting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def tell(path: Path, index: int) -> tuple[int, int, int]:
     """The colour in the corner of a page, which tells the test's pictures apart."""
     page = render_page(path, index, spec=SPEC, limits=LIMITS).image.convert("RGB")
     pixel: Any = page.getpixel((page.width - 3, page.height - 3))
-    return tuple(round(value / 85) for value in pixel)  # type: ignore[return-value]
+    return tuple(round(value / 85) for value in pixel)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -156,3 +157,13 @@ def test_a_png_with_text_chunks_is_still_one_page(tmp_path: Path) -> None:
     picture("Page 1").save(out, "png", pnginfo=chunks)
     (tmp_path / "a.png").write_bytes(out.getvalue())
     assert look(tmp_path / "a.png").num_pages == 1
+
+
+def test_animation_of_countless_tiny_pictures_is_looked_at_in_part(tmp_path: Path) -> None:
+    head = b"GIF89a" + struct.pack("<HH", 1, 1) + b"\x80\0\0\0\0\0\xff\xff\xff"
+    frame = b"\x2c" + struct.pack("<HHHH", 0, 0, 1, 1) + b"\0\x02\x02\x4c\x01\0"
+    path = tmp_path / "a.gif"
+    path.write_bytes(head + frame * (frames.MOST_FRAMES + 1) + b";")
+    info = inspect_document(path, limits=LIMITS)
+    assert info.num_pages == 1
+    assert str(frames.MOST_FRAMES) in info.warnings[0]

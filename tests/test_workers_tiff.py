@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from workers.documents.kinds import DocumentError, DocumentLimits
 from workers.documents.open import inspect_document, render_page
+from workers.documents.tiff import directories
 from workers.engines import ImageSpec
 
 SIDE = 16
@@ -178,3 +179,19 @@ def test_no_damage_raises_what_nobody_expects(tmp_path: Path, place: int, junk: 
     place %= len(data) - len(junk)
     data[place : place + len(junk)] = junk
     assert outcome(write(tmp_path, bytes(data)))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("is_big", [False, True])
+def test_images_are_counted_in_any_byte_order_and_size(tmp_path: Path, order: str, is_big: bool) -> None:
+    """The chain alone, without Pillow."""
+    mark = b"II" if order == "<" else b"MM"
+    data = mark + struct.pack(order + "HHHQ", 43, 8, 0, 16) if is_big else mark + struct.pack(order + "HL", 42, 8)
+    for left in range(LIMITS.max_pages * 2, -1, -1):
+        entries = struct.pack(order + ("Q20x" if is_big else "H12x"), 1)
+        pointer = len(data) + len(entries) + (8 if is_big else 4) if left else 0
+        data += entries + struct.pack(order + ("Q" if is_big else "L"), pointer)
+    path = write(tmp_path, data)
+    with path.open("rb") as file:
+        assert len(list(directories(file))) == LIMITS.max_pages * 2 + 1
+    assert outcome(path) == ["too_large"]

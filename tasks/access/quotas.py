@@ -58,27 +58,24 @@ def check_room(owner: str, num_jobs: int) -> None:
 
 
 def charge_pages(owner: str, run: str, num_pages: int) -> None:
-    """Take the pages of a run, named "job.run", from the owner's day, once; raises OverQuota when too few are left."""
+    """Take a run's pages from the owner's day, once for each name of a run; raises OverQuota where few are left."""
     most = get_settings().key_pages_per_day
-    if not most or owner == LOCAL:
-        return
-    redis, key = get_ledger().redis, day_key(owner)
-    if redis.hexists(key, run):
-        return
-    total = redis.hincrby(key, "total", num_pages)
-    redis.expire(key, 2 * DAY_S)
-    if total > most:
-        redis.hincrby(key, "total", -num_pages)
+    if most and owner != LOCAL and not get_ledger().charge(owner, today(), run, num_pages, most=most):
         raise over_pages(most)
-    redis.hset(key, run, num_pages)
+
+
+def refund_pages(owner: str, run: str) -> None:
+    """The run came to nothing: give its pages back, if the day is still the same."""
+    if get_settings().key_pages_per_day and owner != LOCAL:
+        get_ledger().refund(owner, today(), run)
 
 
 def pages_today(owner: str) -> int:
-    return int(get_ledger().redis.hget(day_key(owner), "total") or 0)
+    return get_ledger().charged(owner, today())
 
 
-def day_key(owner: str) -> str:
-    return f"pf:day:{owner}:{int(time.time()) // DAY_S}"
+def today() -> int:
+    return int(time.time()) // DAY_S
 
 
 def over_jobs(most: int) -> OverQuota:

@@ -49,7 +49,7 @@ def write_format(
 
 def iter_page_results(job: Job) -> Iterator[PageResult]:
     """Pages with their text, in page order."""
-    for page in iter_pages(job) if get_ledger().job(job.id) is not None else load_pages(job):
+    for page in load_pages(job) if job.has_ended else iter_pages(job):
         content = read_content(page)
         yield PageResult(
             index=page.index,

@@ -24,6 +24,7 @@ from workers.net.webhook import sign
 logger = logging.getLogger(__name__)
 
 PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)  # after each failed attempt; a day in all
+LONGEST_S = 2 * sum(PAUSES_S)  # after a job's end, when its webhook has been given up for sure
 JITTER = 0.1  # share of a pause by which it varies, so that a receiver that comes back is not met by all at once
 TIMEOUT_S = 10.0
 CALLS_AT_ONCE = 2  # of the threads of a CPU worker; slow receivers must not take them all from the pages
@@ -73,6 +74,14 @@ def notify(job_id: str) -> None:
         deliver_webhook.apply_async(
             (job_id, event), task_id=f"{event}-webhook", priority=NORMAL, argsrepr=f"job {job_id} {job.state}"
         )
+
+
+def is_told(job: Job) -> bool:
+    """Whether nothing more will be said to the job's webhook about its end: all was, or it has none."""
+    event = event_id(job)
+    attempts = [Attempt(**attempt) for attempt in job.deliveries if attempt["event"] == event]
+    is_over = any(attempt.is_last for attempt in attempts) or len(attempts) > len(PAUSES_S)
+    return not job.options.webhook_url or is_over or time.time() - (job.ended_at or 0.0) > LONGEST_S
 
 
 @app.task(name="deliver_webhook", bind=True, max_retries=len(PAUSES_S))

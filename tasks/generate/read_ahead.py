@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from io import BytesIO
 
 import redis
 from PIL import Image
@@ -14,6 +13,7 @@ from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.runs import load_run
 from workers.engines import Engine, EngineError, Prepared, StagingEngine
+from workers.png import open_png
 from workers.reading.large import LargePage, unpack
 
 logger = logging.getLogger(__name__)
@@ -68,13 +68,13 @@ class Reader:
         try:
             return unpack(self.engine, self.blobs.read(page_key(page.job_id, page.index, PACKED)), request)
         except BlobMissing:
-            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            image = open_png(self.blobs.read(page_key(page.job_id, page.index, IMAGE)))
             return self.engine.prepare(image.convert(self.engine.image_spec.mode), request)
 
     def image_of(self, page: PageTask) -> Image.Image | None:
         """The page as people see it; None where it is gone."""
         try:
-            image = Image.open(BytesIO(self.blobs.read(page_key(page.job_id, page.index, IMAGE))))
+            image = open_png(self.blobs.read(page_key(page.job_id, page.index, IMAGE)))
             return image.convert(self.engine.image_spec.mode)
         except (BlobMissing, OSError):
             return None

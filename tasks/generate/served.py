@@ -13,8 +13,8 @@ from workers.engines import Engine
 class ReportingEngine(Protocol):
     """The part of an engine that tells how it works."""
 
-    def report(self) -> dict[str, str]:
-        """Facts for the worker's report, from any thread."""
+    def report(self) -> dict[str, Any]:
+        """Facts for the worker's report, from any thread: `runtime` in words, `languages` that it can read now."""
         ...
 
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import redis
+
+from tasks.ledger.records import Job, Page, job_fields, page_record
 from tasks.ledger.script import Script
 from tasks.messages import JOB_ENDED, JobState
+
+logger = logging.getLogger(__name__)
+
+TRACES = "pf:traces"  # how many jobs were purged since the log was written anew
+SETTLE_S = 60  # after a job's end, when late tasks have come and most listeners have left
+AGAIN_S = 600
 
 
 class JobEnd(Script):
@@ -49,8 +60,21 @@ class JobEnd(Script):
         return list(self._call("unconcluded", age=older_s))
 
     def concluded(self, job_id: str) -> None:
-        """The job's record is written and its webhook is on its way."""
-        self.redis.zrem("pf:unconcluded", job_id)
+        """The job's record is written and its webhook is on its way; it may soon be put away."""
+        self._call("concluded", job=job_id, after=SETTLE_S)
+
+    def settled_due(self, most: int) -> list[str]:
+        """Concluded jobs that it is time to put away; each has its turn again AGAIN_S later unless that is done."""
+        return list(self._call("settled_due", most=most, after=AGAIN_S))
+
+    def put_away(self, job_id: str, seq: int) -> bool:
+        """Remove an ended job that is still at its change `seq`, but for its places in the lists."""
+        return bool(self._call("put_away", job=job_id, seq=seq))
+
+    def take_out(self, job: Job, pages: Sequence[Page]) -> bool:
+        """Enter an ended job with its pages again; False when it was purged. One that is there stays as it is."""
+        lines = [[page.index, page.seq, page_record(page)] for page in pages if page.seq]
+        return bool(self._call("take_out", job=job.id, fields=job_fields(job), pages=lines, after=SETTLE_S))
 
     def note_delivery(self, job_id: str, attempt: dict[str, Any]) -> bool:
         """Keep an attempt to call the job's webhook, with the 19 before it; False for an unknown job."""
@@ -64,13 +88,28 @@ class JobEnd(Script):
     def forget(self, job_id: str) -> None:
         self._call("forget", job=job_id)
 
-    def purge(self, job_id: str, *, runs: int = 0) -> tuple[int, list[str]]:
+    def purge(self, job_id: str, runs: int = 0, owner: str = "", batch_id: str = "") -> tuple[int, list[str]]:
         """Forget a job and let nothing bring it back. Returns the number of its runs and its keys in the page cache.
 
-        `runs` is for a job that Redis has lost.
+        `runs`, `owner` and `batch_id` are for a job that was put away.
         """
-        answer = self._call("purge", job=job_id, runs=runs)
+        answer = self._call("purge", job=job_id, runs=runs, owner=owner, batch_id=batch_id)
         return int(answer["runs"]), list(answer["cached"])
+
+    def forget_traces(self) -> bool:
+        """Have Redis write its log on disk anew, which keeps what was deleted, if a job was purged since the last time.
+
+        Returns whether it does; where it cannot now, the next call tries again. A Redis without such a log needs none.
+        """
+        num_purged = self.redis.get(TRACES)
+        if not num_purged or not self.redis.info("persistence").get("aof_enabled"):
+            return False
+        try:
+            self.redis.bgrewriteaof()
+        except redis.ResponseError as exc:  # it is at it already, or its operator does not allow it
+            logger.warning("Redis keeps what was purged in its log on disk for now: %s", exc)
+            return False
+        return bool(self._call("traces_gone", of=num_purged))
 
     def is_purged(self, job_id: str) -> bool:
         return bool(self.redis.exists(f"pf:purged:{job_id}"))

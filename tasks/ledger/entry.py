@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.ledger.errors import IdTaken, QueueFull
 from tasks.ledger.records import Job, read_job
 from tasks.ledger.script import Script
 from tasks.messages import JobOptions
+
+SCORES_AT_ONCE = 1000
 
 
 def new_fields(
@@ -80,21 +82,38 @@ class JobEntry(Script):
         return int(self.redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
 
     def jobs(self, *, owner: str | None = None, before: float | None = None, limit: int = 50) -> list[Job]:
+        """The newest jobs of `job_ids` that were not put away."""
+        return [job for job in self.jobs_at(self.job_ids(owner=owner, before=before, limit=limit)) if job is not None]
+
+    def job_ids(self, *, owner: str | None = None, before: float | None = None, limit: int = 50) -> list[str]:
         """The newest jobs first, of one owner or of all; `before` is the `created_at` to go on from."""
         key = "pf:jobs" if owner is None else f"pf:jobs:{owner}"
         highest = "+inf" if before is None else f"({before}"
-        ids = self.redis.zrevrangebyscore(key, highest, "-inf", start=0, num=limit)
-        found = (self.job(job_id) for job_id in ids)
-        return [job for job in found if job is not None]
+        return list(self.redis.zrevrangebyscore(key, highest, "-inf", start=0, num=limit))
 
-    def batch(self, owner: str, batch_id: str) -> list[Job]:
+    def batch_ids(self, owner: str, batch_id: str) -> list[str]:
         """The owner's jobs that were sent together, in the order they came; empty for an unknown batch."""
-        ids = self.redis.zrange(f"pf:batch:{owner}:{batch_id}", 0, -1)
+        return list(self.redis.zrange(f"pf:batch:{owner}:{batch_id}", 0, -1))
+
+    def jobs_at(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """The jobs with these ids, None for one that was put away or is not known."""
         with self.redis.pipeline(transaction=False) as pipe:
-            for job_id in ids:
+            for job_id in job_ids:
                 pipe.hgetall(f"pf:job:{job_id}")
             records = pipe.execute()
-        return [read_job(job_id, raw) for job_id, raw in zip(ids, records, strict=True) if raw.get("state")]
+        pairs = zip(job_ids, records, strict=True)
+        return [read_job(job_id, raw) if raw.get("state") else None for job_id, raw in pairs]
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job has a record here: it is under way, or was until a moment ago."""
+        return bool(self.redis.exists(f"pf:job:{job_id}"))
+
+    def unlisted(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the ids that stand in no list of jobs."""
+        scores: list[float | None] = []
+        for first in range(0, len(job_ids), SCORES_AT_ONCE):
+            scores += self.redis.zmscore("pf:jobs", job_ids[first : first + SCORES_AT_ONCE])
+        return [job_id for job_id, score in zip(job_ids, scores, strict=True) if score is None]
 
     def active_jobs(self) -> list[str]:
         """Ids of the jobs that have not ended."""

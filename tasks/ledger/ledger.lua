@@ -30,7 +30,9 @@ local function workers_key(queue) return 'pf:workers:' .. queue end
 local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
+local SETTLED = 'pf:settled'
 local MOVED = 'pf:moved'
+local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
@@ -57,6 +59,14 @@ local function deactivate(job)
   redis.call('SREM', 'pf:active', job)
   redis.call('SREM', 'pf:active:' .. (job_field(job, 'owner') or ''), job)
   redis.call('DEL', queue_key(job))
+end
+
+-- Enter a job in the lists that it is missing from.
+local function list(job)
+  local owner, created_at, batch = unpack(redis.call('HMGET', job_key(job), 'owner', 'created_at', 'batch_id'))
+  redis.call('ZADD', 'pf:jobs', 'NX', created_at, job)
+  redis.call('ZADD', 'pf:jobs:' .. owner, 'NX', created_at, job)
+  if (batch or '') ~= '' then redis.call('ZADD', batch_key(owner, batch), 'NX', created_at, job) end
 end
 
 -- A page nobody has touched has no record; in a cancelled job it will not be touched.
@@ -95,7 +105,9 @@ local ops = {}
 
 -- jobs -----------------------------------------------------------------------------------------------------
 
-local function is_taken(job) return redis.call('EXISTS', job_key(job), purged_key(job)) > 0 end
+local function is_taken(job)
+  return redis.call('EXISTS', job_key(job), purged_key(job)) > 0 or redis.call('ZSCORE', 'pf:jobs', job)
+end
 
 function ops.create(a)
   if is_taken(a.job) then return false end
@@ -304,29 +316,80 @@ end
 function ops.enlist(a)
   local state, owner = job_state(a.job), job_field(a.job, 'owner')
   if not state or ENDED_JOB[state] then return false end
-  local created_at, batch = job_field(a.job, 'created_at'), job_field(a.job, 'batch_id') or ''
   activate(a.job)
-  redis.call('ZADD', 'pf:jobs', 'NX', created_at, a.job)
-  redis.call('ZADD', 'pf:jobs:' .. owner, 'NX', created_at, a.job)
-  if batch ~= '' then redis.call('ZADD', batch_key(owner, batch), 'NX', created_at, a.job) end
+  list(a.job)
+  return true
+end
+
+-- Remove what a job has but its places in the lists of jobs.
+local function remove_record(job, last)
+  for run = 1, last do redis.call('DEL', run_key(job, run), fed_key(job, run)) end
+  for _, index in ipairs(redis.call('HKEYS', pages_key(job))) do
+    redis.call('DEL', claim_key(job, index), partial_key(job, index))
+  end
+  redis.call('DEL', job_key(job), pages_key(job), starts_key(job), 'pf:changes:' .. job, 'pf:missing:' .. job,
+    'pf:watched:' .. job)
+  redis.call('ZREM', SETTLED, job)
+end
+
+-- The job that has ended was concluded; it may be put away `after` seconds from now.
+function ops.concluded(a)
+  redis.call('ZREM', UNCONCLUDED, a.job)
+  if ENDED_JOB[job_state(a.job) or ''] then redis.call('ZADD', SETTLED, now + a.after, a.job) end
+  return true
+end
+
+-- Jobs to be put away now; `after` seconds from now it is their turn again. One that runs again comes back at its end.
+function ops.settled_due(a)
+  local due = {}
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', SETTLED, '-inf', now, 'LIMIT', 0, a.most)) do
+    if ENDED_JOB[job_state(job) or ''] then
+      redis.call('ZADD', SETTLED, now + a.after, job)
+      table.insert(due, job)
+    else
+      redis.call('ZREM', SETTLED, job)
+    end
+  end
+  return due
+end
+
+-- Remove a job that has ended and whose files have it as it was at its change `seq`.
+function ops.put_away(a)
+  if not ENDED_JOB[job_state(a.job) or ''] or tonumber(job_field(a.job, 'seq')) ~= a.seq then return false end
+  if redis.call('ZSCORE', UNCONCLUDED, a.job) then return false end
+  deactivate(a.job)
+  redis.call('ZREM', jobs_key(job_field(a.job, 'owner') or ''), a.job)
+  remove_record(a.job, tonumber(job_field(a.job, 'run') or '0'))
+  return true
+end
+
+-- Enter a job that has ended again, with its pages as {index, seq, record}. Its runs have nothing left to do.
+function ops.take_out(a)
+  if redis.call('EXISTS', job_key(a.job)) == 1 then return true end
+  if redis.call('EXISTS', purged_key(a.job)) == 1 then return false end
+  for name, value in pairs(a.fields) do redis.call('HSET', job_key(a.job), name, value) end
+  for _, page in ipairs(a.pages) do
+    redis.call('HSET', pages_key(a.job), page[1], page[3])
+    redis.call('ZADD', 'pf:changes:' .. a.job, page[2], page[1])
+  end
+  for run = 1, tonumber(a.fields.run) do
+    redis.call('HSET', run_key(a.job, run), 'selection', a.fields.selection, 'size', a.fields.num_selected,
+      'next', a.fields.num_selected, 'left', 0, 'options', '{}')
+  end
+  list(a.job)
+  redis.call('ZADD', SETTLED, now + a.after, a.job)
   return true
 end
 
 -- Remove all keys of a job, of `runs` runs where its record does not know of so many.
 function ops.forget(a)
-  local owner = job_field(a.job, 'owner') or ''
+  local owner = job_field(a.job, 'owner') or a.owner or ''
   local last = math.max(a.runs or 0, tonumber(job_field(a.job, 'run') or '0'))
-  redis.call('ZREM', batch_key(owner, job_field(a.job, 'batch_id') or ''), a.job)
+  redis.call('ZREM', batch_key(owner, job_field(a.job, 'batch_id') or a.batch_id or ''), a.job)
   deactivate(a.job)
   redis.call('ZREM', jobs_key(owner), a.job)
-  for run = 1, last do
-    redis.call('DEL', run_key(a.job, run), fed_key(a.job, run), 'pf:pdf:' .. a.job .. ':' .. run)
-  end
-  for _, index in ipairs(redis.call('HKEYS', pages_key(a.job))) do
-    redis.call('DEL', claim_key(a.job, index), partial_key(a.job, index))
-  end
-  redis.call('DEL', job_key(a.job), pages_key(a.job), starts_key(a.job), 'pf:changes:' .. a.job,
-    'pf:missing:' .. a.job, 'pf:watched:' .. a.job)
+  for run = 1, last do redis.call('DEL', 'pf:pdf:' .. a.job .. ':' .. run) end
+  remove_record(a.job, last)
   redis.call('ZREM', 'pf:jobs', a.job)
   redis.call('ZREM', 'pf:jobs:' .. owner, a.job)
   redis.call('ZREM', UNCONCLUDED, a.job)
@@ -348,8 +411,15 @@ function ops.purge(a)
   if job_state(a.job) then next_seq(a.job) end -- wakes who watches
   redis.call('SET', purged_key(a.job), runs, 'EX', PURGED_S)
   redis.call('ZADD', PURGES, now + SWEEP_S, a.job)
-  ops.forget({job = a.job, runs = runs})
+  redis.call('INCR', 'pf:traces')
+  ops.forget({job = a.job, runs = runs, owner = a.owner, batch_id = a.batch_id})
   return {runs = runs, cached = cached}
+end
+
+-- The log on disk was written anew after so many purges; another one meanwhile needs it again.
+function ops.traces_gone(a)
+  if redis.call('GET', 'pf:traces') == a.of then redis.call('DEL', 'pf:traces') end
+  return true
 end
 
 -- Purged jobs, with their runs, that it is time to look after again: each time after twice as long as before.
@@ -672,6 +742,29 @@ function ops.workers(a)
     end
   end
   return found
+end
+
+-- quotas ---------------------------------------------------------------------------------------------------
+
+local function day_key(a) return 'pf:day:' .. a.owner .. ':' .. string.format('%d', a.day) end
+
+-- Charge an owner's day with a run's pages, once; false where that would be over `most`.
+function ops.charge(a)
+  local key = day_key(a)
+  if redis.call('HEXISTS', key, a.run) == 1 then return true end
+  if tonumber(redis.call('HGET', key, 'total') or '0') + a.pages > a.most then return false end
+  redis.call('HSET', key, a.run, a.pages)
+  redis.call('HINCRBY', key, 'total', a.pages)
+  redis.call('EXPIRE', key, DAYS_S)
+  return true
+end
+
+function ops.refund(a)
+  local pages = redis.call('HGET', day_key(a), a.run)
+  if not pages then return false end
+  redis.call('HDEL', day_key(a), a.run)
+  redis.call('HINCRBY', day_key(a), 'total', -tonumber(pages))
+  return true
 end
 
 local answer = ops[ARGV[1]](cjson.decode(ARGV[2]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, JobState, PageState, PageTask
@@ -60,6 +60,11 @@ class Job:
     def progress(self) -> float:
         """Share of the selected pages that have ended, 0 to 1."""
         return self.num_ended / self.num_selected if self.num_selected else float(self.has_ended)
+
+
+PLAIN_FIELDS = {spec.name for spec in fields(Job)} - {
+    "id", "options", "counts", "error", "warnings", "deliveries", "was_cancelled",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +163,25 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         changed_at=float(raw.get("changed_at", 0)),
         ended_at=float(ended_at) if ended_at else None,
     )
+
+
+def job_fields(job: Job) -> dict[str, str]:
+    """The job as `read_job` takes it."""
+    raw: dict[str, Any] = {name: getattr(job, name) for name in PLAIN_FIELDS if getattr(job, name) is not None}
+    raw |= {f"n:{state}": number for state, number in job.counts.items() if state != "queued"}
+    raw |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries")}
+    raw |= {"options": json.dumps(job.options.to_json()), "priority": job.options.priority}
+    if job.error is not None:
+        raw["error"] = json.dumps(job.error)
+    if job.was_cancelled:
+        raw["cancelled_at"] = job.ended_at or job.changed_at
+    return {name: str(value) for name, value in raw.items()}
+
+
+def page_record(page: Page) -> str:
+    """The page as `read_page` takes it."""
+    values = {name: value for name, value in asdict(page).items() if name != "index" and value not in (None, ())}
+    return json.dumps(values)
 
 
 def read_page(index: int, raw: str | None) -> Page:

@@ -7,8 +7,8 @@ from collections import Counter
 from apiflask import APIBlueprint
 from flask import g
 
+from tasks.archive import load_batch
 from tasks.ledger.records import Job
-from tasks.services import get_ledger
 from web.api.outputs import BatchOut, PageCounts
 from web.api.problems import Problem
 from web.api.shown import count_pages, job_summary
@@ -20,7 +20,7 @@ bp = APIBlueprint("batches", __name__, url_prefix="/api/v1/batches", tag=TAG)
 
 def find_batch(batch_id: str) -> list[Job]:
     """The asker's jobs of a batch, in the order they came; raises Problem when there are none."""
-    jobs = get_ledger().batch(g.owner, batch_id)
+    jobs = load_batch(g.owner, batch_id)
     if not jobs:
         raise Problem("unknown-batch")
     return jobs

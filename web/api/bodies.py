@@ -50,7 +50,7 @@ AS_BODY = frozenset(
     }
 )  # the whole body is a file, whatever its type
 AS_BASE64 = frozenset(  # a file may stand in the JSON
-    {"docling.convert_source", "docling.convert_source_async", "mistral.ocr"}
+    {"docling.convert_source", "docling.convert_source_async", "mistral.ocr", "azure.analyze"}
 )
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.

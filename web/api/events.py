@@ -18,7 +18,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request, stream_with_context
 
-from tasks.archive import load_pages
+from tasks.archive import load_pages, pages_since
 from tasks.ledger.records import Job, Page
 from tasks.services import get_ledger
 from web.api.changes import Topic, get_changes
@@ -180,8 +180,7 @@ def places_of(selection: str) -> dict[int, int]:
 
 def changed_pages(job: Job, seq: int) -> list[Page]:
     """Pages whose last change lies after `seq` and not after the job's own, in the order of their changes."""
-    pages = get_ledger().pages(job.id, seq) if seq else load_pages(job)
-    return sorted((page for page in pages if seq < page.seq <= job.seq), key=lambda page: page.seq)
+    return sorted((page for page in pages_since(job, seq) if seq < page.seq <= job.seq), key=lambda page: page.seq)
 
 
 def pages_at(job: Job, indexes: list[int]) -> list[Page]:

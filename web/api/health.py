@@ -44,8 +44,8 @@ def healthz() -> AliveOut:
 def readyz() -> Response:
     """Whether jobs can be done
 
-    Looks at Redis, the file store, for a live worker on each queue, and whether what waits in it moves; where the
-    engine asks a model server, at that.
+    Looks at Redis, the file store, for a live worker on each queue, whether what waits in it moves, and whether lost
+    work is looked for; where the engine asks a model server, at that.
     """
     checks, runtimes = look_at_redis()
     checks["blobs"] = check_blobs()
@@ -68,8 +68,7 @@ def look_at_redis() -> tuple[dict[str, str], list[str]]:
     except StoreAway as exc:
         return {"redis": f"away: {type(exc).__name__}"}, []
     workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in QUEUES}
-    queues = {f"{queue}_queue": stands[queue] for queue in QUEUES}
-    return {"redis": "ok"} | workers | queues, find_runtimes(reports["gpu"])
+    return {"redis": "ok"} | workers | stands, find_runtimes(reports["gpu"])
 
 
 def check_blobs() -> str:

@@ -11,9 +11,11 @@ from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from workers.documents.selection import MAX_LENGTH, parse_parts
+from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
 from workers.results.markdown import MarkdownOptions, PageMarks, Tables
 
+LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
 WEIGHTS = {"low": 1, "normal": 2, "high": 4}
@@ -23,6 +25,13 @@ ResultFormat = Literal["md", "json", "txt", "html", "pdf", "zip"]
 def check_pages(value: str) -> str:
     """The selection as it is, if it can be read; whether the document has the pages is seen later."""
     parse_parts(value)
+    return value
+
+
+def check_language(value: str | None) -> str | None:
+    """The languages as they are, if they are written as such; whether a worker has them is seen later."""
+    if value:
+        parse(value)
     return value
 
 
@@ -60,6 +69,13 @@ class JobFields(Input):
         description="Pages to read, such as `1-3,7,-1`; empty is all.",
         json_schema_extra={"pattern": f"^({SELECTION})?$"},
     )
+    language: str = Field(
+        "",
+        max_length=200,
+        description="What the pages are written in, for engines that know languages: `eng`, `deu+fra`, `auto` by the "
+        "script of each page; empty is what the server sets. One that no worker has is refused.",
+        json_schema_extra={"pattern": LANGUAGES},
+    )
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
@@ -88,6 +104,11 @@ class JobFields(Input):
     @classmethod
     def pages_can_be_read(cls, value: str) -> str:
         return check_pages(value) if value else ""
+
+    @field_validator("language")
+    @classmethod
+    def language_is_one(cls, value: str) -> str:
+        return check_language(value) or ""
 
     @field_validator("webhook_url")
     @classmethod
@@ -154,6 +175,7 @@ class RetryFields(Input):
         json_schema_extra={"pattern": f"^(failed|{SELECTION})$"},
     )
     prompt: str | None = Field(None, max_length=8000)
+    language: str | None = Field(None, max_length=200, json_schema_extra={"pattern": LANGUAGES})
     dpi: int | None = Field(None, ge=0, le=1200)
     max_new_tokens: int | None = Field(None, ge=0, le=65_536)
     temperature: float | None = Field(None, ge=0, le=2)
@@ -165,6 +187,11 @@ class RetryFields(Input):
     @classmethod
     def pages_can_be_read(cls, value: str) -> str:
         return value if value == "failed" else check_pages(value)
+
+    @field_validator("language")
+    @classmethod
+    def language_is_one(cls, value: str | None) -> str | None:
+        return check_language(value)
 
     def changes(self) -> dict[str, Any]:
         return self.model_dump(exclude={"pages"}, exclude_none=True)

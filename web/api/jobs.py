@@ -13,15 +13,15 @@ from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.once import Submitted
-from tasks.archive import load_job
+from tasks.archive import load_job, newest_jobs
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
 from tasks.repair import cancel_job, retry_job
 from tasks.retention import purge_job
-from tasks.services import get_ledger
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
 from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, UrlFields, WaitQuery
+from web.api.languages import refuse_unknown
 from web.api.outputs import JobListOut, JobOut, JobsOut
 from web.api.problems import Problem
 from web.api.shown import job_out, job_summary
@@ -163,7 +163,7 @@ def list_jobs(query_data: ListQuery) -> JobListOut:
     Pass `next` as `cursor` to go on.
     """
     before = read_cursor(query_data.cursor)
-    jobs = get_ledger().jobs(owner=g.owner, before=before, limit=query_data.limit)
+    jobs = newest_jobs(g.owner, before=before, limit=query_data.limit)
     more = len(jobs) == query_data.limit
     return JobListOut(jobs=[job_summary(job) for job in jobs], next=repr(jobs[-1].created_at) if more else None)
 
@@ -195,6 +195,7 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
 
 
 def retry_pages(job_id: str, fields: RetryFields) -> None:
+    refuse_unknown(fields.language or "")
     try:
         retry_job(job_id, pages=fields.pages, options=fields.changes())
     except ValueError as exc:

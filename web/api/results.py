@@ -12,6 +12,7 @@ from apiflask import APIBlueprint
 from flask import Response, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
+from tasks.archive import pages_since
 from tasks.assemble.results import write_format
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.ledger.records import Job
@@ -23,7 +24,7 @@ from web.api.jobs import find_job
 from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
-from web.api.shown import MIMETYPES, find_page, page_out, page_text_out, pages_since
+from web.api.shown import MIMETYPES, find_page, page_out, page_text_out
 from workers.results.markdown import DEFAULTS, MarkdownOptions
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}

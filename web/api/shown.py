@@ -43,11 +43,6 @@ MIMETYPES = {
 WITHOUT_TEXT = ("failed", "cancelled")
 
 
-def pages_since(job: Job, seq: int) -> list[Page]:
-    """The job's pages in page order: all of them, or those changed after `seq`."""
-    return get_ledger().pages(job.id, seq) if seq else load_pages(job)
-
-
 def find_page(job: Job, number: int) -> Page:
     """The page with this 1-based number; raises Problem when the job does not read it."""
     index = number - 1

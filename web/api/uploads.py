@@ -16,6 +16,7 @@ from tasks.services import get_ledger
 from tasks.settings import get_settings
 from tasks.submit import Entry, submit_jobs
 from web.api.inputs import JobFields, UrlFields
+from web.api.languages import refuse_unknown
 from web.api.problems import Problem
 from workers.documents.kinds import EXTENSIONS, HEAD_BYTES, DocumentError, sniff
 from workers.documents.names import clean_name
@@ -50,6 +51,8 @@ def submit_link(fields: UrlFields) -> Submitted:
 def submit(entries: Sequence[Entry], batch_id: str) -> Submitted:
     """Make a job of each entry, or of none of them."""
     check_room(g.owner, len(entries))
+    for language in {entry.options.language for entry in entries}:
+        refuse_unknown(language)
     batch_id = batch_id or secrets.token_hex(8)
     try:
         return batch_id, submit_jobs(entries, owner=g.owner, batch_id=batch_id)

@@ -25,7 +25,7 @@ from web.cli.watch import Watcher
 COMPLETE, USAGE = 0, 2
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
-    "task", "prompt", "pages", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
+    "task", "prompt", "pages", "language", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
     "webhook_url", "attachments", "batch_id",
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def run_cancel(args: Namespace) -> int:
 
 
 def run_retry(args: Namespace) -> int:
-    names = ("dpi", "prompt", "max_new_tokens", "temperature", "password")
+    names = ("language", "dpi", "prompt", "max_new_tokens", "temperature", "password")
     changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)

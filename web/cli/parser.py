@@ -92,6 +92,7 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pages", metavar="1-3,7", help="pages to read, -1 is the last [all]")
+    command.add_argument("--language", metavar="deu+fra", help="what the pages are written in; auto by their script")
     command.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
     command.add_argument("--prompt", metavar="TEXT", help="instructions to the model")
     command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
@@ -129,6 +130,7 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     retry = actions.add_parser("retry", help="read pages of a job again")
     retry.add_argument("job")
     retry.add_argument("--pages", default="failed", metavar="3,9", help="[the failed ones]")
+    retry.add_argument("--language", metavar="deu+fra")
     retry.add_argument("--dpi", type=int, metavar="N")
     retry.add_argument("--prompt", metavar="TEXT")
     retry.add_argument("--max-new-tokens", type=int, metavar="N")

@@ -76,3 +76,15 @@ def split_at_anchors(markdown: str, job: Job) -> list[Part]:
         Part(page_number=page.page_number, state=page.state, text=markdown[start:end].replace("\f", "\n").strip())
         for page, start, end in zip(pages, starts, ends, strict=True)
     ]
+
+
+def text_parts(job: Job) -> list[Part]:
+    """The plain text of each page, in page order, as `markdown_parts` has the Markdown. Raises Problem."""
+    pages = load_pages(job)
+    texts = read_result(job, "txt").split("\f")[:-1]
+    if len(texts) != len(pages):  # the text of a page has a form feed, with which the result ends pages
+        return markdown_parts(job)
+    return [
+        Part(page_number=page.page_number, state=page.state, text=text.strip())
+        for page, text in zip(pages, texts, strict=True)
+    ]

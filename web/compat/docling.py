@@ -8,10 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 from pydantic import BaseModel, Field
 
-from tasks.blobs import BlobMissing, job_key
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job
-from tasks.services import get_blobs
 from web.api.jobs import find_job, with_room
 from web.api.outputs import AliveOut, Answers
 from web.api.problems import Problem
@@ -21,6 +18,7 @@ from web.api.waiting import MOST_WAIT_S, wait_for_end
 from web.compat.answers import REFUSALS, wait_for_job
 from web.compat.docling_answers import STATUS_OF, answer_with_document, answer_with_failure
 from web.compat.docling_orders import Order, submit_form, submit_source
+from web.compat.orders import keep_order, kept_order
 
 TAG = {"name": "docling-serve", "description": "The calls of docling-serve v1, for its clients."}
 OPTIONS = {name: schema for name, schema in Order.model_json_schema()["properties"].items() if name != "target"}
@@ -122,11 +120,7 @@ def convert_source_async() -> TaskOut:
 
 def begin(submitted: Submitted, order: Order) -> TaskOut:
     job_id = submitted[1][0]
-    try:
-        get_blobs().write_json(job_key(job_id, ORDER), order.model_dump())
-    except OSError as exc:
-        cancel_job(job_id)
-        raise Problem("storage", "The server could not store what was asked for.") from exc
+    keep_order(job_id, ORDER, order)
     return task_out(find_job(job_id))
 
 
@@ -151,7 +145,7 @@ def get_result(task_id: str) -> Response:
     if not job.has_ended:
         raise Problem("unknown-job", "Task result not found. Please wait for a completion status.")
     try:
-        return answer_with_document(job, order_of(job))
+        return answer_with_document(job, kept_order(job, ORDER, Order))
     except Problem as exc:
         if exc.kind != "no-result":
             raise
@@ -164,14 +158,6 @@ def find_task(task_id: str) -> Job:
         return find_job(task_id)
     except Problem as exc:
         raise Problem("unknown-job", "Task not found.") from exc
-
-
-def order_of(job: Job) -> Order:
-    """What the task was asked for; Markdown where the job was not sent as a task."""
-    try:
-        return Order(**get_blobs().read_json(job_key(job.id, ORDER)))
-    except BlobMissing:
-        return Order.model_validate({})
 
 
 def task_out(job: Job) -> TaskOut:

@@ -10,15 +10,16 @@ from flask import g, redirect, render_template, request, url_for
 from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
-from tasks.archive import load_pages
+from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import cancel_job
 from tasks.retention import purge_job
-from tasks.services import default_text_layer, get_ledger
+from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.batches import find_batch
 from web.api.inputs import Input, JobForm, RetryFields, UrlFields
 from web.api.jobs import find_job, read_cursor, retry_pages
+from web.api.languages import known_languages
 from web.api.outputs import JobSummary, PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
@@ -47,7 +48,7 @@ FAULTS_SHOWN = 20
 
 @bp.get("/")
 def show_upload() -> str:
-    jobs = [job_summary(job) for job in get_ledger().jobs(owner=g.owner, limit=RECENT)]
+    jobs = [job_summary(job) for job in newest_jobs(g.owner, limit=RECENT)]
     suffixes = [suffix for suffixes in EXTENSIONS.values() for suffix in suffixes]
     return render_template(
         "upload.html",
@@ -56,6 +57,7 @@ def show_upload() -> str:
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
         text_layer=default_text_layer(),
+        languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
     )
@@ -101,7 +103,7 @@ def list_jobs() -> str:
         together = [job_summary(job) for job in find_batch(batch_id)]
         return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
     cursor = read_cursor(request.args.get("cursor", ""))
-    found = get_ledger().jobs(owner=g.owner, before=cursor, limit=LISTED)
+    found = newest_jobs(g.owner, before=cursor, limit=LISTED)
     jobs: list[JobSummary] = [job_summary(job) for job in found]
     next = repr(found[-1].created_at) if len(found) == LISTED else None
     return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
@@ -122,6 +124,7 @@ def show_job(job_id: str) -> str:
         num_faults=len(faults),
         has_ended=job.has_ended,
         has_password=job.options.has_password,
+        languages=known_languages() if job.has_ended else [],
         poll_s=3,
     )
 
@@ -156,6 +159,7 @@ def show_page(job_id: str, number: int) -> str:
         has_image=page.has_image,
         has_ended=page.has_ended,
         has_password=job.options.has_password,
+        languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
     )

@@ -34,6 +34,10 @@ class Gathering:
             self._wanted = end + 4 + small_body(bytes(self.data[: end + 2]))
 
     @property
+    def has_head(self) -> bool:
+        return self._wanted > 0
+
+    @property
     def is_whole(self) -> bool:
         return 0 < self._wanted <= len(self.data)
 

@@ -63,9 +63,12 @@ class DeadlineWorker(ThreadWorker):
             try:
                 data = conn.sock.recv(CHUNK)
             except ConnectionError:
-                data = b""
+                self.drop(conn)
+                return
             if data:
                 self.gathered(conn, data)
+            elif self.gathering[conn].has_head:
+                self.hand_over(conn)  # whose body breaks off, which it is told
             else:
                 self.drop(conn)
 
@@ -73,11 +76,15 @@ class DeadlineWorker(ThreadWorker):
         request = self.gathering[conn]
         request.add(data)
         if request.is_whole:
-            self.poller.unregister(conn.sock)
-            self.given[conn] = bytes(self.gathering.pop(conn).data)
-            self.enqueue_req(conn)
+            self.hand_over(conn)
         elif request.is_too_long:
             self.refuse(conn)
+
+    def hand_over(self, conn: TConn) -> None:
+        """Give a request to a thread."""
+        self.poller.unregister(conn.sock)
+        self.given[conn] = bytes(self.gathering.pop(conn).data)
+        self.enqueue_req(conn)
 
     def refuse(self, conn: TConn) -> None:
         with contextlib.suppress(OSError):

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MOST_PAGES = 100  # of such a file: a film is no document
 MOST_PIXELS = 200_000_000  # that are decoded to compare pictures; some 5 s
+MOST_FRAMES = 5000  # that are looked at, however small they are; some 5 s
 RECENT = 8  # pages that a picture is compared with: a cursor that blinks makes two pages, not a hundred
 SIDE = 1024  # px of the longest side at which pictures are compared
 LEVELS = 40  # of 255, by which a pixel differs; lossy formats keep what rests to within 25
@@ -39,6 +40,22 @@ def has_pictures(image: Any) -> bool:
     except Exception as exc:  # Pillow has no one class for a damaged second frame; the first may be sound
         logger.info("the second frame is damaged: %s", exc)
         return False
+
+
+def inspect_pictures(image: Any, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
+    """Number of pages, and a warning where something is left out."""
+    if not has_pictures(image):
+        return 1, ()
+    pictures = Pictures(image, limits)
+    num_pages = sum(1 for _ in pictures)
+    return num_pages, (pictures.left_out,) if pictures.left_out else ()
+
+
+def seek_picture(image: Any, index: int, limits: DocumentLimits) -> bool:
+    """Go to the picture of the page at this 0-based index; False where there is none."""
+    if not has_pictures(image):
+        return index == 0
+    return any(position == index for position, _ in enumerate(Pictures(image, limits)))
 
 
 class Pictures:
@@ -65,7 +82,7 @@ class Pictures:
                 return
             size = self.image.width * self.image.height
             num_pixels += size
-            if frame and num_pixels > MOST_PIXELS:
+            if frame and (num_pixels > MOST_PIXELS or frame == MOST_FRAMES):
                 self.left_out = f"The file is long; only its first {frame} pictures were looked at."
                 return
             if size <= self.max_pixels:

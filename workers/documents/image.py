@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
 
 from workers.documents.copies import Copies
-from workers.documents.frames import Pictures, has_pictures
+from workers.documents.frames import inspect_pictures, seek_picture
+from workers.documents.heif import enable_heif
 from workers.documents.images import normalise
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
+from workers.documents.tiff import check_frames, leads_on, page_frames
 from workers.documents.tiles import fit_or_large
 from workers.engines import ImageSpec
-
-logger = logging.getLogger(__name__)
 
 PILLOW_FORMATS: dict[Kind, str] = {
     "png": "PNG",
@@ -29,12 +27,10 @@ PILLOW_FORMATS: dict[Kind, str] = {
     "bmp": "BMP",
     "jp2": "JPEG2000",
     "avif": "AVIF",
+    "heif": "HEIF",
 }
 TURNS = {3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}  # EXIF orientation to degrees clockwise
-NEW_SUBFILE_TYPE, SUBFILE_TYPE, PHOTOMETRIC = 254, 255, 262  # TIFF tags
-REDUCED = 2  # a SubfileType, TIFF 5
-FRAMES_A_PAGE = 2  # frames looked at for each page that a TIFF may have: scanners write a thumbnail beside each
-NOT_A_PAGE = 0b101  # bits of NewSubfileType: a smaller copy of another image, a transparency mask
+PHOTOMETRIC = 262  # a TIFF tag
 MIN_IS_WHITE = 0
 GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I", "F")
 TILED_MARGIN = 4  # the same where small print may want more than that
@@ -48,21 +44,19 @@ def inspect(
     password: str,  # noqa: ARG001
     limits: DocumentLimits,
 ) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    if kind == "tiff":
+        check_frames(path, limits)
     with open_image(path, kind, limits) as image:
         if kind == "tiff":
             return *inspect_frames(image, limits), ()
         check_size(image, 0, limits)
-        if not has_pictures(image):
-            return 1, (), ()
-        pictures = Pictures(image, limits)
-        num_pages = sum(1 for _ in pictures)
-        return num_pages, (pictures.left_out,) if pictures.left_out else (), ()
+        return *inspect_pictures(image, limits), ()
 
 
 def inspect_frames(image: Image.Image, limits: DocumentLimits) -> tuple[int, tuple[str, ...]]:
     """Number of pages of a TIFF, no further than one past the limit, and warnings of those that cannot be read."""
     num_pages, oversized, damaged, copies = 0, [], [], Copies(limits.max_page_pixels)
-    for is_sound in page_frames(image, limits, copies):
+    for is_sound in page_frames(image, copies):
         num_pages += 1
         if num_pages > limits.max_pages:
             break
@@ -132,6 +126,8 @@ def read_text_layer(path: Path, index: int, *, password: str) -> str:  # noqa: A
 def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image.Image]:
     """The image with its header read and no pixel decoded."""
     Image.MAX_IMAGE_PIXELS = limits.max_page_pixels
+    if kind == "heif":
+        enable_heif()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -146,81 +142,18 @@ def open_image(path: Path, kind: Kind, limits: DocumentLimits) -> Iterator[Image
             yield image
 
 
-def page_frames(image: Any, limits: DocumentLimits, copies: Copies) -> Iterator[bool]:
-    """Seek to each frame of a TIFF that is a page, thumbnails and masks left out; yields whether it can be read.
-
-    A damaged frame counts as a page, so that it is missed; two in a row end the list, for Pillow may be at the same
-    place for ever. Raises DocumentError where the frames, thumbnails included, are far more than the pages may be.
-    """
-    found, is_sound = False, True
-    for frame in range(limits.max_pages * FRAMES_A_PAGE + 1):
-        was_sound = is_sound
-        try:
-            is_sound = is_frame(image, frame)
-        except EOFError:
-            break
-        if not is_sound and not was_sound:
-            break
-        if is_sound and (is_extra(image) or copies.is_copy(image, frame)):
-            continue
-        if is_sound:
-            copies.note_page(frame, image.size)
-        found = True
-        yield is_sound
-    else:
-        raise too_many_frames(limits)
-    if not found:
-        image.seek(0)
-        yield True
-
-
-def is_frame(image: Image.Image, frame: int) -> bool:
-    """Seek to a frame; False where its directory is damaged. Raises EOFError after the last."""
-    try:
-        image.seek(frame)
-    except (EOFError, MemoryError):
-        raise
-    except Exception as exc:  # TypeError, SyntaxError, struct.error and others: Pillow has no one class for it
-        logger.info("frame %d of a TIFF is damaged: %s: %s", frame, type(exc).__name__, exc)
-        return False
-    return True
-
-
-def is_extra(image: Any) -> bool:
-    """Whether the frame says that it is a thumbnail or a mask; a tag of the wrong type says nothing."""
-    value = image.tag_v2.get(NEW_SUBFILE_TYPE, 0)
-    is_reduced = image.tag_v2.get(SUBFILE_TYPE) == REDUCED
-    return is_reduced or (isinstance(value, int) and bool(value & NOT_A_PAGE))
-
-
-def leads_on(image: Any) -> bool:
-    """Whether the last frame's directory names a next one that is none: Pillow takes that for the end."""
-    return bool(image.tag_v2.next) and not is_extra(image)  # at the first frame again where there are thumbnails only
-
-
-def too_many_frames(limits: DocumentLimits) -> DocumentError:
-    most = limits.max_pages * FRAMES_A_PAGE
-    detail = f"The TIFF has over {most} images, thumbnails included, for at most {limits.max_pages} pages. Split it."
-    return DocumentError("too_large", detail)
-
-
 def seek_page(image: Image.Image, kind: Kind, index: int, limits: DocumentLimits) -> None:
     if kind != "tiff":
-        seek_picture(image, index, limits)
+        if not seek_picture(image, index, limits):
+            raise no_such_page(index)
         return
-    for position, is_sound in enumerate(page_frames(image, limits, Copies(limits.max_page_pixels))):
+    for position, is_sound in enumerate(page_frames(image, Copies(limits.max_page_pixels))):
         if position == index and is_sound:
             return
         if position == index:
             detail = f"The TIFF's directory of page {index + 1} is damaged. Save the image anew."
             raise DocumentError("page_failed", detail)
     raise no_such_page(index)
-
-
-def seek_picture(image: Image.Image, index: int, limits: DocumentLimits) -> None:
-    pictures = Pictures(image, limits) if has_pictures(image) else [0]
-    if not any(position == index for position, _ in enumerate(pictures)):
-        raise no_such_page(index)
 
 
 def no_such_page(index: int) -> DocumentError:

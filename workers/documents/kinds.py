@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "jp2", "avif"]
+Kind = Literal["pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "jp2", "avif", "heif"]
 
 EXTENSIONS: dict[Kind, tuple[str, ...]] = {  # that names of such files have
     "pdf": (".pdf",),
@@ -18,6 +19,7 @@ EXTENSIONS: dict[Kind, tuple[str, ...]] = {  # that names of such files have
     "bmp": (".bmp", ".dib"),
     "jp2": (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
     "avif": (".avif",),
+    "heif": (".heic", ".heif", ".hif"),
 }
 HEAD_BYTES = 4096
 PDF_MARK_BYTES = 1024  # "%PDF-" may come this late: ISO 32000-1, annex H, note 13
@@ -37,9 +39,16 @@ IMAGE_MARKS: tuple[tuple[Kind, int, bytes], ...] = (  # kind, offset, bytes
     ("avif", 4, b"ftypavif"),
     ("avif", 4, b"ftypavis"),
 )
+# brands of ISO/IEC 23008-12: HEVC pictures and sequences of them; the last two say only that there are pictures
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+MOST_BRANDS = 64
+NO_DECODER = (
+    "The file is a HEIF photo, and this server has nothing to decode it with. Save the photo as JPEG and send that, or "
+    'have the operator run: pip install "pagefan[heif]"'
+)
 BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 OTHER_MARKS = (  # what people send by mistake, its bytes (compared in lower case), what to do
-    ("a HEIF photo or a film", 4, b"ftyp", "Save the photo as JPEG"),
+    ("a film", 4, b"ftyp", "Save the pictures that you need as JPEG"),
     ("a ZIP archive or an office document", 0, b"pk\x03\x04", "Export it as PDF"),
     ("an office document of the old kind", 0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Export it as PDF"),
     ("a web page", 0, b"<!doctype html", "Print it to a PDF"),
@@ -88,11 +97,26 @@ def sniff(head: bytes, name: str = "") -> Kind:
     for kind, offset, mark in IMAGE_MARKS:
         if head.startswith(mark, offset):
             return kind
+    if head.startswith(b"ftyp", 4) and (brands := brands_of(head)) & HEIF_BRANDS:
+        return checked_heif() if b"avif" not in brands else "avif"
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in BMP_HEADER_SIZES:
         return "bmp"
     if head.find(b"%PDF-", 0, PDF_MARK_BYTES + 5) >= 0:
         return "pdf"
     raise refusal(head, name)
+
+
+def brands_of(head: bytes) -> set[bytes]:
+    """The brands in the file type box: what the file is, then what else its readers may take it for."""
+    most = min(int.from_bytes(head[:4], "big"), 16 + 4 * MOST_BRANDS, len(head))
+    return {head[8:12], *(head[start : start + 4] for start in range(16, most - 3, 4))}
+
+
+def checked_heif() -> Kind:
+    """Raise DocumentError where the extra package that reads HEIF is missing; it is not loaded here."""
+    if find_spec("pillow_heif") is None:
+        raise DocumentError("unsupported_format", NO_DECODER)
+    return "heif"
 
 
 def refusal(head: bytes, name: str) -> DocumentError:

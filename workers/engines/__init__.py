@@ -35,6 +35,11 @@ class EngineOptions:
     Lengths are pixels, times are seconds. Options can be hashed and pickled.
     """
 
+    @property
+    def knows_languages(self) -> bool:
+        """Whether a page's text depends on the language that is asked for; see PageRequest."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
@@ -56,8 +61,8 @@ class ImageSpec:
 class PageRequest:
     """What is asked of one page. `page_number` is 1-based, as people count.
 
-    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra`; "" leaves it to
-    the engine.
+    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra` or
+    `auto`; "" leaves it to the engine.
     """
 
     page_number: int
@@ -93,7 +98,7 @@ class Generation:
 
     `rotation` is the clockwise turn of 0, 90, 180 or 270 degrees that made the text upright for the engine; the boxes
     of `lines` lie on the page image as it was, not turned. `notices` are words for what people should look at; what
-    they mean stands in `tasks.reasons`.
+    they mean stands in `tasks.reasons`. `engine` names another engine that read the page for the one that was asked.
     """
 
     text: str
@@ -103,6 +108,7 @@ class Generation:
     error: str = ""
     rotation: int = 0
     notices: tuple[str, ...] = ()
+    engine: str = ""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin
 
 import httpcore
-import httpx
 
 from workers.net.addresses import AddressRules, FetchError, Target, parse_url
 
@@ -119,6 +118,8 @@ class PinnedBackend(httpcore.NetworkBackend):
 
 @cache
 def tls_context() -> ssl.SSLContext:
+    import httpx  # only here: it brings Rich and Click, a tenth of a process's start, and most never fetch
+
     return httpx.create_ssl_context()
 
 

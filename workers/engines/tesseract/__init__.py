@@ -6,3 +6,4 @@ from workers.engines.tesseract.options import TesseractOptions
 
 OPTIONS = TesseractOptions
 ENGINE = "workers.engines.tesseract.engine:TesseractEngine"
+READS_PLAIN_TEXT = True
