@@ -40,9 +40,11 @@ class LayerWord(NamedTuple):
         text, (x0, y0, x1, y1), *rest = value
         return cls(text, (x0, y0, x1, y1), *rest)
 
-    def scaled(self, scale: float) -> LayerWord:
-        x0, y0, x1, y1 = (round(side * scale, 1) for side in self.box)
-        return self._replace(box=(x0, y0, x1, y1))
+    def scaled(self, across: float, down: float) -> LayerWord:
+        x0, y0, x1, y1 = self.box
+        return self._replace(
+            box=(round(x0 * across, 1), round(y0 * down, 1), round(x1 * across, 1), round(y1 * down, 1))
+        )
 
 
 class Piece(NamedTuple):

@@ -38,7 +38,7 @@ class PageLayer:
 
 
 def judge_page_layer(
-    image: Image.Image, text: str, words: Sequence[LayerWord], *, is_picture: bool, scale: float
+    image: Image.Image, text: str, words: Sequence[LayerWord], *, is_picture: bool, scale: tuple[float, float]
 ) -> PageLayer:
     """What the layer `text`, whose `words` lie on the image, is worth; `scale` brings boxes onto the one people see."""
     if not is_healthy(text, min_letters=1):
@@ -54,4 +54,4 @@ def judge_page_layer(
         return PageLayer(text=text, verdict="unsound")
     if num_letters(trust.words) < sum(map(str.isalnum, text)):
         text = "\n".join(line.text for line in lines_of(trust.words))
-    return PageLayer(text=text, verdict=trust.verdict, words=tuple(word.scaled(scale) for word in trust.words))
+    return PageLayer(text=text, verdict=trust.verdict, words=tuple(word.scaled(*scale) for word in trust.words))
