@@ -199,7 +199,7 @@ def read_words(page: PageTask) -> list[LayerWord]:
         words = get_blobs().read_json(page_key(page.job_id, page.index, WORDS))
     except BlobMissing:
         return []
-    return [LayerWord(text, (box[0], box[1], box[2], box[3]), line, angle) for text, box, line, angle in words]
+    return [LayerWord.from_json(word) for word in words]
 
 
 def remove_intermediates(page: PageTask) -> None:
