@@ -76,7 +76,7 @@ class Reader:
             page = render_page(source, place, spec=self.engine.image_spec, limits=DocumentLimits())
             layer = PageLayer(text="")
             if self.uses_layer and page.text_layer.strip() and not page.is_blank:
-                layer = judge_layer(source, place, page, page.image, "")
+                layer = judge_layer(source, place, page, page.image, limits=DocumentLimits())
         if layer.verdict == "sound":
             self.reading.append(time.process_time() - started)
             return self.timed(lambda: layout_of_pdf_page(path, index, width=page.width, height=page.height))

@@ -75,6 +75,7 @@ def save_generation(
     page: PageTask, generation: Generation, *, engine: str, seconds: float, attempts: Attempts = ()
 ) -> None:
     """End a page with what the engine made of it, after the `attempts` that came to nothing."""
+    engine = generation.engine or engine
     if is_unread(page, generation):
         fail_unread(page, generation, engine, [*attempts, attempt_record(engine, seconds, generation.notices[0])])
         return
@@ -105,7 +106,7 @@ def is_unread(page: PageTask, generation: Generation) -> bool:
     """Whether a page that looks written came back without text, or so poor that the job's text layer has more."""
     if generation.stop_reason != "stop" or not UNREAD & set(generation.notices):
         return False
-    if not generation.text.strip():
+    if not any(map(str.isalnum, generation.text)):
         return True
     layer = read_layer(page) if falls_back(page) else ""
     return is_healthy(layer) and recall(layer, generation.text) < LOW_RECALL
@@ -198,7 +199,7 @@ def read_words(page: PageTask) -> list[LayerWord]:
         words = get_blobs().read_json(page_key(page.job_id, page.index, WORDS))
     except BlobMissing:
         return []
-    return [LayerWord(text, (box[0], box[1], box[2], box[3]), line, angle) for text, box, line, angle in words]
+    return [LayerWord.from_json(word) for word in words]
 
 
 def remove_intermediates(page: PageTask) -> None:

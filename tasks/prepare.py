@@ -24,6 +24,7 @@ from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
 from workers.documents.pages import prepare_page as render_and_prepare
 from workers.documents.text_layer import is_healthy
+from workers.engines import EngineError
 from workers.reading.layer_lines import lines_of
 from workers.reading.put_together import put_together
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
@@ -63,6 +64,8 @@ def render(page: PageTask) -> PreparedPage:
                 timeout_s=settings.render_timeout_s,
                 should_stop=lambda: is_unwanted(page),
             )
+        except EngineError as exc:  # its words say what is missing
+            raise DocumentError("generation_failed", str(exc)) from exc
         except SandboxTimeout as exc:
             limit = settings.render_timeout_s
             raise DocumentError("timeout", f"Rendering took over {limit:g} s and was stopped.") from exc

@@ -67,6 +67,7 @@ def expire_jobs() -> None:
         job = load_job(job_id)
         if job is None or job.has_ended:
             passwords.forget(job_id, job.run if job else 0)
+    get_ledger().forget_traces()
     trim()
     blobs, ledger = get_blobs(), get_ledger()
     for job_id in ledger.unlisted(list(filter(is_job_id, blobs.names("jobs")))):

@@ -13,6 +13,8 @@ import httpx
 import schemathesis
 from services import make_pdf
 
+NAMES_OF_JOBS = ("job_id", "task_id", "file_id", "result_id")  # the last three in calls of other services
+
 turns = count()
 
 
@@ -20,9 +22,9 @@ turns = count()
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: dict[str, Any]) -> None:
     if next(turns) % 2:
         return
-    found = {"job_id": os.environ["PAGEFAN_TEST_JOB"], "batch_id": os.environ["PAGEFAN_TEST_BATCH"], "number": 1}
-    if case.method == "DELETE":
-        found["job_id"] = new_job()
+    job_id = new_job() if case.method == "DELETE" else os.environ["PAGEFAN_TEST_JOB"]
+    found: dict[str, Any] = dict.fromkeys(NAMES_OF_JOBS, job_id)
+    found |= {"batch_id": os.environ["PAGEFAN_TEST_BATCH"], "number": 1, "model": "prebuilt-read", "handler": "text"}
     parameters = case.path_parameters or {}
     parameters |= {name: value for name, value in found.items() if name in parameters}
 

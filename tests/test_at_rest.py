@@ -83,6 +83,19 @@ def test_the_password_of_a_pdf_is_gone_with_its_need(service: Service) -> None:
     assert keys_with(service, password) == []
 
 
+def test_what_was_purged_is_in_no_file(service: Service) -> None:
+    """Redis' log on disk keeps what was deleted, until it is written anew."""
+    prompt, folder = "read the words of the toad king", service.stack.data_dir
+    job_id = service.submit(make_pdf(1, first=77), prompt=prompt, name="toads.pdf")
+    assert service.wait(job_id)["state"] == "succeeded"
+    wait_until(lambda: files_with(folder / "redis", prompt), 20, "Redis' log")
+    assert service.http.delete(f"/jobs/{job_id}?purge=1").status_code == 204
+    wait_until(service.ledger.forget_traces, 20, "a new log")
+    wait_until(lambda: not files_with(folder, prompt) + files_with(folder, "toads.pdf"), 20, "the end of the old log")
+    assert keys_with(service, prompt) == []
+    assert not service.ledger.forget_traces(), "nothing was purged since"
+
+
 def encrypted(pdf: bytes, password: str) -> bytes:
     with pymupdf.open(stream=pdf) as document:
         return bytes(document.tobytes(encryption=pymupdf.PDF_ENCRYPT_AES_256, user_pw=password, owner_pw="owner"))

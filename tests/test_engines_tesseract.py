@@ -139,7 +139,7 @@ def test_missing_default_language_stops_the_start() -> None:
 
 def test_missing_program_is_named_with_its_package() -> None:
     with pytest.raises(EngineError, match=r"'no-such-program'.*apt-get install tesseract-ocr"):
-        load_engine("tesseract", TesseractOptions(binary="no-such-program"))
+        load_engine("tesseract", TesseractOptions(tesseract="no-such-program"))
 
 
 def test_page_is_read_in_the_languages_of_its_script(engine: TesseractEngine) -> None:
@@ -167,7 +167,7 @@ def test_what_can_be_read_is_reported(engine: TesseractEngine) -> None:
 
 def test_revision_tells_installations_apart(engine: TesseractEngine, tmp_path: Path) -> None:
     (tmp_path / "eng.traineddata").write_bytes(b"another")
-    other = TesseractEngine(TesseractOptions(data=str(tmp_path)))
+    other = TesseractEngine(TesseractOptions(tessdata=str(tmp_path)))
     assert other.revision.split("/")[0] == engine.revision.split("/")[0]
     assert other.revision != engine.revision == TesseractEngine(TesseractOptions(processes=1)).revision
 
@@ -191,7 +191,7 @@ def fake(tmp_path: Path) -> Fake:
         path = tmp_path / "fake"
         path.write_text(FAKE.format(work=work))
         path.chmod(0o755)
-        return TesseractEngine(TesseractOptions(binary=str(path), timeout_s=20.0))
+        return TesseractEngine(TesseractOptions(tesseract=str(path), timeout_s=20.0))
 
     return make
 

@@ -174,6 +174,37 @@ def test_drawing_beside_text_leaves_it_sound(judge: Callable[[pymupdf.Document],
     assert judge(document).verdict == "sound"
 
 
+def watermark(page: pymupdf.Page, degrees: float) -> None:
+    size = 60 if degrees else 180
+    turned = (pymupdf.Point(60, 700), pymupdf.Matrix(degrees))
+    page.insert_text(
+        (60, 700), "DRAFT COPY" if degrees else "DRAFT", fontsize=size, color=(0.9, 0.9, 0.9), morph=turned
+    )
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45])
+def test_watermark_leaves_sound_text_sound_and_covers_nothing_of_a_scan(folder: Path, degrees: float) -> None:
+    for document, verdict in ((draw(lines_of(1)), "sound"), (scanned(lines_of(1), []), "unsound")):
+        watermark(document[0], degrees)
+        assert judge_in(folder, document).verdict == verdict
+
+
+@FEW
+@given(seed=SEEDS)
+def test_layer_of_a_scan_with_a_letter_in_eight_wrong_is_unsound(folder: Path, seed: int) -> None:
+    lines = lines_of(seed)
+    layer = ["".join("x" if place % 8 == 5 else letter for place, letter in enumerate(line)) for line in lines]
+    assert judge_in(folder, scanned(lines, layer)).verdict == "unsound"
+
+
+def test_text_that_is_there_twice_counts_once(judge: Callable[[pymupdf.Document], Trust]) -> None:
+    document = draw(lines_of(1))
+    write(document[0], lines_of(1))
+    trust = judge(document)
+    assert trust.verdict == "sound"
+    assert [word.text for word in trust.words] == " ".join(lines_of(1)).split()
+
+
 def test_words_that_nobody_sees_are_left_out(judge: Callable[[pymupdf.Document], Trust]) -> None:
     document = draw(lines_of(1))
     document[0].insert_text((56, 800), "Set in white ink", fontsize=8, color=(1, 1, 1))

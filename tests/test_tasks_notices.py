@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from test_tasks_shortcuts import LAYER, TEXT, generate, open_job, prepare, text_of
 from web_service import WebService, web_service
+from web_service import page as page_of
 
+from tasks.blobs import source_key
 from tasks.ledger.records import Page
+from tasks.pipeline import prepare_page
 from tasks.reasons import NOTICES, REASONS
 from tasks.runs import load_run
-from tasks.services import engine_name
-from workers.engines import Generation, Line
+from tasks.services import engine_name, get_blobs
+from workers.engines import EngineError, Generation, Line
 
 
 @pytest.fixture
@@ -131,3 +134,32 @@ def test_notices_outlive_redis(web: WebService) -> None:
     web.finish(job_id)
     web.ledger.redis.flushdb()
     assert web.get(f"/jobs/{job_id}").json["pages_to_look_at"] == [1]
+
+
+def test_page_that_another_engine_has_read_says_so(web: WebService) -> None:
+    job_id = open_job(web)
+    prepare(web, job_id)
+    page = generate(web, job_id, generation=Generation(text="Договор аренды", engine="tesseract"))
+    assert (page.state, page.engine) == ("ok", "tesseract")
+    again = open_job(web)
+    assert (prepare(web, again).cached, web.ledger.page(again, 0).engine) == (True, "tesseract")
+
+
+def test_dots_are_no_text_of_a_written_page(web: WebService) -> None:
+    _, page = end(web, "unread_script", text=".\n.\n-")
+    assert (page.state, page.reason) == ("failed", "unread_script")
+
+
+def test_engine_that_cannot_prepare_pages_says_why_in_its_words(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sandbox:
+        def run(self, *_: Any, **__: Any) -> Any:
+            raise EngineError("There is no program. Install it.")
+
+    job_id = open_job(web)
+    get_blobs().write(source_key(job_id, "pdf"), b"%PDF-1.7")
+    monkeypatch.setattr("tasks.prepare.get_sandbox", Sandbox)
+    prepare_page(page_of(job_id, 1).to_json())
+    page = web.ledger.page(job_id, 0)
+    assert (page.state, page.reason, page.detail) == ("failed", "generation_failed", "There is no program. Install it.")

@@ -180,6 +180,25 @@ def test_documents_are_printed_one_after_another_in_the_order_given(
     assert printed == list("012345")
 
 
+def test_warnings_of_a_document_are_said(
+    web: WebService, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "folder.pdf").mkdir(parents=True)
+    path = tmp_path / "in" / f"{'n' * 250}.pdf"
+    path.write_bytes(PDF)
+
+    def work(job_id: str) -> None:
+        web.ledger.open_first_run(job_id, num_pages=1, selection="1", size=1, warnings=["Something is left out."])
+        web.read(job_id, 1)
+        web.finish(job_id)
+
+    with Worker(web, work):
+        assert run("convert", tmp_path / "in", "-o", tmp_path / "out", "--format", "json", "--server", url) == 0
+    assert f"{path.name}: Something is left out." in capsys.readouterr().err.replace("\n", "")
+    [made] = (tmp_path / "out").iterdir()
+    assert made.name.startswith("n" * 240)
+
+
 def test_attached_documents_are_written_too(
     web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,26 @@ from web.stack.stack import Stack
 ALL_PAGES = ["1", "9223372036854775807"]
 DOCLING = {"Accept-Docling-Document-Version": "1.10.0"}
 BASE64 = base64.b64encode(PDF).decode()
+DOCLING_MCP = {
+    "do_ocr": "true",
+    "page_range": ALL_PAGES,
+    "abort_on_error": "false",
+    "do_table_structure": "true",
+    "include_images": "false",
+    "images_scale": "1.0",
+    "do_picture_description": "false",
+    "target_type": "inbody",
+}
+LIGHTRAG = {
+    "pipeline": "standard",
+    "target_type": "zip",
+    "image_export_mode": "referenced",
+    "do_ocr": "true",
+    "force_ocr": "true",
+    "ocr_engine": "auto",
+    "ocr_preset": "auto",
+    "do_formula_enrichment": "false",
+}
 OPEN_WEBUI = {"image_export_mode": "placeholder", "md_page_break_placeholder": "\f", "to_formats": ["md", "json"]}
 
 
@@ -233,6 +253,16 @@ def test_what_cannot_be_done_is_refused_with_the_name_of_the_field(
 ) -> None:
     assert words in check_problem(post_source(web, **body), 422, "invalid-options")["detail"]
     assert web.ledger.jobs() == []
+
+
+@pytest.mark.parametrize("fields", [DOCLING_MCP, LIGHTRAG, OPEN_WEBUI])
+def test_options_that_mean_nothing_here_are_left_out_of_account(web: WebService, fields: dict[str, Any]) -> None:
+    """As docling-mcp, LightRAG and Open WebUI send them, but for the formats."""
+    fields = fields | {"to_formats": ["md", "json"]}
+    answer = post_file(web, "/v1/convert/file/async", **fields)
+    assert answer.status_code == 200, answer.text
+    [job] = web.ledger.jobs()
+    assert (job.options.pages, job.options.text_layer) == ("", "ignore")
 
 
 def test_two_files_in_one_form_are_refused(web: WebService) -> None:

@@ -105,11 +105,13 @@ def test_html_is_shown_under_the_policy_of_results(web: WebService) -> None:
 
 def test_options_come_in_the_headers_that_tika_has_for_them(web: WebService) -> None:
     headers = {"Content_Disposition": 'attachment; filename="r.pdf"', "X_Tika_PDFOcrStrategy": "no_ocr"}
+    headers |= {"X_Tika_OCRLanguage": "deu+fra"}
     with reading(web):
         answer = put(web, "/tika", Password="secret", **headers)
     assert answer.status_code == 200, answer.text
     [job] = web.ledger.jobs()
     assert (job.name, job.options.text_layer, job.options.has_password) == ("r.pdf", "prefer", True)
+    assert job.options.language == "deu+fra"
 
 
 def test_missing_pages_are_named(web: WebService) -> None:

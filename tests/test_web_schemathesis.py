@@ -11,6 +11,8 @@ import pytest
 from conftest import StartStack
 from services import Service, make_pdf
 
+from web.stack.stack import Stack
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -18,13 +20,24 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
-EXAMPLES = 25  # random ones for each call, beside the edge cases of its parameters and chains of calls
+OWN = "^/(api/|healthz|readyz|metrics)"
+# Random examples for each call, beside the edge cases of its parameters, and for our own chains of calls.
+RUNS = {
+    "own": ["--include-path-regex", OWN, "--max-examples", "25"],
+    "others": ["--exclude-path-regex", OWN, "--max-examples", "8", "--phases", "coverage,fuzzing"],
+}
 TIMEOUT_S = 280
 
 
+@pytest.fixture(scope="module")
+def own_stack(start_stack: StartStack) -> Stack:
+    return start_stack()
+
+
 @pytest.mark.e2e
-def test_every_answer_is_as_the_api_describes_it(start_stack: StartStack, tmp_path: Path) -> None:
-    stack = start_stack()
+@pytest.mark.parametrize("calls", RUNS)
+def test_every_answer_is_as_the_api_describes_it(own_stack: Stack, tmp_path: Path, calls: str) -> None:
+    stack = own_stack
     service = Service(stack)
     job = service.wait(service.submit(make_pdf(2)))
     service.close()
@@ -36,7 +49,7 @@ def test_every_answer_is_as_the_api_describes_it(start_stack: StartStack, tmp_pa
         "PAGEFAN_TEST_BATCH": job["batch_id"],
     }
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{stack.base_url}/openapi.json"]
-    command += ["--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES), "--generation-deterministic"]
+    command += ["--checks", ",".join(CHECKS), "--generation-deterministic", *RUNS[calls]]
     command += ["--continue-on-failure", "--request-timeout", "30", "--warnings", "off", "--no-color"]
     run = subprocess.run(
         command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S

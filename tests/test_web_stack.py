@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from tasks.app import app
 from tasks.broker import celery_url
 from tasks.generate.failure import report_failure
 from tasks.ledger import Ledger, connect
+from web.stack.child import Child
 from web.stack.environ import read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
@@ -187,6 +189,50 @@ def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monke
     monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
     stack = Stack(plain_env(), tmp_path)
     with pytest.raises(StackError, match=r"web ended at its start 3 times(.|\n)*no such thing"), stack:
+        pass
+
+
+def test_a_start_that_the_machine_refuses_is_tried_again_and_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": "sleep 600"})
+    start = Child.start
+    refused: list[float] = []
+
+    def refuse_thrice(child: Child) -> None:
+        if child.name == "beat" and len(refused) < 3:
+            refused.append(time.monotonic())
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        start(child)
+
+    with Stack(plain_env(), tmp_path) as stack, supervised(stack):
+        redis, beat = stack.processes["redis"].pid, stack.processes["beat"].pid
+        monkeypatch.setattr(Child, "start", refuse_thrice)
+        stack.kill("beat")
+        wait_until(lambda: stack.processes["beat"].pid != beat and stack.processes["beat"].is_running)
+        assert stack.processes["redis"].pid == redis
+        assert stack.processes["redis"].is_running
+    first, second, third = refused
+    assert third - second > second - first, "the pauses grow"
+
+
+def test_a_process_that_the_machine_never_starts_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sleep 600"})
+    start = Child.start
+
+    def refuse(child: Child) -> None:
+        if child.name == "web":
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        start(child)
+
+    monkeypatch.setattr(Child, "start", refuse)
+    stack = Stack(plain_env(), tmp_path)
+    with (
+        pytest.raises(StackError, match=r"web ended at its start 3 times, at last not started .*allocate memory"),
+        stack,
+    ):
         pass
 
 

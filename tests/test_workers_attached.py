@@ -63,6 +63,18 @@ def test_a_file_that_two_names_lead_to_is_told_once(tmp_path: Path) -> None:
     assert inspect_document(tmp_path / "b.pdf", limits=LIMITS).attached == ("a.pdf",)
 
 
+def test_files_associated_with_a_pdf_are_told(tmp_path: Path) -> None:
+    document = pymupdf.open()
+    document.new_page()
+    stream, spec = document.get_new_xref(), document.get_new_xref()
+    document.update_object(stream, "<</Type/EmbeddedFile>>")
+    document.update_stream(stream, picture())
+    document.update_object(spec, f"<</Type/Filespec/UF(scan.png)/EF<</F {stream} 0 R>>>>")
+    document.xref_set_key(document.pdf_catalog(), "AF", f"[{spec} 0 R]")
+    document.save(tmp_path / "a.pdf")
+    assert inspect_document(tmp_path / "a.pdf", limits=LIMITS).attached == ("scan.png",)
+
+
 def test_warning_names_a_few_files() -> None:
     assert attached_warning(()) == ()
     assert "A file is attached to the PDF and not read: a.pdf." in attached_warning(["a.pdf"])[0]

@@ -19,13 +19,15 @@ from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm
 from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
 from workers.engines.echo import EchoOptions
 from workers.engines.ocr import light
+from workers.engines.ocr.options import OcrOptions
 from workers.engines.options import ModelOptions
-from workers.engines.registry import ENGINES, options_of
+from workers.engines.registry import ENGINES
 from workers.reading import page_layer
 from workers.sandbox.sandbox import Sandbox
 
 LIMITS = DocumentLimits()
 SPEC = ImageSpec(factor=32, max_side=256)
+OCR = OcrOptions()
 
 
 class PackingEngine:
@@ -170,8 +172,7 @@ def paragraph(page: pymupdf.Page, *, rows: int = 12, top: int = 80, size: float 
         page.insert_text((60, top + row * 3 * size), f"Line {row + 1} of the lease agreement.", fontsize=size)
 
 
-def prepared_by_ocr(path: Path, *, judges_layer: bool = True) -> PreparedPage:
-    options = options_of("ocr")()
+def prepared_by_ocr(path: Path, *, judges_layer: bool = True, options: OcrOptions = OCR) -> PreparedPage:
     request = PageRequest(page_number=1)
     return prepare_page(
         path, 0, engine="ocr", options=options, request=request, limits=LIMITS, judges_layer=judges_layer
@@ -204,6 +205,35 @@ def test_words_in_white_are_no_part_of_the_text(tmp_path: Path) -> None:
     found = prepared_by_ocr(path)
     assert found.layer_verdict == "sound"
     assert found.text_layer.splitlines()[-1] == "Line 12 of the lease agreement."
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "sound"), (3, "unsound")])
+def test_small_images_are_looked_at_larger(tmp_path: Path, shift: int, verdict: str) -> None:
+    path = tmp_path / "small.pdf"
+    with pymupdf.open() as scan, pymupdf.open() as document:
+        paragraph(document.new_page())
+        page = scan.new_page()
+        page.insert_image(page.rect, pixmap=document[0].get_pixmap(dpi=150))
+        for row in range(12):
+            line = f"Line {row + 1} of the lease agreement."
+            text = "".join(chr(ord(c) + shift) if c.isalpha() and c < "w" else c for c in line)
+            page.insert_text((60, 80 + row * 36), text, fontsize=12, render_mode=3)
+        scan.save(path)
+    found = prepared_by_ocr(path, options=OcrOptions(max_dimension=320))
+    assert found.layer_verdict == verdict
+    assert all(0 <= x1 <= found.width and 0 <= y1 <= found.height for _, (_, _, x1, y1), *_ in found.layer_words)
+
+
+def test_text_that_is_there_twice_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "bold.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page()
+        for _ in range(2):
+            paragraph(page)
+        document.save(path)
+    assert prepared_by_ocr(path).text_layer.splitlines() == [
+        f"Line {row} of the lease agreement." for row in range(1, 13)
+    ]
 
 
 def test_garbage_is_told_by_its_letters_before_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

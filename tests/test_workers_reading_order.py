@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.reading_order import Box, find_gutters, join_rows, order_rows
+from workers.reading_order import Box, find_gutters, order_rows
+from workers.row_text import join_rows
 from workers.text_lines import bounding_box, level_boxes, long_lines, split_at_blank, unturn_box
 
 PITCH = 24.0

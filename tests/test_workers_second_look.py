@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,9 @@ def test_helper_reads_what_is_in_a_script_that_the_engine_does_not_know() -> Non
     engine = PickyEngine(lambda _: foreign)
     assert look(engine).notices == ("unread_script", "unreadable")
     engine.helper = PickyEngine(lines_of)
-    assert look(engine) == lines_of(PAGE)
+    seen = len(engine.seen)
+    assert look(engine) == replace(lines_of(PAGE), engine="picky")
+    assert len(engine.seen) == seen + 1
 
 
 # which lines are in a foreign script

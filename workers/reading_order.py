@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -36,7 +35,6 @@ SPARSE_SIDE = 0.5  # lines of one side over those of the other: beside prose, fe
 TABLE_ALIGNED = 0.6  # share of rows with a partner across the gutter
 MAX_SHARED = 0.1  # boxes across the gutter that have text beside them, over the boxes beside the gutter
 MIN_BAND_GAP = 0.1  # line heights
-PARAGRAPH_PITCH = 1.35  # distance of two lines over the usual distance
 CELL_GAP = 1.5  # line heights
 
 
@@ -50,40 +48,6 @@ def find_gutters(boxes: Sequence[Box]) -> list[Gutter]:
     if not boxes:
         return []
     return [gutter for gutter, _ in _Page(boxes).cut_columns(list(range(len(boxes))))]
-
-
-def join_rows(rows: Sequence[Row], boxes: Sequence[Box], texts: Sequence[str]) -> str:
-    """The text of `rows`: a line a row, a blank line between paragraphs, a tab between distant cells.
-
-    Boxes with empty text are left out. A blank line stands where the next row is much further down than usual,
-    or is not below at all because a new column starts.
-    """
-    filled = [row for row in ([i for i in row if texts[i]] for row in rows) if row]
-    if not filled:
-        return ""
-    lines = [_join_row(row, boxes, texts) for row in filled]
-    middles = [sum(boxes[i][1] + boxes[i][3] for i in row) / (2 * len(row)) for row in filled]
-    pitches = [below - above for above, below in pairwise(middles)]
-    usual = _usual_pitch(pitches, median(boxes[i][3] - boxes[i][1] for row in filled for i in row))
-    parts = lines[:1]
-    for line, pitch in zip(lines[1:], pitches, strict=True):
-        parts += ["\n" if 0 < pitch <= PARAGRAPH_PITCH * usual else "\n\n", line]
-    return "".join(parts)
-
-
-def _join_row(row: Row, boxes: Sequence[Box], texts: Sequence[str]) -> str:
-    parts = [texts[row[0]]]
-    for before, after in pairwise(row):
-        height = boxes[before][3] - boxes[before][1]
-        gap = boxes[after][0] - boxes[before][2]
-        parts += ["\t" if gap > CELL_GAP * height else " ", texts[after]]
-    return "".join(parts)
-
-
-def _usual_pitch(pitches: Sequence[float], height: float) -> float:
-    """The distance of two lines of one paragraph: the median over close neighbours, else from the height."""
-    close = [pitch for pitch in pitches if 0 < pitch < 2.5 * height]
-    return median(close) if close else 1.5 * height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

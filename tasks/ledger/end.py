@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
+
+import redis
 
 from tasks.ledger.records import Job, Page, job_fields, page_record
 from tasks.ledger.script import Script
 from tasks.messages import JOB_ENDED, JobState
 
+logger = logging.getLogger(__name__)
+
+TRACES = "pf:traces"  # how many jobs were purged since the log was written anew
 SETTLE_S = 60  # after a job's end, when late tasks have come and most listeners have left
 AGAIN_S = 600
 
@@ -89,6 +95,21 @@ class JobEnd(Script):
         """
         answer = self._call("purge", job=job_id, runs=runs, owner=owner, batch_id=batch_id)
         return int(answer["runs"]), list(answer["cached"])
+
+    def forget_traces(self) -> bool:
+        """Have Redis write its log on disk anew, which keeps what was deleted, if a job was purged since the last time.
+
+        Returns whether it does; where it cannot now, the next call tries again. A Redis without such a log needs none.
+        """
+        num_purged = self.redis.get(TRACES)
+        if not num_purged or not self.redis.info("persistence").get("aof_enabled"):
+            return False
+        try:
+            self.redis.bgrewriteaof()
+        except redis.ResponseError as exc:  # it is at it already, or its operator does not allow it
+            logger.warning("Redis keeps what was purged in its log on disk for now: %s", exc)
+            return False
+        return bool(self._call("traces_gone", of=num_purged))
 
     def is_purged(self, job_id: str) -> bool:
         return bool(self.redis.exists(f"pf:purged:{job_id}"))

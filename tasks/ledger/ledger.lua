@@ -411,8 +411,15 @@ function ops.purge(a)
   if job_state(a.job) then next_seq(a.job) end -- wakes who watches
   redis.call('SET', purged_key(a.job), runs, 'EX', PURGED_S)
   redis.call('ZADD', PURGES, now + SWEEP_S, a.job)
+  redis.call('INCR', 'pf:traces')
   ops.forget({job = a.job, runs = runs, owner = a.owner, batch_id = a.batch_id})
   return {runs = runs, cached = cached}
+end
+
+-- The log on disk was written anew after so many purges; another one meanwhile needs it again.
+function ops.traces_gone(a)
+  if redis.call('GET', 'pf:traces') == a.of then redis.call('DEL', 'pf:traces') end
+  return true
 end
 
 -- Purged jobs, with their runs, that it is time to look after again: each time after twice as long as before.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,16 +18,14 @@ from rich.progress import Progress
 from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
 from pagefan.records import Job, JobSummary
-from pagefan.sources import is_url
 from tasks.reasons import explain
+from web.cli.documents import find_documents
 from web.cli.names import fitting
 from web.cli.terminal import progress_bars, put, show
 from workers.assemble import PageResult, page_markdown, page_text
-from workers.documents.kinds import EXTENSIONS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
-SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 AT_ONCE = 4
 BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
 
@@ -178,6 +176,8 @@ class Converter:
         check_readable(job)
         path = self.save(job, save_as) if save_as else None
         self.report(source, job_facts(job) | {"output": str(path) if path else None}, path)
+        for warning in job["warnings"]:
+            self.say(f"{job['name']}: {warning}")
         if look_at := ", ".join(map(str, job.get("pages_to_look_at", ()))):
             self.say(f"{job['name']}: look at page {look_at}; `pagefan status {job['id']}` has more")
         if job["state"] == "succeeded":
@@ -236,14 +236,3 @@ def piece_of(page: Json, format: Format) -> str:
         index=page["page_number"] - 1, state=page["state"], text=page["text"], reason=reason, detail=own
     )
     return BY_PAGE[format](result)
-
-
-def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:
-    """What `sources` name: files themselves, documents in folders and below, and URLs, which the server fetches."""
-    for source in sources:
-        if is_url(source):
-            yield source
-        elif Path(source).is_dir():
-            yield from sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
-        else:
-            yield Path(source)

@@ -193,6 +193,8 @@ class Watcher:
         self.path_for(path, "error.txt").unlink(missing_ok=True)
         del self.under_way[path]
         put(f"{made}\n".encode(errors="surrogateescape"))
+        for warning in job["warnings"]:
+            self.say(f"{self.name_of(path)}: {warning}")
         if job["missing_pages"]:
             numbers = ", ".join(map(str, job["missing_pages"]))
             self.say(f"{self.name_of(path)}: no text on page {numbers}, of job {job['id']}")

@@ -22,8 +22,7 @@ CHUNK = 64 * 1024
 LONG = 32 * 1024  # characters; a longer string is taken for a file
 MOST_FILES = 8
 ESCAPE = 6  # characters of the longest escape
-STRING = re.compile(rb'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+')
-SPACE = re.compile(r"\s+")
+STRING = re.compile(rb'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+')
 DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
@@ -54,7 +53,7 @@ class Base64:
         if not self._is_begun:
             self._is_begun = True
             text = text.removeprefix(head[0]) if (head := DATA_URI.match(text)) else text
-        text = self._left + SPACE.sub("", text)
+        text = self._left + "".join(text.split())
         whole = len(text) - len(text) % 4
         self._left = text[whole:]
         self._write(text[:whole])

@@ -127,10 +127,14 @@ def check_handler(handler: str) -> None:
 
 def read_file() -> Job:
     """The job of the file in the body, once it has ended, with the options that clients of Tika name in headers."""
-    strategy = request.headers.get("X-Tika-PDFOcrStrategy", "").lower()
+    headers = request.headers
     file: FileStorage = file_in_body(sent_name())
-    layer = "prefer" if strategy == "no_ocr" else "ignore"
-    return wait_for_job(submit_file(file, text_layer=layer, password=request.headers.get("Password", "")))
+    options = {
+        "text_layer": "prefer" if headers.get("X-Tika-PDFOcrStrategy", "").lower() == "no_ocr" else "ignore",
+        "language": headers.get("X-Tika-OCRLanguage", ""),
+        "password": headers.get("Password", ""),
+    }
+    return wait_for_job(submit_file(file, **options))
 
 
 def sent_name() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workers.private import UMASK, opener
+
+logger = logging.getLogger(__name__)
 
 STEADY_S = 60.0  # a child that lived this long starts its back-off anew
 LONGEST_PAUSE_S = 30.0
@@ -61,6 +65,7 @@ class Child:
         self.log = log
         self.guard = guard
         self.num_failures = 0
+        self.trouble = ""  # what became of it the last time
         self.started_at = 0.0  # time.monotonic()
         self.retry_at = 0.0  # time.monotonic() before which it is not started again; 0 while it runs
         self.process: subprocess.Popen[bytes] | None = None
@@ -90,15 +95,35 @@ class Child:
         self.guard.tell(f"+{self.pid}")
         self.started_at = time.monotonic()
         self.retry_at = 0.0
+        logger.debug("%s is process %d: %s", self.name, self.pid, shlex.join(self.command))
 
-    def plan_restart(self) -> float:
-        """Note that the process died; the seconds until it is started again, twice as many each time."""
-        now = time.monotonic()
-        self.num_failures = 1 if now - self.started_at > STEADY_S else self.num_failures + 1
+    def try_to_start(self) -> None:
+        """Start it; where the machine refuses, for want of memory or files perhaps, it is tried again later."""
+        try:
+            self.start()
+        except OSError as exc:
+            self._plan_restart(f"not started ({exc})")
+
+    def revive(self) -> None:
+        """Start it again when it has died and its pause is over; to be called again and again."""
+        self.rotate_log()
+        if self.is_running:
+            return
+        if self.process is not None and not self.retry_at:
+            if time.monotonic() - self.started_at > STEADY_S:
+                self.num_failures = 0
+            self.end_group()
+            self._plan_restart(f"ended with {self.process.returncode}")
+        elif time.monotonic() >= self.retry_at:
+            self.try_to_start()
+
+    def _plan_restart(self, trouble: str) -> None:
+        """Pause before the next start, twice as long each time."""
+        self.trouble = trouble
+        self.num_failures += 1
         pause_s = min(LONGEST_PAUSE_S, 0.5 * 2.0 ** (self.num_failures - 1))
-        self.end_group()
-        self.retry_at = now + pause_s
-        return pause_s
+        self.retry_at = time.monotonic() + pause_s
+        logger.warning("%s: %s; again in %.1f s (log: %s)", self.name, trouble, pause_s, self.log)
 
     def ask_to_stop(self) -> None:
         """SIGTERM to the leader, which stops what it started in the order it knows."""
@@ -128,10 +153,14 @@ class Child:
         """Keep the log and KEPT_LOGS older ones, each of MOST_LOG bytes at most.
 
         The process goes on writing to the same file, which is copied and emptied: what it writes in that moment may be
-        lost, but it needs neither a signal nor a living supervisor to write. On a full disk only the emptying is done.
+        lost, but it needs neither a signal nor a living supervisor to write. On a full disk only the emptying is done,
+        and where even that is refused, it is tried again at the next call.
         """
-        if not self.log.exists() or self.log.stat().st_size <= MOST_LOG:
-            return
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > MOST_LOG:
+                self._rotate_log()
+
+    def _rotate_log(self) -> None:
         names = [self.log.with_name(f"{self.log.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
         with contextlib.suppress(OSError):
             for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import signal
 import threading
 import time
@@ -145,7 +144,7 @@ class Stack:
             with self._changes:
                 for child in self.processes.values():
                     if not self.stopping.is_set():
-                        self._revive(child)
+                        child.revive()
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one process, not to its children; returns at once."""
@@ -198,15 +197,14 @@ class Stack:
         child = Child(name, command, environ, log, self._guard)
         with self._changes:
             self.processes[name] = child
-            child.start()
-        logger.debug("%s is process %d: %s", name, child.pid, shlex.join(command))
+            child.try_to_start()
 
     def _wait(self, what: str, is_done: Callable[[], bool], every_s: float) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_done():
             with self._changes:
                 for child in self.processes.values():
-                    self._revive(child)
+                    child.revive()
                     if reason := self._why_not(child):
                         raise self._failure(child, f"{child.name} ended at its start{reason}")
             if time.monotonic() > deadline:
@@ -214,24 +212,13 @@ class Stack:
             if self.stopping.wait(every_s):
                 raise StackStopped("stopped before it was ready")
 
-    def _revive(self, child: Child) -> None:
-        child.rotate_log()
-        if child.is_running:
-            return
-        if not child.retry_at:
-            code = child.process.returncode if child.process else None
-            pause_s = child.plan_restart()
-            logger.warning("%s ended with %s; again in %.1f s (log: %s)", child.name, code, pause_s, child.log)
-        elif time.monotonic() >= child.retry_at:
-            child.start()
-
     def _why_not(self, child: Child) -> str:
         """Why it makes no sense to start a process again; empty where it may start yet."""
         if child.is_running:
             return ""
         if taken := port_taken(child.name, self.settings, self.env):
             return f": {taken} is taken by another program"
-        return f" {child.num_failures} times" if child.num_failures >= START_TRIES else ""
+        return f" {child.num_failures} times, at last {child.trouble}" if child.num_failures >= START_TRIES else ""
 
     def _failure(self, child: Child, what: str) -> StackError:
         return StackError(f"{what}; the end of {child.log}:\n{child.log_tail()}")

@@ -58,10 +58,13 @@ def name_of(spec: Any) -> str:
 
 
 def file_specs(pdf: Any, num_pages: int) -> Iterator[Any]:
-    """All file specifications: of the list of embedded files, then those pinned to pages as notes."""
+    """All file specifications: of the lists of embedded and associated files, then those pinned to pages as notes."""
     tree = mupdf.pdf_load_name_tree(pdf, mupdf.pdf_new_name("EmbeddedFiles"))
     for place in range(mupdf.pdf_dict_len(tree)):
         yield mupdf.pdf_dict_get_val(tree, place)
+    associated = mupdf.pdf_dict_gets(mupdf.pdf_dict_gets(mupdf.pdf_trailer(pdf), "Root"), "AF")
+    for place in range(mupdf.pdf_array_len(associated)):
+        yield mupdf.pdf_array_get(associated, place)
     for index in range(min(num_pages, MOST_PAGES)):
         notes = mupdf.pdf_dict_gets(mupdf.pdf_lookup_page_obj(pdf, index), "Annots")
         for place in range(min(mupdf.pdf_array_len(notes), MOST_NOTES)):

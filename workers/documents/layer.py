@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from workers.layout.words import words_of_page
+from workers.layout.words import Word, words_of_page
 from workers.light_pymupdf import pymupdf
 from workers.reading.layer_lines import LayerWord
 
+SLOPED = 2.2  # times its size; boxes of level words are 1.4 times as thick as that, or less
 PICTURE_SHARE = 0.5  # of the page's area that bitmaps cover, from which it is a picture
 
 
@@ -19,9 +20,16 @@ def layer_words(page: pymupdf.Page, width: int, height: int) -> list[LayerWord]:
             box=tuple(pymupdf.Rect(word.box).transform(to_image)),
             line=word.line,
             angle=(word.angle + page.rotation) % 360,
+            is_sloped=thickness(word) > SLOPED * word.size,
         )
         for word in words_of_page(page)
     ]
+
+
+def thickness(word: Word) -> float:
+    """Of the word's box, across the way it runs."""
+    x0, y0, x1, y1 = word.box
+    return y1 - y0 if word.angle in (0, 180) else x1 - x0
 
 
 def is_picture(page: pymupdf.Page) -> bool:

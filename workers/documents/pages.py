@@ -15,13 +15,15 @@ from workers.documents.images import fit, is_grey
 from workers.documents.kinds import DocumentLimits
 from workers.documents.open import READERS, PageImage, load_reader, read_words, render_page
 from workers.documents.tiles import shown
-from workers.engines import Engine, EngineOptions, PageRequest
+from workers.engines import Engine, EngineOptions, ImageSpec, PageRequest
 from workers.engines.registry import load_engine
 from workers.reading.large import is_large, pack_large
 from workers.reading.layer_lines import LayerWord
 from workers.reading.page_layer import LayerVerdict, PageLayer, judge_page_layer
 
 PNG_LEVEL = 1  # zlib's fastest
+LOOK_SPEC = ImageSpec(factor=32, max_side=1760)  # what a text layer is compared with: A4 at 150 dpi
+LARGE_ENOUGH = 0.8  # of that
 WARM_UP_SIZE = (256, 256)  # px
 
 
@@ -73,7 +75,7 @@ def prepare_page(
     seen = shown(page.image)
     layer = PageLayer(text=page.text_layer)
     if judges_layer and not page.is_blank and page.text_layer.strip():
-        layer = judge_layer(path, index, page, seen, password)
+        layer = judge_layer(path, index, page, seen, password=password, limits=limits)
     packed, num_tokens = None, 0
     is_read = not page.is_blank and layer.verdict != "sound"
     if is_read and is_large(page.image, preparer):
@@ -97,11 +99,16 @@ def prepare_page(
     )
 
 
-def judge_layer(path: Path | str, index: int, page: PageImage, seen: Image.Image, password: str) -> PageLayer:
+def judge_layer(
+    path: Path | str, index: int, page: PageImage, seen: Image.Image, *, password: str = "", limits: DocumentLimits
+) -> PageLayer:
     """What the page's text layer is worth, with its words on the image that people see."""
-    words, is_picture = read_words(path, index, width=page.width, height=page.height, password=password)
-    scale = seen.width / page.width
-    return judge_page_layer(page.image, page.text_layer, words, is_picture=is_picture, scale=scale)
+    image = page.image
+    if max(image.size) < LOOK_SPEC.max_side * LARGE_ENOUGH:
+        image = render_page(path, index, spec=LOOK_SPEC, password=password, limits=limits).image
+    words, is_picture = read_words(path, index, width=image.width, height=image.height, password=password)
+    scale = seen.width / image.width, seen.height / image.height
+    return judge_page_layer(image, page.text_layer, words, is_picture=is_picture, scale=scale)
 
 
 @cache

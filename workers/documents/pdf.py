@@ -15,6 +15,7 @@ from workers.documents.attached import find_attached, form_warnings
 from workers.documents.images import smart_resize
 from workers.documents.kinds import DocumentError, DocumentLimits, Kind
 from workers.documents.layer import is_picture, layer_words
+from workers.documents.layer_text import text_of
 from workers.documents.tiles import LOOK_BELOW, MOST_READ, fit_or_large
 from workers.engines import ImageSpec
 from workers.light_pymupdf import pymupdf
@@ -129,10 +130,6 @@ def read_words(path: Path, index: int, *, width: int, height: int, password: str
         raise
     except Exception as exc:
         raise page_error(index, exc) from exc
-
-
-def text_of(page: pymupdf.Page) -> str:
-    return str(page.get_text("text"))
 
 
 def open_pdf(path: Path, password: str) -> pymupdf.Document:

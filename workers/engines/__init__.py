@@ -98,7 +98,7 @@ class Generation:
 
     `rotation` is the clockwise turn of 0, 90, 180 or 270 degrees that made the text upright for the engine; the boxes
     of `lines` lie on the page image as it was, not turned. `notices` are words for what people should look at; what
-    they mean stands in `tasks.reasons`.
+    they mean stands in `tasks.reasons`. `engine` names another engine that read the page for the one that was asked.
     """
 
     text: str
@@ -108,6 +108,7 @@ class Generation:
     error: str = ""
     rotation: int = 0
     notices: tuple[str, ...] = ()
+    engine: str = ""
 
 
 @dataclass(slots=True)

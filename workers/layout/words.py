@@ -7,7 +7,7 @@ line stay together unless they fall into different blocks or cells.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -26,6 +26,7 @@ BOLD_NAME = re.compile(
 MONO_NAME = re.compile(
     r"mono|courier|consol|typewriter|cmtt|sftt|ectt|lmmono|menlo|inconsolata|txtt|code", re.IGNORECASE
 )
+COPY_SHIFT = 0.2  # of a word's height that a copy of it is off
 SAME_ROW = 0.5  # line heights between the middles of two pieces of one row
 
 
@@ -66,7 +67,19 @@ def words_of_page(page: pymupdf.Page) -> list[Word]:
             (hidden if is_hidden else seen).append(word)
     words = seen if sum(len(w.text) for w in seen) >= sum(len(w.text) for w in hidden) else hidden
     x0, y0, x1, y1 = page.rect * page.derotation_matrix  # words lie as on the page before it was turned
-    return [w for w in words if x0 <= w.centre[0] <= x1 and y0 <= w.centre[1] <= y1]
+    return [w for w in without_copies(words) if x0 <= w.centre[0] <= x1 and y0 <= w.centre[1] <= y1]
+
+
+def without_copies(words: Sequence[Word]) -> list[Word]:
+    """Each word once: bold print may be made by printing twice, and a hidden layer may lie over the same words."""
+    places: defaultdict[str, list[Box]] = defaultdict(list)
+    kept = []
+    for word in words:
+        near = COPY_SHIFT * (word.box[3] - word.box[1])
+        if not any(abs(word.box[0] - x0) + abs(word.box[1] - y0) < near for x0, y0, _, _ in places[word.text]):
+            places[word.text].append(word.box)
+            kept.append(word)
+    return kept
 
 
 def words_of_line(line: dict[str, Any], number: int) -> Iterable[tuple[Word, bool]]:

@@ -21,6 +21,8 @@ from workers.reading_order import Box
 HALF_SIDE = 1200  # px; a page of this size and more shows its lines at half of it
 MARGIN = 0.15  # of a word's height that its ink may lie outside its box
 UNDER = 0.5  # share of the ink of a part of a line that lies under words, if they are what stands there
+MOST_OVER = 5.0  # heights of the usual line's ink; the boxes of its words are two or three
+LARGE = 1.5  # times the usual line: parts of headings
 MIN_INK = 2  # pixels of ink under a word that is on the page
 SAME_LEVEL = 0.5  # of the lower of two neighbours that both have, if they are one run
 NEAR = 1.5  # strips between two parts of one run
@@ -52,12 +54,11 @@ def cover_of(image: Image.Image, words: Sequence[LayerWord]) -> Cover:
     page = page.convert("L") if page.mode != "L" and is_grey(page) else page
     ink = ink_pixels(contrast_of(page))
     boxes = word_boxes(words, step)
-    under = ink & painted(boxes, ink.shape)
-    ink_sums, under_sums = sums(ink), sums(under)
+    level = boxes[np.array([not word.is_sloped for word in words], np.bool_)]
+    under = ink & painted(level, ink.shape)
+    ink_sums = sums(ink)
     cells = text_cells(page)
-    spots = np.array(cells).reshape(-1, 4)
-    is_bare = area(under_sums, spots) < UNDER * area(ink_sums, spots)
-    bare = [cell for cell, alone in zip(cells, is_bare, strict=True) if alone]
+    bare = bare_cells(cells, ink, level)
     is_seen = area(ink_sums, boxes) >= MIN_INK
     return Cover(
         ink=float(under.sum()) / max(1.0, float(ink.sum())),
@@ -74,6 +75,20 @@ def word_boxes(words: Sequence[LayerWord], step: int) -> NDArray[Any]:
     margin = MARGIN * np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])[:, None]
     grown: NDArray[Any] = (boxes + margin * np.array([-1, -1, 1, 1])) / step
     return grown
+
+
+def bare_cells(cells: Sequence[Cell], ink: Mask, boxes: NDArray[Any]) -> list[Cell]:
+    """The parts of lines that lie under no word. A word much higher than they are, as across a page, covers none."""
+    if not cells:
+        return []
+    spots, heights = np.array(cells), np.array([cell.letter_height for cell in cells])
+    usual = float(np.median(heights))
+    thickness = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    under_all = area(sums(ink & painted(boxes, ink.shape)), spots)
+    under_usual = area(sums(ink & painted(boxes[thickness <= MOST_OVER * usual], ink.shape)), spots)
+    under = np.where(heights < LARGE * usual, under_usual, under_all)
+    is_bare = under < UNDER * area(sums(ink), spots)
+    return [cell for cell, alone in zip(cells, is_bare, strict=True) if alone]
 
 
 def painted(boxes: NDArray[Any], shape: tuple[int, ...]) -> Mask:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from workers.engines import Line
 from workers.reading_order import Box
@@ -24,16 +24,27 @@ LEAST_HEIGHT = 7.0  # px; smaller print is not read well
 
 
 class LayerWord(NamedTuple):
-    """A word of a text layer. `line` is the line it is from, `angle` how it lies: 0, 90, 180 or 270 clockwise."""
+    """A word of a text layer. `line` is the line it is from, `angle` how it lies: 0, 90, 180 or 270 clockwise.
+
+    A word on a slope, as watermarks are, has a box that says little of where it is.
+    """
 
     text: str
     box: Box
     line: int
     angle: int = 0
+    is_sloped: bool = False
 
-    def scaled(self, scale: float) -> LayerWord:
-        x0, y0, x1, y1 = (round(side * scale, 1) for side in self.box)
-        return self._replace(box=(x0, y0, x1, y1))
+    @classmethod
+    def from_json(cls, value: list[Any]) -> Self:
+        text, (x0, y0, x1, y1), *rest = value
+        return cls(text, (x0, y0, x1, y1), *rest)
+
+    def scaled(self, across: float, down: float) -> LayerWord:
+        x0, y0, x1, y1 = self.box
+        return self._replace(
+            box=(round(x0 * across, 1), round(y0 * down, 1), round(x1 * across, 1), round(y1 * down, 1))
+        )
 
 
 class Piece(NamedTuple):
@@ -42,11 +53,17 @@ class Piece(NamedTuple):
     text: str
     box: Box
     angle: int
+    is_sloped: bool
 
 
 def lines_of(words: Sequence[LayerWord]) -> list[Line]:
     """The words as lines, in the order of the layer; cells and columns of one line are lines of their own."""
     return [Line(text=piece.text, box=piece.box, confidence=1.0) for piece in pieces_of(words, math.inf)]
+
+
+def num_letters(words: Sequence[LayerWord]) -> int:
+    """Letters and digits of all the words."""
+    return sum(character.isalnum() for word in words for character in word.text)
 
 
 def pieces_of(words: Sequence[LayerWord], most_letters: float = MOST_LETTERS) -> list[Piece]:
@@ -83,7 +100,8 @@ def height_of(word: LayerWord | Piece) -> float:
 
 def piece_of(words: list[LayerWord]) -> Piece:
     x0, y0, x1, y1 = zip(*(word.box for word in words), strict=True)
-    return Piece(" ".join(word.text for word in words), (min(x0), min(y0), max(x1), max(y1)), words[0].angle)
+    box = min(x0), min(y0), max(x1), max(y1)
+    return Piece(" ".join(word.text for word in words), box, words[0].angle, any(word.is_sloped for word in words))
 
 
 def sample(pieces: Sequence[Piece]) -> list[Piece]:
@@ -96,7 +114,8 @@ def sample(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def is_worth_reading(piece: Piece) -> bool:
-    return len(plain(piece.text)) >= LEAST_LETTERS and height_of(piece) >= LEAST_HEIGHT
+    is_long = len(plain(piece.text)) >= LEAST_LETTERS
+    return is_long and height_of(piece) >= LEAST_HEIGHT and not piece.is_sloped
 
 
 def strangeness(piece: Piece) -> float:

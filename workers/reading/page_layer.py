@@ -15,7 +15,7 @@ from PIL import Image
 
 from workers.documents.text_layer import is_healthy
 from workers.engines import EngineError
-from workers.reading.layer_lines import LayerWord, lines_of
+from workers.reading.layer_lines import LayerWord, lines_of, num_letters
 from workers.reading.trust import LineReader, judge_layer
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class PageLayer:
 
 
 def judge_page_layer(
-    image: Image.Image, text: str, words: Sequence[LayerWord], *, is_picture: bool, scale: float
+    image: Image.Image, text: str, words: Sequence[LayerWord], *, is_picture: bool, scale: tuple[float, float]
 ) -> PageLayer:
     """What the layer `text`, whose `words` lie on the image, is worth; `scale` brings boxes onto the one people see."""
     if not is_healthy(text, min_letters=1):
@@ -52,6 +52,6 @@ def judge_page_layer(
     logger.debug("text layer %s: %s", trust.verdict, trust.reason)
     if trust.verdict == "unsound":
         return PageLayer(text=text, verdict="unsound")
-    if len(trust.words) < len(words):
+    if num_letters(trust.words) < sum(map(str.isalnum, text)):
         text = "\n".join(line.text for line in lines_of(trust.words))
-    return PageLayer(text=text, verdict=trust.verdict, words=tuple(word.scaled(scale) for word in trust.words))
+    return PageLayer(text=text, verdict=trust.verdict, words=tuple(word.scaled(*scale) for word in trust.words))

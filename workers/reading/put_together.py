@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from workers.engines import Generation, Line
 from workers.reading.layer_lines import LayerWord, likeness, lines_of
-from workers.reading_order import join_rows, order_rows
+from workers.reading_order import order_rows
+from workers.row_text import join_rows
 
 WHOLE = 0.8  # of a line's letters: the layer's words in it have as many, or the layer has it in part only
 ALIKE = 0.5  # the layer's words and the line are of one text

@@ -98,9 +98,9 @@ class _Batch:
 
     def look_again(self, row: int, generation: Generation) -> Generation:
         """The best of some other readings of a page that was read badly, with what is still wrong as a notice."""
-        best = self.try_variants(row, generation)
-        if "unread_script" in best.notices and (helped := self.ask_helper(row, best)):
+        if "unread_script" in generation.notices and (helped := self.ask_helper(row, generation)):
             return helped
+        best = self.try_variants(row, generation)
         if not best.text.strip():
             return with_notice(best, "unreadable")
         image = self.image(row)
@@ -151,7 +151,7 @@ class _Batch:
             return None
         if other.stop_reason != "stop" or sure_letters(other, 0.6) <= sure_letters(best):
             return None
-        page = self.batch[row]
+        other, page = replace(other, engine=helper.name), self.batch[row]
         return scaled(other, page) if isinstance(page, LargePage) and len(page.parts) == 1 else other
 
 

@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 
 from workers.reading.layer_cover import Cover, cover_of
-from workers.reading.layer_lines import LayerWord, Piece, likeness, pieces_of, plain, sample
+from workers.reading.layer_lines import LayerWord, Piece, likeness, num_letters, pieces_of, plain, sample
 from workers.reading_order import Box
 from workers.text_lines import Pixels, Reading
 
 MEAN_LIKENESS, LEAST_LIKENESS = 0.8, 0.5  # of the lines that were read; less rejects the layer
+PICTURE_LIKENESS = 0.92  # mean over a scan, where the layer is an older reading, that ours should not be better than
 KNOWN_SHARE = 0.8  # of a line's letters, that the reader can write, if the line is compared
 SURELY_OTHER = 0.95  # confidence with which a line of letters unknown to the reader is read as letters that it knows
 LEAST_SEEN = 0.5  # share of the layer's letters that stand on ink; journals print a line in white at the foot
@@ -71,7 +72,8 @@ def judge_layer(
         return Trust("unsound", "most of the layer stands where there is no ink", cover.text)
     if cover.text < LEAST_COVER:
         return Trust("unsound", f"the layer covers {cover.text:.0%} of what looks like text", cover.text)
-    agreement, reason = agreement_of(image, cover.words, reader)
+    least_mean = PICTURE_LIKENESS if is_picture else MEAN_LIKENESS
+    agreement, reason = agreement_of(image, cover.words, reader, least_mean)
     if reason:
         return Trust("unsound", reason, cover.text, agreement)
     if is_picture and cover.ink < PICTURE_INK:
@@ -83,11 +85,9 @@ def judge_layer(
     return Trust("sound", "", cover.text, agreement, cover.words)
 
 
-def num_letters(words: Sequence[LayerWord]) -> int:
-    return sum(len(word.text) for word in words)
-
-
-def agreement_of(image: Image.Image, words: Sequence[LayerWord], reader: LineReader) -> tuple[float | None, str]:
+def agreement_of(
+    image: Image.Image, words: Sequence[LayerWord], reader: LineReader, least_mean: float
+) -> tuple[float | None, str]:
     """How alike the layer and what is read are, and why that rejects the layer, or ""."""
     pieces = sample(pieces_of(words))
     if not pieces:
@@ -101,7 +101,7 @@ def agreement_of(image: Image.Image, words: Sequence[LayerWord], reader: LineRea
     if not likenesses:
         return None, ""
     agreement = mean(likenesses)
-    if agreement < MEAN_LIKENESS or min(likenesses) < LEAST_LIKENESS:
+    if agreement < least_mean or min(likenesses) < LEAST_LIKENESS:
         return agreement, f"lines are read otherwise: alike by {agreement:.0%}, the least by {min(likenesses):.0%}"
     return agreement, ""
 

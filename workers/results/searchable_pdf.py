@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from workers.documents.kinds import DocumentLimits
+from workers.documents.layer_text import text_of
 from workers.documents.open import open_reader, render_page
-from workers.documents.pdf import open_own_pdf, text_of
+from workers.documents.pdf import open_own_pdf
 from workers.documents.text_layer import is_healthy, recall
 from workers.engines import ImageSpec
 from workers.light_pymupdf import pymupdf

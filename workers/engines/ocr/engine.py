@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module, metadata
 from itertools import count
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,6 +30,7 @@ from workers.engines import (
     Prepared,
 )
 from workers.engines.ocr.choose import choose_runtime
+from workers.engines.ocr.helper import make_helper
 from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.page import Models, Page
 from workers.engines.ocr.scripts import SCRIPTS
@@ -52,7 +54,9 @@ class OcrEngine:
             version = metadata.version("rapidocr")
         except metadata.PackageNotFoundError as exc:
             raise EngineError("The ocr engine needs RapidOCR: pip install 'pagefan[ocr]'.") from exc
-        self.revision = f"rapidocr-{version}/{NETWORKS}/{READER_VERSION}"
+        self.helper = make_helper(options)
+        helper = f"+{self.helper.revision}" if self.helper else ""
+        self.revision = f"rapidocr-{version}/{NETWORKS}/{READER_VERSION}{helper}"
         self.image_spec = ImageSpec(factor=32, max_side=options.max_dimension, min_letter=MIN_LETTER, takes_large=True)
         self.max_batch = options.threads or os.cpu_count() or 1
         self._wanted_runtime = options.runtime
@@ -72,6 +76,8 @@ class OcrEngine:
 
     def load(self) -> None:
         """Import a runtime and load the networks; the engine's constructor needs neither."""
+        if self.helper:
+            self.helper.load()
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = choose_runtime(self._wanted_runtime, self.max_batch)
         module = import_module("workers.engines.ocr.models")
@@ -79,8 +85,8 @@ class OcrEngine:
         self._runtime_description = runtime.description
         logger.info("the ocr engine computes with %s, %d threads", runtime.description, self.max_batch)
 
-    def report(self) -> dict[str, str]:
-        return {"runtime": self._runtime_description}
+    def report(self) -> dict[str, Any]:
+        return (self.helper.report() if self.helper else {}) | {"runtime": self._runtime_description}
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         """One Generation a page; a page that fails or is stopped leaves the others."""
@@ -95,6 +101,8 @@ class OcrEngine:
 
     def close(self) -> None:
         self._pool.shutdown()
+        if self.helper:
+            self.helper.close()
         self._models = None
 
     def _open(self, row: int, prepared: Prepared, is_alone: bool, control: Control) -> Page | Generation:

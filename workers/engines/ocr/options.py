@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workers.engines import EngineOptions
 from workers.engines.options import option
+from workers.engines.tesseract.options import ProgramOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OcrOptions(EngineOptions):
+class OcrOptions(ProgramOptions):
     max_dimension: int = option(
         1760,
         setting="ocr_max_dimension",
@@ -23,3 +23,15 @@ class OcrOptions(EngineOptions):
         unit="name",
         help="What computes the ocr engine: auto, openvino, onnxruntime.",
     )
+    helper: str = option(
+        "",
+        setting="ocr_helper",
+        unit="name",
+        help="tesseract has it read pages that are in a script the ocr engine does not know; empty has nothing.",
+        tells=True,
+    )
+
+    @property
+    def knows_languages(self) -> bool:
+        """Pages that the helper reads depend on the language."""
+        return self.helper != ""

@@ -16,7 +16,8 @@ from workers.engines import Control, Generation, Line, StopReason
 from workers.engines.ocr.crops import STANDING_ASPECT
 from workers.engines.ocr.scripts import Seen, is_foreign
 from workers.engines.ocr.tiles import detect_page
-from workers.reading_order import find_gutters, join_rows, order_rows
+from workers.reading_order import find_gutters, order_rows
+from workers.row_text import join_rows
 from workers.text_lines import (
     Pixels,
     Quad,

@@ -36,7 +36,7 @@ class TesseractEngine:
 
     def __init__(self, options: TesseractOptions) -> None:
         self._options = options
-        self._program = Program(options.binary, options.data, options.timeout_s)
+        self._program = Program(options.tesseract, options.tessdata, options.timeout_s)
         self.revision = f"{self._program.revision()}/{READER_VERSION}"
         self.image_spec = ImageSpec(
             factor=1, max_side=options.max_dimension, mode="L", min_letter=MIN_LETTER, takes_large=True

@@ -12,7 +12,8 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from workers.engines import Line
-from workers.reading_order import BOX_MARGIN, CELL_GAP, Box, join_rows, order_rows
+from workers.reading_order import BOX_MARGIN, CELL_GAP, Box, order_rows
+from workers.row_text import join_rows
 
 WORD_LEVEL = "5"
 NUM_COLUMNS = 12

@@ -9,16 +9,23 @@ from workers.engines.options import option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TesseractOptions(EngineOptions):
-    binary: str = option(
+class ProgramOptions(EngineOptions):
+    """Of engines that use the program."""
+
+    tesseract: str = option(
         "tesseract", setting="tesseract_binary", unit="name or path", help="The program of the tesseract engine."
     )
-    data: str = option(
+    tessdata: str = option(
         "",
         setting="tessdata_prefix",
         unit="folder",
         help="Where tesseract has its language files; empty is where it was built to look.",
     )
+    timeout_s: float = option(300.0, setting="vlm_concurrent_timeout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TesseractOptions(ProgramOptions):
     language: str = option(
         "eng",
         setting="tesseract_language",
@@ -42,7 +49,6 @@ class TesseractOptions(EngineOptions):
         unit="px",
         help="Longest side of a page image for tesseract; A4 at 300 dpi.",
     )
-    timeout_s: float = option(300.0, setting="vlm_concurrent_timeout")
 
     @property
     def knows_languages(self) -> bool:

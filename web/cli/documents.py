@@ -1,0 +1,23 @@
+"""What is a document, by its name, among what people name on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pagefan.sources import is_url
+from workers.documents.kinds import EXTENSIONS
+
+SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
+
+
+def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:
+    """What `sources` name: files themselves, documents in folders and below, and URLs, which the server fetches."""
+    for source in sources:
+        if is_url(source):
+            yield source
+        elif Path(source).is_dir():
+            below = (path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
+            yield from sorted(path for path in below if path.is_file())
+        else:
+            yield Path(source)
