@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 256  # pages read from the ledger at a time
 FILES_AT_ONCE = 8  # records of jobs, which may lie far away
+PAGES, NOTABLE = "pages.jsonl", "notable.jsonl"  # all pages of an ended job, in page order; those to name to people
 LOST = {
     "reason": "job_lost",
     "detail": "The queue's memory was lost while this job ran; send the document again.",
@@ -42,8 +43,10 @@ def write_job_record(job_id: str) -> None:
         return
     write_job_file(job_id)
     if job.has_ended and job.selection:
-        with get_blobs().writer(job_key(job_id, "pages.jsonl"), "w") as out:
-            out.writelines(page.to_line() for page in iter_pages(job))
+        pages = list(iter_pages(job))
+        for name, chosen in ((PAGES, pages), (NOTABLE, [page for page in pages if page.is_notable])):
+            with get_blobs().writer(job_key(job_id, name), "w") as out:
+                out.writelines(page.to_line() for page in chosen)
 
 
 def job_record(job: Job) -> dict[str, Any]:
@@ -100,10 +103,15 @@ def job_on_file(job_id: str) -> Job | None:
 def iter_pages(job: Job) -> Iterator[Page]:
     """The pages of a job that the ledger has, in page order, those without a record too, read in chunks."""
     indexes = iter(Selection.parse(job.selection)) if job.selection else iter(())
-    unseen: PageState = "cancelled" if job.was_cancelled else "queued"
     while chunk := list(islice(indexes, CHUNK)):
         records = get_ledger().pages_at(job.id, chunk)
-        yield from (page or Page(index=index, state=unseen) for index, page in zip(chunk, records, strict=True))
+        pairs = zip(chunk, records, strict=True)
+        yield from (page or Page(index=index, state=unseen_state(job)) for index, page in pairs)
+
+
+def unseen_state(job: Job) -> PageState:
+    """The state of a page without a record."""
+    return "cancelled" if job.was_cancelled else "queued"
 
 
 def load_pages(job: Job) -> list[Page]:
@@ -125,13 +133,37 @@ def pages_since(job: Job, seq: int) -> list[Page]:
     return [page for page in pages_on_file(job) if page.seq > seq]
 
 
-def pages_on_file(job: Job) -> list[Page]:
-    """All pages of a job as its files have them; none where there is no such file."""
+def pages_at(job: Job, indexes: Sequence[int]) -> list[Page]:
+    """These pages of a job, from the ledger or from its files, of which no others are read."""
+    found = dict(zip(indexes, get_ledger().pages_at(job.id, indexes), strict=True))
+    if job.has_ended and not all(found.values()):
+        found |= {page.index: page for page in pages_on_file(job, indexes)}
+    return [page or Page(index=index, state=unseen_state(job)) for index, page in found.items()]
+
+
+def notable_pages(job: Job) -> list[Page]:
+    """The pages of a job that has ended of which people should hear; most jobs have none, and large ones few."""
+    found = None if get_ledger().has(job.id) else notable_on_file(job)
+    return [page for page in load_pages(job) if page.is_notable] if found is None else found
+
+
+def notable_on_file(job: Job) -> list[Page] | None:
+    """The same as the job's files have it; None where there is no such file."""
     try:
-        lines = get_blobs().read(job_key(job.id, "pages.jsonl")).splitlines()
+        with get_blobs().reader(job_key(job.id, NOTABLE)) as lines:
+            return [Page.from_line(line) for line in lines]
+    except BlobMissing:
+        return None
+
+
+def pages_on_file(job: Job, indexes: Sequence[int] | None = None) -> list[Page]:
+    """The pages of a job as its files have them, all or these; none where there is no such file."""
+    places = None if indexes is None else set(map(Selection.parse(job.selection).position_of, indexes))
+    try:
+        with get_blobs().reader(job_key(job.id, PAGES)) as lines:
+            return [Page.from_line(line) for place, line in enumerate(lines) if places is None or place in places]
     except BlobMissing:
         return []
-    return [Page.from_line(line) for line in lines]
 
 
 def failed_pages(job: Job) -> Selection:

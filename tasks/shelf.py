@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from tasks import chord
-from tasks.archive import iter_pages, job_on_file, pages_on_file, write_job_record
+from tasks.archive import iter_pages, job_on_file, notable_on_file, pages_on_file, write_job_record
 from tasks.assemble.webhooks import is_told
 from tasks.ledger.records import Job
 from tasks.services import get_ledger
@@ -43,7 +43,9 @@ def put_away(job_id: str) -> bool:
 
 def is_on_file(job: Job) -> bool:
     """Whether the files say the same as the ledger."""
-    return job_on_file(job.id) == job and pages_on_file(job) == list(iter_pages(job))
+    pages = list(iter_pages(job))
+    notable = [page for page in pages if page.is_notable]
+    return job_on_file(job.id) == job and pages_on_file(job) == pages and (notable_on_file(job) or []) == notable
 
 
 def take_out(job_id: str) -> bool:

@@ -14,6 +14,7 @@ from tasks import archive, repair, shelf
 from tasks.assemble.job_end import conclude
 from tasks.blobs import BlobMissing, job_key
 from tasks.ledger import UnknownJob
+from tasks.ledger.records import Page
 from tasks.messages import JobOptions
 from tasks.page_end import remove_intermediates
 from tasks.reconcile import find_forgotten_jobs, look_after, reconcile
@@ -21,6 +22,7 @@ from tasks.repair import cancel_job, retry_job
 from tasks.retention import expire_jobs, purge_job
 from tasks.runs import load_run
 from tasks.services import get_blobs
+from web.api.shown import page_notice
 
 LISTS = ["pf:jobs", "pf:jobs:local"]
 
@@ -311,3 +313,41 @@ def test_a_listed_job_whose_files_are_gone_is_left_out(web: WebService) -> None:
     assert web.get("/jobs").json["jobs"] == []
     with pytest.raises(BlobMissing):
         get_blobs().read(job_key(job_id, "job.json"))
+
+
+def test_a_page_is_read_without_the_others(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = ended(web)
+    put_away(web, job_id)
+    read, from_line = list[int](), Page.from_line
+
+    def note(line: bytes) -> Page:
+        read.append(from_line(line).page_number)
+        return from_line(line)
+
+    monkeypatch.setattr(Page, "from_line", note)
+    assert web.get(f"/jobs/{job_id}/pages/4").json["text"] == "page 4"
+    assert read == [4]
+    read.clear()
+    assert web.get(f"/jobs/{job_id}").json["missing_pages"] == [2]
+    assert read == [2, 3], "the failed one, and the one that the engine was unsure of"
+    get_blobs().delete(job_key(job_id, "notable.jsonl"))
+    assert web.get(f"/jobs/{job_id}").json["pages_to_look_at"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_notable"),
+    [
+        ({"state": "ok"}, False),
+        ({"state": "blank"}, False),
+        ({"state": "ok", "text_layer_recall": 0.9}, False),
+        ({"state": "ok", "text_layer_recall": 0.2}, True),
+        ({"state": "ok", "notices": ("no_text",)}, True),
+        ({"state": "fallback"}, True),
+        ({"state": "failed"}, True),
+        ({"state": "cancelled"}, True),
+    ],
+)
+def test_pages_that_people_should_hear_of_are_known(values: dict[str, Any], is_notable: bool) -> None:
+    page = Page(index=0, **values)
+    assert page.is_notable == is_notable
+    assert is_notable or not page_notice(page)

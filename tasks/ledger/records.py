@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tasks.messages import JOB_ENDED, PAGE_ENDED, JobOptions, JobState, PageState, PageTask
+from workers.documents.text_layer import LOW_RECALL
 
 PAGE_STATES: tuple[PageState, ...] = (
     "queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled",
@@ -110,6 +111,12 @@ class Page:
     @property
     def has_ended(self) -> bool:
         return self.state in PAGE_ENDED
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether people should hear of it: its text is missing, not the engine's, or to be compared with the page."""
+        has_little = self.text_layer_recall is not None and self.text_layer_recall < LOW_RECALL
+        return self.state in ("failed", "cancelled", "fallback") or bool(self.notices) or has_little
 
     def to_line(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"

@@ -18,9 +18,8 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request, stream_with_context
 
-from tasks.archive import load_pages, pages_since
+from tasks.archive import pages_at, pages_since
 from tasks.ledger.records import Job, Page
-from tasks.services import get_ledger
 from web.api.changes import Topic, get_changes
 from web.api.inputs import EventsQuery
 from web.api.jobs import find_job
@@ -181,11 +180,3 @@ def places_of(selection: str) -> dict[int, int]:
 def changed_pages(job: Job, seq: int) -> list[Page]:
     """Pages whose last change lies after `seq` and not after the job's own, in the order of their changes."""
     return sorted((page for page in pages_since(job, seq) if seq < page.seq <= job.seq), key=lambda page: page.seq)
-
-
-def pages_at(job: Job, indexes: list[int]) -> list[Page]:
-    found = get_ledger().pages_at(job.id, indexes)
-    if job.has_ended and not all(found):
-        wanted = set(indexes)
-        return [page for page in load_pages(job) if page.index in wanted]
-    return [page or Page(index=index) for index, page in zip(indexes, found, strict=True)]

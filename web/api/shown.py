@@ -8,12 +8,25 @@ from typing import Any
 
 from flask import url_for
 
-from tasks.archive import load_pages, read_content
+from tasks.archive import load_pages, notable_pages, pages_at, read_content
+from tasks.assemble.results import blocks_of
+from tasks.layout import awaits_layout
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 from tasks.services import get_ledger
 from web.api.inputs import WEIGHTS, JobFields
-from web.api.outputs import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
+from web.api.outputs import (
+    BlockOut,
+    DeliveryOut,
+    Fault,
+    JobOut,
+    JobSummary,
+    Links,
+    PageCounts,
+    PageOut,
+    PageTextOut,
+    Timings,
+)
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from workers.documents.selection import Selection
@@ -35,10 +48,8 @@ def find_page(job: Job, number: int) -> Page:
     index = number - 1
     if not job.selection or index not in Selection.parse(job.selection):
         raise Problem("unknown-page", f"Job {job.id} has no page {number}.")
-    page = get_ledger().page(job.id, index)
-    if page.seq or not job.has_ended:
-        return page
-    return next((page for page in load_pages(job) if page.index == index), page)
+    [page] = pages_at(job, [index])
+    return page
 
 
 def job_summary(job: Job) -> JobSummary:
@@ -75,9 +86,10 @@ def job_out(job: Job) -> JobOut:
 
 
 def pages_to_name(job: Job) -> list[Page]:
-    """The job's pages at its end or when a page has no good text; else none, so that their records need not be read."""
-    is_worth_a_look = job.has_ended or any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback"))
-    return load_pages(job) if is_worth_a_look else []
+    """The job's notable pages at its end, or all when one has no good text; else none, and no records are read."""
+    if job.has_ended:
+        return notable_pages(job)
+    return load_pages(job) if any(job.counts.get(state) for state in (*WITHOUT_TEXT, "fallback")) else []
 
 
 def missing_pages(job: Job) -> list[int]:
@@ -192,4 +204,7 @@ def page_text_out(job: Job, page: Page) -> PageTextOut:
     """The page with its text: what has been read so far, if it is being read, else what it had or has."""
     so_far = text_so_far(job, page)
     content: dict[str, Any] = {"text": so_far} if so_far else read_content(page)
-    return PageTextOut(**page_values(job, page), text=content.get("text", ""), lines=content.get("lines", []))
+    is_early = bool(so_far) or awaits_layout(page, content)
+    blocks = [] if is_early else [BlockOut(**block.to_json()) for block in blocks_of(page, content)]
+    text, lines = content.get("text", ""), content.get("lines", [])
+    return PageTextOut(**page_values(job, page), text=text, lines=lines, blocks=blocks)

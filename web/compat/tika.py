@@ -11,10 +11,10 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from tasks.ledger.records import Job
+from web.api.document_html import policy
 from web.api.jobs import with_room
 from web.api.outputs import Answers
 from web.api.problems import Problem
-from web.api.render import policy
 from web.api.shown import missing_pages
 from web.api.uploads import recognise
 from web.compat.answers import REFUSALS, markdown_parts, read_result, wait_for_job

@@ -15,6 +15,7 @@ import numpy as np
 from workers.engines import Control, Generation, Line, StopReason
 from workers.engines.ocr.crops import STANDING_ASPECT
 from workers.engines.ocr.scripts import Seen, is_foreign
+from workers.engines.ocr.tick_boxes import TickBox, find_tick_boxes, inside_of, is_letter, paint_out
 from workers.engines.ocr.tiles import detect_page
 from workers.reading_order import find_gutters, order_rows
 from workers.row_text import join_rows
@@ -59,16 +60,38 @@ class Page:
         self._models, self._row, self._control = models, row, control
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
-        self._quads = detect_page(pixels, partial(models.detect, is_alone=is_alone))
+        ticks = self._find_ticks()
+        self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._readings: dict[int, Reading] = {}
         self._coming: list[tuple[list[int], Future[list[Reading]]]] = []
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
+            ticks = self._find_ticks()
             self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._split_lines_across_gutters()
+        self._add_ticks(ticks)
         self._boxes = level_boxes(self._quads)
         self._rows = order_rows(self._boxes)
+
+    def _find_ticks(self) -> list[TickBox]:
+        """The boxes to tick, painted out of the page; one with a letter or a digit in it is none."""
+        ticks = find_tick_boxes(self._pixels)
+        ticked = [tick for tick in ticks if tick.is_ticked]
+        marks = self._models.recognise([inside_of(self._pixels, tick) for tick in ticked]) if ticked else []
+        lettered = {tick.box for tick, mark in zip(ticked, marks, strict=True) if is_letter(mark)}
+        ticks = [tick for tick in ticks if tick.box not in lettered]
+        if ticks:
+            self._pixels = paint_out(self._pixels, ticks)
+        return ticks
+
+    def _add_ticks(self, ticks: Sequence[TickBox]) -> None:
+        """As lines that have been read."""
+        for tick in ticks:
+            self._readings[len(self._quads)] = Reading(tick.text, 1.0)
+            x0, y0, x1, y1 = tick.box
+            quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+            self._quads = np.concatenate([self._quads, quad[np.newaxis]])
 
     def begin(self, pool: ThreadPoolExecutor) -> None:
         """Have the lines read that have not been, in runs, in reading order."""
