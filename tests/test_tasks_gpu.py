@@ -160,7 +160,7 @@ def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebServi
         batcher.kick.set()
         return []
 
-    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]
+    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]  # to stop it at that moment
     batcher.start()
     batcher.threads[0].join(5)
     assert not batcher.threads[0].is_alive()
