@@ -38,6 +38,7 @@ SURE_CONFIDENCE = 0.9  # on the corpus upright samples scored 0.98 and more, tur
 TURNED_MARGIN = 0.1
 TURNED_CONFIDENCE = 0.93  # Hebrew upside down looks like Latin letters, with 0.88
 TEXT_INTERVAL_S = 0.5
+FLAT = 24  # levels of 255 within one colour, as JPEG leaves them
 RUN_LINES = 16  # lines that a thread reads before it looks whether to stop, and before the page's text grows
 
 
@@ -120,6 +121,8 @@ class Page:
     def _seen(self) -> Iterator[Seen]:
         sides = np.stack(lengths_and_heights(self._quads))
         for i, reading in self._readings.items():
+            if not reading.text and is_flat(self._models.crop(self._pixels, self._quads[i])):
+                continue
             yield Seen(reading, float(sides[:, i].max() / max(1.0, sides[:, i].min())))
 
     def _read_unless_stopped(self, run: list[int]) -> list[Reading]:
@@ -198,6 +201,13 @@ class Page:
             for i in chain.from_iterable(self._rows)
             if self._kept(i)
         )
+
+
+def is_flat(crop: Pixels) -> bool:
+    """Whether the middle of what was taken for a line is all of one colour: a bar, or a filled shape."""
+    height, width = crop.shape[:2]
+    middle = crop[height // 4 : height - height // 4, width // 8 : width - width // 8]
+    return not middle.size or int(np.ptp(middle, axis=(0, 1)).max()) < FLAT
 
 
 def mean_confidence(readings: Sequence[Reading]) -> float:
