@@ -59,5 +59,14 @@ def save_readable(job_id: str, number: int = 1) -> None:
     image.crop((60, 400, 400, 700)).save(crop, "PNG")
     layout = PageLayout(lines=LINES, blocks=BLOCKS, crops={"p001-1.png": crop.getvalue()})
     text = "\n".join(line.text for line in LINES)
-    about = {"width": WIDTH, "height": HEIGHT, "has_image": True}
-    save_text(page(job_id, number), text, engine="ocr", seconds=0.5, lines=LINES, layout=layout, **about)
+    save_text(
+        page(job_id, number),
+        text,
+        engine="ocr",
+        seconds=0.5,
+        lines=LINES,
+        layout=layout,
+        width=WIDTH,
+        height=HEIGHT,
+        has_image=True,
+    )
