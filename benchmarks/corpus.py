@@ -3,7 +3,8 @@
     python -m benchmarks.corpus FOLDER [--engine ocr]
 
 FOLDER has a `manifest.json`: a list of {file, expected, also_acceptable}. Outcomes are `ok` or `error:REASON`. After
-every document a good one is sent, to see that the service still works.
+every document a good one is sent, to see that the service still works. The folder `field` has none: what is right of
+its cases is in `benchmarks.field`, which wants `--engine ocr`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import field
 from benchmarks.report import publish, table
 from tests.services import Service, make_pdf
 from web.stack.stack import Stack
@@ -69,12 +71,28 @@ def run(service: Service, folder: Path, entries: list[dict[str, Any]]) -> tuple[
     return rows, wrong
 
 
+def run_field(service: Service, folder: Path) -> tuple[list[list[object]], int]:
+    """The cases of the field, with those that are about a name or a body at the end."""
+    rows: list[list[object]] = []
+    for case in field.CASES:
+        started = time.monotonic()
+        seen = field.look(service, folder / case.file, case.options)
+        good = case.check(seen)
+        seconds = f"{time.monotonic() - started:.1f}"
+        rows.append([case.name, case.expected, seen.describe(), "yes" if good else "NO", seconds, ""])
+    status = field.send_raw(service, folder / "latin1_name.multipart")
+    rows.append(["latin1_name.multipart", "202 or 400", status, "yes" if status in (202, 400) else "NO", "", ""])
+    for name in ("договор.png", "合同.png"):
+        good = field.downloads_under(service, folder / "strip.png", name)
+        rows.append([f"strip.png as {name}", "the whole name on download", good, "yes" if good else "NO", "", ""])
+    return rows, sum(row[3] == "NO" for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--engine", default="echo")
     args = parser.parse_args()
-    entries = json.loads((args.folder / "manifest.json").read_text())
     settings = {"ENGINE": args.engine, "WEB_PORT": "0", "FLOWER_PORT": "0"}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as exits:
         stack = exits.enter_context(
@@ -82,7 +100,10 @@ def main() -> None:
         )
         service = Service(stack)
         exits.callback(service.close)
-        rows, wrong = run(service, args.folder, entries)
+        if (manifest := args.folder / "manifest.json").exists():
+            rows, wrong = run(service, args.folder, json.loads(manifest.read_text()))
+        else:
+            rows, wrong = run_field(service, args.folder)
     header = ["file", "expected", "outcome", "as it should", "seconds", "what the user is told"]
     lines = [*table(header, rows), "", f"{len(rows)} documents, {wrong} not as they should be. Engine: {args.engine}."]
     publish(f"corpus-{args.folder.name}", f"Documents of {args.folder.name} through the service", lines)

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Signature, Task, chain
 from celery.app.task import Context
+from celery.signals import task_postrun
 from celery.states import SUCCESS
 
 from tasks.app import app
@@ -22,6 +23,7 @@ from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 
+GENERATE = "generate_page"  # the last task of a page
 GROUP_KEY = "celery-taskset-meta-"  # celery.backends.base.KeyValueStoreBackend.group_keyprefix
 CHORD_KEYS = (".j", ".t", ".s", ".d", ".c")  # celery.backends.redis.RedisBackend.on_chord_part_return
 
@@ -103,6 +105,11 @@ class Chord:
         forget_if_purged(page.job_id, page.run)
 
 
+def ordinary(page: PageTask) -> int:
+    """The priority of a page's messages, but for the first pages of a job."""
+    return LOW if load_run(page.job_id, page.run).options.priority < 2 else NORMAL
+
+
 def position_of(page: PageTask) -> int:
     """The page's 0-based place in its run."""
     return load_run(page.job_id, page.run).selection.position_of(page.index)
@@ -119,3 +126,11 @@ def forget_if_purged(job_id: str, num_runs: int) -> None:
     """Take back what was just written of a chord whose job was purged meanwhile."""
     if get_ledger().is_purged(job_id):
         forget(job_id, num_runs)
+
+
+@task_postrun.connect
+def on_task_returned(sender: Any, args: list[Any], **_: Any) -> None:
+    """The task of a page has counted as a part of its chord by now; a purged job has no use for that."""
+    if sender.name == GENERATE:
+        page = PageTask.from_json(args[0])
+        forget_if_purged(page.job_id, page.run)

@@ -10,6 +10,7 @@ import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
+from tasks.layout import has_layout, layout_content
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Attempts
 from tasks.messages import JobOptions, PageState, PageTask, TextLayer
@@ -18,8 +19,9 @@ from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
-from workers.documents.text_layer import LOW_RECALL, is_healthy, recall
+from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
+from workers.layout.blocks import PageLayout
 from workers.reading.confidence import confidence_notices, confidence_of
 from workers.reading.layer_lines import LayerWord
 from workers.reading.put_together import put_together
@@ -27,7 +29,6 @@ from workers.reading.put_together import put_together
 logger = logging.getLogger(__name__)
 
 UNREAD = frozenset({"unreadable", "unread_script", "unread_ink"})  # notices of what an engine could not read
-TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
 
 
 def content_key(page: PageTask) -> str:
@@ -51,6 +52,7 @@ def save_text(
     stop_reason: str = "stop",
     tokens: int = 0,
     lines: tuple[Line, ...] = (),
+    layout: PageLayout | None = None,
     rotation: int = 0,
     cached: bool = False,
     text_layer_recall: float | None = None,
@@ -58,17 +60,20 @@ def save_text(
     attempts: Attempts = (),
     **patch: Any,
 ) -> None:
-    """End a page with its text; the first end wins and a second one changes nothing."""
+    """End a page with its text; the first end wins and a second one changes nothing.
+
+    `layout` is that of a PDF's own text; a page with `lines` gets its own after its end, see `tasks.layout`.
+    """
     key = content_key(page)
     about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
     about["seconds"] = round(seconds, 3)
     content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
-    get_blobs().write_json(key, content | about)
+    get_blobs().write_json(key, content | about | (layout_content(page, layout) if layout else {}))
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
     about |= {"confidence": confidence_of(lines), "notices": [*notices, *confidence_notices(lines)]}
     if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
         log_end(page, state, seconds, reason)
-    remove_intermediates(page)
+    remove_intermediates(page, keep_image=bool(lines) and engine != TEXT_LAYER and has_layout())
 
 
 def save_generation(
@@ -202,14 +207,14 @@ def read_words(page: PageTask) -> list[LayerWord]:
     return [LayerWord.from_json(word) for word in words]
 
 
-def remove_intermediates(page: PageTask) -> None:
-    """Remove what only the engine needed; the image too, unless the job is short enough to keep it for the viewer."""
+def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
+    """Remove what only the engine needed; the image too, unless its layout is still to be found or viewers want it."""
     blobs = get_blobs()
     blobs.delete(page_key(page.job_id, page.index, PACKED))
     blobs.delete(page_key(page.job_id, page.index, LAYER))
     if text_layer_of(page) == "auto":
         blobs.delete(page_key(page.job_id, page.index, WORDS))
-    if not keeps_images(page.job_id):
+    if not keep_image and not keeps_images(page.job_id):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
 
 

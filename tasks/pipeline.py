@@ -4,6 +4,7 @@
     split_document    cpu    fetch it by its URL, open it, choose pages        -> a window of pages
     prepare_page      cpu    render, orient, resize, blank? known?             \\ one chain a page,
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
+    lay_out_page      cpu    beside the engine: from the page's lines to its blocks
     assemble_document cpu    the chord's body: page order -> result files
     fail_job          cpu    the chord's errback: a page task itself failed
 
@@ -20,7 +21,6 @@ from functools import cache
 from typing import Any
 
 from celery.exceptions import Reject
-from celery.signals import task_postrun
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
@@ -28,12 +28,13 @@ from tasks.assemble import results
 from tasks.assemble.job_end import conclude, end_unassembled, end_unopened, final_state
 from tasks.attachments import take_attachments
 from tasks.broker import AWAY, FIRST, URGENT
-from tasks.chord import Chord, forget_if_purged, position_of
+from tasks.chord import Chord, ordinary, position_of
 from tasks.generate.batcher import Batcher
+from tasks.layout import lay_out, lay_out_rest, left_to_assembly
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.page_end import attempt_record, give_up_page
-from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
+from tasks.prepare import is_prepared, is_unprepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
 from tasks.split import fetch_source, open_document, unexpected
@@ -146,7 +147,7 @@ def prepare_page(message: list[Any]) -> None:
 @cache
 def get_batcher() -> Batcher:
     """The owner of the engine in this process; the first call loads the model."""
-    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pages.return_early)
+    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pages.return_early, send_layout)
     batcher.start()
     return batcher
 
@@ -172,24 +173,31 @@ def generate_page(message: list[Any]) -> int:
     return position
 
 
-@task_postrun.connect
-def on_page_returned(sender: Any, args: list[Any], **_: Any) -> None:
-    """The task of a page has counted as a part of its chord by now; a purged job has no use for that."""
-    if sender.name == generate_page.name:
-        page = PageTask.from_json(args[0])
-        forget_if_purged(page.job_id, page.run)
-
-
 def wait_for_image(page: PageTask) -> None:
     """The page's image or its record is lost: have a CPU worker make it again, and wait for that for a while."""
     logger.warning("job %s page %d is prepared again", page.job_id, page.page_number)
     prepare_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-prepare", priority=URGENT)
     deadline = time.monotonic() + get_settings().render_timeout_s
-    while time.monotonic() < deadline:
-        seen = get_ledger().look(page)
-        if seen is None or seen.state not in ("queued", "preparing"):
-            return
+    while is_unprepared(page) and time.monotonic() < deadline:
         time.sleep(0.1)
+
+
+# lay out ------------------------------------------------------------------------------------------------------
+
+
+def send_layout(page: PageTask) -> None:
+    """Have the blocks of a page found that the engine has read; where this is lost, assembly finds them."""
+    with left_to_assembly(page):
+        common = {"priority": ordinary(page), "argsrepr": f"job {page.job_id} page {page.page_number}"}
+        lay_out_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-layout", **common)
+
+
+@app.task(name="lay_out_page")
+def lay_out_page(message: list[Any]) -> None:
+    """Find the blocks of a page that has its text, in a process that can be killed."""
+    page = PageTask.from_json(message)
+    with left_to_assembly(page):
+        lay_out(page)
 
 
 # assemble -----------------------------------------------------------------------------------------------------
@@ -208,6 +216,7 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
         if tries > MAX_ASSEMBLIES:
             end_unassembled(job_id, "internal")
             return
+        lay_out_rest(job_id)
         results.write_results(job_id)
         state = final_state(job_id)
     except OSError as exc:

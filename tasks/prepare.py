@@ -12,10 +12,11 @@ import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, page_key, patiently
 from tasks.cache import cache_key, generation_of, look_up, take_back
+from tasks.layout import NO_LAYOUT, has_layout, lay_out, lay_out_layer
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
-from tasks.page_end import TEXT_LAYER, measure_recall, save_text
+from tasks.page_end import measure_recall, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
@@ -23,7 +24,7 @@ from workers.documents.kinds import DocumentError
 from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
 from workers.documents.pages import prepare_page as render_and_prepare
-from workers.documents.text_layer import is_healthy
+from workers.documents.text_layer import TEXT_LAYER, is_healthy
 from workers.engines import EngineError
 from workers.reading.layer_lines import lines_of
 from workers.reading.put_together import put_together
@@ -43,6 +44,12 @@ def is_unwanted(page: PageTask) -> bool:
 def is_prepared(page: PageTask, seen: Page) -> bool:
     """Whether an earlier run of this message got as far as the image."""
     return seen.state in ("ready", "generating") and get_blobs().exists(page_key(page.job_id, page.index, IMAGE))
+
+
+def is_unprepared(page: PageTask) -> bool:
+    """Whether the page still waits for its image."""
+    seen = get_ledger().look(page)
+    return seen is not None and seen.state in ("queued", "preparing")
 
 
 def render(page: PageTask) -> PreparedPage:
@@ -100,6 +107,8 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         return False
     options = load_run(page.job_id, page.run).options
     if layer_stands(options, prepared):
+        layout = lay_out_layer(page, prepared.width, prepared.height)
+        about |= {"layout": layout, "notices": () if layout or not has_layout() else (NO_LAYOUT,)}
         lines = tuple(lines_of(prepared.layer_words))
         save_text(page, prepared.text_layer.strip(), engine=TEXT_LAYER, seconds=0.0, lines=lines, **about)
         return True
@@ -125,6 +134,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         **about,
     )
     count(get_ledger(), "pages_cached")
+    lay_out(page)
     return True
 
 

@@ -36,6 +36,7 @@ NOTICES = {
     "unread_ink": "Most of what looks like writing on this page is not in its text. Compare it with the page.",
     "unreadable": "This page looks written, but no text could be read on it.",
     "no_text": "No text was found on this page; it seems to have a picture only.",
+    "no_layout": "The layout of this page was not found; its text stands in plain paragraphs.",
     "low_confidence": "The engine was unsure of this page's text. Compare it with the page.",
 }
 

@@ -13,6 +13,7 @@ from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineOptions
 from workers.engines.registry import load_engine, reads_plain_text
+from workers.layout.laid_out import warm_up_layout
 from workers.processes import num_gpus
 from workers.sandbox.sandbox import Sandbox
 
@@ -40,6 +41,16 @@ def get_sandbox() -> Sandbox:
     settings = get_settings()
     imports = partial(warm_up, engine_name(), engine_options())
     return Sandbox(settings.render_processes or os.cpu_count() or 1, settings.render_memory_mb, warm_up=imports)
+
+
+@cache
+def get_layout_sandbox() -> Sandbox:
+    """The processes of this CPU worker that find layout; they start at the first page that needs one."""
+    return Sandbox(num_layout_processes(), get_settings().render_memory_mb, warm_up=warm_up_layout)
+
+
+def num_layout_processes() -> int:
+    return get_settings().layout_processes or os.cpu_count() or 1
 
 
 @cache

@@ -60,6 +60,8 @@ class Settings:
     open_timeout_s: float = setting(30.0, "s", "Time to open a document and count its pages.")
     render_timeout_s: float = setting(30.0, "s", "Time to render and prepare one page.")
     render_memory_mb: int = setting(1536, "MiB", "Address space one render may take on top of its process.")
+    layout_timeout_s: float = setting(20.0, "s", "Time to find the layout of one page; 0 finds none.")
+    layout_processes: int = setting(0, "processes", "Layout processes of a CPU worker; 0 is one a core.")
     max_upload_mb: int = setting(200, "MiB", "Largest file that is taken.")
     fetch_timeout_s: float = setting(60.0, "s", "Time to fetch a document from a URL, redirects included.")
     fetch_allow: str = setting("", "host:port, network", "Addresses URLs may reach besides public ones, by comma.")

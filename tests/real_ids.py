@@ -23,7 +23,7 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], __: d
     if next(turns) % 2:
         return
     job_id = new_job() if case.method == "DELETE" else os.environ["PAGEFAN_TEST_JOB"]
-    found = dict.fromkeys(NAMES_OF_JOBS, job_id)
+    found: dict[str, Any] = dict.fromkeys(NAMES_OF_JOBS, job_id)
     found |= {"batch_id": os.environ["PAGEFAN_TEST_BATCH"], "number": 1, "model": "prebuilt-read", "handler": "text"}
     parameters = case.path_parameters or {}
     parameters |= {name: value for name, value in found.items() if name in parameters}

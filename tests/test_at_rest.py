@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -146,6 +147,10 @@ def files_with(folder: Path, text: str) -> list[str]:
     return [str(path.relative_to(folder)) for path in files if text.encode() in path.read_bytes()]
 
 
+def list_of(folder: Path, name: str) -> list[Path]:
+    return list(folder.glob(name))
+
+
 def test_nothing_in_the_data_folder_is_for_others(service: Service) -> None:
     job_id = service.submit(make_pdf(3))
     assert service.wait(job_id)["state"] == "succeeded"
@@ -154,7 +159,7 @@ def test_nothing_in_the_data_folder_is_for_others(service: Service) -> None:
     folder = service.stack.data_dir
     wanted = ("blobs/jobs", "blobs/cache", "logs/web.log", "redis/appendonlydir", "beat-schedule*", "stack.lock")
     for name in wanted:
-        wait_until(lambda name=name: list(folder.glob(name)), 20, f"{name} in {folder}")  # type: ignore[misc]
+        wait_until(partial(list_of, folder, name), 20, f"{name} in {folder}")
     assert not open_to_others(folder)
     wait_until(lambda: flower_answers(service.stack.flower_url), 60, "Flower")
     service.stack.stop()  # Flower writes at its end

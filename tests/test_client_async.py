@@ -132,7 +132,7 @@ def test_bytes_can_be_named_and_addresses_are_fetched_by_the_server(url: str) ->
 
 def test_text_files_are_refused(url: str) -> None:
     with Client(url) as client, pytest.raises(TypeError, match="binary"):
-        client.submit(io.StringIO("text"))  # type: ignore[arg-type]
+        client.submit(io.StringIO("text"))  # type: ignore[arg-type]  # which is what is refused
 
 
 @pytest.fixture

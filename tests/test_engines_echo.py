@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -24,13 +25,13 @@ def draw(shade: int = 200, size: tuple[int, int] = (64, 96)) -> Image.Image:
     return Image.new("RGB", size, (shade, shade, shade))
 
 
-def page(number: int, prompt: str = "", *, shade: int = 200, **request: float) -> Prepared:
-    asked = PageRequest(page_number=number, prompt=prompt, **request)  # type: ignore[arg-type]
+def page(number: int, prompt: str = "", *, shade: int = 200, **request: Any) -> Prepared:
+    asked = PageRequest(page_number=number, prompt=prompt, **request)
     return EchoEngine(EchoOptions()).prepare(draw(shade), asked)
 
 
-def run(*pages: Prepared, control: Control | None = None, **options: float) -> list[Generation]:
-    return EchoEngine(EchoOptions(**options)).generate(pages, control or Control())  # type: ignore[arg-type]
+def run(*pages: Prepared, control: Control | None = None, **options: Any) -> list[Generation]:
+    return EchoEngine(EchoOptions(**options)).generate(pages, control or Control())
 
 
 def test_text_names_page_size_pixels_and_prompt() -> None:

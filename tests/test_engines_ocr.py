@@ -223,3 +223,9 @@ def test_constructor_loads_no_library_and_nothing_is_fetched_from_a_network(tmp_
         [sys.executable, "-c", OFFLINE, str(tmp_path / "page.png")], env=env, capture_output=True, text=True
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "Alone at home", "")
+
+
+def test_filled_bar_is_no_line_in_an_unknown_script(engine: OcrEngine) -> None:
+    page = Image.new("RGB", (3000, 300), "white")
+    ImageDraw.Draw(page).rectangle((300, 37, 2850, 263), "red", "black")
+    assert read(engine, page).notices == ()

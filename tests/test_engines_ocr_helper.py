@@ -13,8 +13,8 @@ from test_engines_ocr import LEFT, draw_columns, words
 
 from tasks.settings import load_settings
 from workers.engines import Control, EngineError, Generation, PageRequest
-from workers.engines.ocr import OcrOptions
 from workers.engines.ocr.engine import OcrEngine
+from workers.engines.ocr.options import OcrOptions
 from workers.reading.second_look import read_all
 
 TEXT = "Договор аренды жилого помещения заключён в Москве"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from io import BytesIO
+from typing import Any
 
 import pytest
 from fault_server import serve
@@ -28,8 +29,8 @@ def start_engine() -> Iterator[StartEngine]:
     with ExitStack() as engines:
 
         def start(base_url: str, **options: object) -> OpenAIEngine:
-            wanted: dict[str, object] = {"base_url": base_url, "model": "m", "timeout_s": 30.0} | options
-            engine = OpenAIEngine(OpenAIOptions(**wanted))  # type: ignore[arg-type]
+            wanted: dict[str, Any] = {"base_url": base_url, "model": "m", "timeout_s": 30.0} | options
+            engine = OpenAIEngine(OpenAIOptions(**wanted))
             engine.load()
             engines.callback(engine.close)
             return engine
@@ -37,9 +38,9 @@ def start_engine() -> Iterator[StartEngine]:
         yield start
 
 
-def page(number: int, **request: float) -> Prepared:
+def page(number: int, **request: Any) -> Prepared:
     image = Image.linear_gradient("L").resize((48 + number % 7, 64)).convert("RGB")
-    asked = PageRequest(page_number=number, prompt=f"page {number}", **request)  # type: ignore[arg-type]
+    asked = PageRequest(page_number=number, prompt=f"page {number}", **request)
     return Prepared(request=asked, image=image)
 
 
@@ -313,6 +314,6 @@ def test_idle_engine_notices_that_the_server_is_back(
 
 
 @pytest.mark.parametrize("options", [{"model": "m"}, {"base_url": "http://127.0.0.1:1/v1"}])
-def test_missing_address_or_model_is_told(options: dict[str, str]) -> None:
+def test_missing_address_or_model_is_told(options: dict[str, Any]) -> None:
     with pytest.raises(EngineError, match=r"set OPENAI_BASE_URL .* and MODEL"):
-        load_engine("openai", OpenAIOptions(**options)).load()  # type: ignore[arg-type]
+        load_engine("openai", OpenAIOptions(**options)).load()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -35,8 +36,8 @@ def engine() -> Iterator[TesseractEngine]:
     engine.close()
 
 
-def prepare(engine: TesseractEngine, image: Image.Image, **request: str) -> Prepared:
-    return engine.prepare(image, PageRequest(page_number=1, **request))  # type: ignore[arg-type]
+def prepare(engine: TesseractEngine, image: Image.Image, **request: Any) -> Prepared:
+    return engine.prepare(image, PageRequest(page_number=1, **request))
 
 
 def read(engine: TesseractEngine, image: Image.Image, control: Control | None = None, **request: str) -> Generation:
@@ -207,7 +208,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancelled", "timeout"])
-def test_stopped_page_leaves_no_process(fake: Fake, how: str) -> None:
+def test_stopped_page_leaves_no_process(fake: Fake, how: Literal["cancelled", "timeout"]) -> None:
     marker = f"{time.time_ns() % 10**7 + 10**7}"  # seconds, which tell our children from all others
     engine, control = fake(f"sleep {marker} & sleep {marker}"), Control()
     found: list[Generation] = []
@@ -219,7 +220,7 @@ def test_stopped_page_leaves_no_process(fake: Fake, how: str) -> None:
     else:
         control.deadline = 0.0
     thread.join(20)
-    assert found == [Generation(text="", stop_reason=how)]  # type: ignore[arg-type]
+    assert found == [Generation(text="", stop_reason=how)]
     wait_until(lambda: not sleepers(marker))
 
 

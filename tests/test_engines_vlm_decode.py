@@ -125,13 +125,13 @@ def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
     rows = Rows([1] * 20_000, frozenset(), Control(), str, ThreadPoolExecutor(1))
     temperatures = torch.full((20_000,), 2.0)
     scores = torch.tensor([[1.0, 0.0, -1.0, 3.0]]).repeat(20_000, 1)
-    batch = SimpleNamespace(is_sampling=True, temperatures=temperatures, ids=None)
+    batch: Any = SimpleNamespace(is_sampling=True, temperatures=temperatures, ids=None)
     torch.manual_seed(0)
-    tokens = DecodeLoop(rows, [2.0])._choose(batch, scores)  # type: ignore[arg-type]
+    tokens = DecodeLoop(rows, [2.0])._choose(batch, scores)
     shares = torch.bincount(tokens, minlength=4) / 20_000
     torch.testing.assert_close(shares, (scores[0] / 2).softmax(-1), atol=0.01, rtol=0)
     only_best = DecodeLoop(rows, [2.0], warpers=LogitsProcessorList([TopKLogitsWarper(1)]))
-    assert set(only_best._choose(batch, scores).tolist()) == {3}  # type: ignore[arg-type]
+    assert set(only_best._choose(batch, scores).tolist()) == {3}
 
 
 def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from workers.layout.blocks import PageLayout
 from workers.layout.build import build
 from workers.layout.canvas import Canvas
 from workers.layout.detect import Found, FoundCell, FoundTable, GridLines, Region
-from workers.layout.pages import layout_of_text, plain_layout
+from workers.layout.dialects.plain import read_plain
+from workers.layout.pages import plain_layout
 from workers.layout.words import Word
 
 WIDTH, HEIGHT = 600.0, 800.0
@@ -110,9 +111,8 @@ def test_plain_layout_keeps_every_line(found: list[Word], rotation: int) -> None
 
 
 @given(st.text(max_size=300))
-def test_layout_of_text_keeps_every_character(text: str) -> None:
-    layout = layout_of_text(text)
-    assert letters("".join(block.text for block in layout.blocks)) == letters(text)
+def test_plain_text_keeps_every_character(text: str) -> None:
+    assert letters("".join(block.text for block in read_plain(text))) == letters(text)
 
 
 def line(text: str, x: float, y: float, number: int, **style: bool) -> list[Word]:

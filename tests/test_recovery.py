@@ -284,7 +284,7 @@ def test_window_bounds_tasks_and_images_of_a_long_job(service: Service) -> None:
     job_id = service.submit(make_pdf(400))
     folder = service.stack.data_dir / "blobs" / "jobs" / job_id / "pages"
     most_tasks = most_images = 0
-    while service.ledger.job(job_id).state not in ENDED:  # type: ignore[union-attr]
+    while (job := service.ledger.job(job_id)) and job.state not in ENDED:
         most_tasks = max(most_tasks, queued(service))
         most_images = max(most_images, len(list(folder.glob("*.png"))) if folder.exists() else 0)
         time.sleep(0.05)

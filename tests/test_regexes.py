@@ -61,8 +61,9 @@ def of_python() -> Iterator[tuple[str, str, int]]:
 
 
 def is_of_re(function: ast.expr) -> bool:
-    is_attribute = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
-    return is_attribute and function.value.id == "re" and function.attr in CALLS  # type: ignore[attr-defined]
+    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+        return False
+    return function.value.id == "re" and function.attr in CALLS
 
 
 def is_compiled(argument: ast.expr, path: Path) -> bool:

@@ -54,13 +54,3 @@ def test_document_sent_again_costs_the_engine_only_its_new_pages(service: Servic
     assert service.wait(longer)["state"] == "succeeded"
     assert service.generations() - before == 2
     assert [page["cached"] for page in service.result(longer)["pages"]] == [True] * 5 + [False] * 2
-
-
-def test_sound_text_of_a_pdf_spares_the_engine_if_preferred(service: Service, sample_pdf: Path) -> None:
-    before = service.generations()
-    job_id = service.submit(sample_pdf.read_bytes(), text_layer="prefer")
-    assert service.wait(job_id)["state"] == "succeeded"
-    pages = service.result(job_id)["pages"]
-    assert [page["engine"] for page in pages] == ["text-layer"] * 3 + ["", "echo", "text-layer"]
-    assert "The Keeper's Book" in pages[0]["text"]
-    assert service.generations() - before <= 1  # the scan may be in the cache

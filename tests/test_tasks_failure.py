@@ -40,7 +40,7 @@ def test_what_may_pass_is_told_from_what_will_not(reason: Exception, *, is_final
 
 
 def test_batcher_raises_what_the_engine_raised(web: WebService) -> None:
-    batcher = Batcher(Broken(EchoOptions()), get_ledger(), get_blobs(), get_settings(), print)
+    batcher = Batcher(Broken(EchoOptions()), get_ledger(), get_blobs(), get_settings(), print, print)
     with pytest.raises(EngineError, match=SECRET):
         batcher.start()
     batcher.close(5)

@@ -60,7 +60,7 @@ def make_ready(web: WebService, job_id: str, num_pages: int, *, bucket: str = ""
 
 def run(engine: EchoEngine, pages: Sequence[PageTask]) -> None:
     """Generate until these pages have ended; raises AssertionError when that takes over 20 s."""
-    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), print)
+    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), print, print)
     batcher.start()
     try:
         batcher.kick.set()
@@ -141,7 +141,7 @@ def test_worker_reports_what_its_engine_tells_and_what_fits(web: WebService) -> 
         def report(self) -> dict[str, str]:
             return {"graphs": "off: no compiler"}
 
-    batcher = Batcher(Telling(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher = Batcher(Telling(), get_ledger(), get_blobs(), get_settings(), print, print)
     batcher.start()
     try:
         facts = wait_until(lambda: web.ledger.workers("gpu").get(batcher.token), 20, "a report")
@@ -153,14 +153,14 @@ def test_worker_reports_what_its_engine_tells_and_what_fits(web: WebService) -> 
 
 
 def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebService) -> None:  # noqa: ARG001
-    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print, print)
 
     def stop_meanwhile() -> list[Loaded]:
         batcher.closing.set()
         batcher.kick.set()
         return []
 
-    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]
+    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]  # to stop it at that moment
     batcher.start()
     batcher.threads[0].join(5)
     assert not batcher.threads[0].is_alive()
@@ -178,7 +178,7 @@ def test_claims_of_the_process_before_are_free_at_once_and_no_others(
         page = PageTask(job_id=job_id, run=1, index=index)
         assert web.ledger.take(holder, most=1, ttl_s=600, want=[page])
         web.ledger.start([page])
-    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print)
+    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print, print)
     batcher.start()
     held = web.ledger.redis.exists(f"pf:claim:{job_id}:0"), web.ledger.redis.exists(f"pf:claim:{job_id}:1")
     batcher.close(5)

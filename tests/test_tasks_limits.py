@@ -110,7 +110,9 @@ class Flow:
         self.live: set[str] = set()
         self.seen: set[tuple[str, str]] = set()
         self.job_id = ""
-        self.batcher = Batcher(EchoEngine(EchoOptions()), get_ledger(), get_blobs(), get_settings(), lambda _: None)
+        self.batcher = Batcher(
+            EchoEngine(EchoOptions()), get_ledger(), get_blobs(), get_settings(), lambda _: None, print
+        )
         for module in (split, prepare):
             monkeypatch.setattr(module, "get_sandbox", InProcess)
         monkeypatch.setattr(pipeline, "get_batcher", lambda: self.batcher)

@@ -10,7 +10,7 @@ from services import wait_until
 
 from tasks.generate.partials import PartialTexts, read_partials, text_key, watch
 from tasks.ledger import Ledger, connect
-from tasks.messages import JobOptions, PageTask
+from tasks.messages import JobOptions, PageState, PageTask
 
 JOB = "0123456789abcdef"
 
@@ -119,10 +119,10 @@ def test_ended_page_leaves_no_key_and_is_not_written_again(ledger: Ledger) -> No
 
 
 @pytest.mark.parametrize("state", ["ok", "failed", "cancelled", "queued"])
-def test_text_of_a_page_that_is_not_being_generated_is_not_shown(ledger: Ledger, state: str) -> None:
+def test_text_of_a_page_that_is_not_being_generated_is_not_shown(ledger: Ledger, state: PageState) -> None:
     watch(ledger, JOB)
     texts = PartialTexts(ledger)
     texts.begin([task(0)])(0, "stale")
     texts.flush()
-    ledger.move(task(0), state)  # type: ignore[arg-type]
+    ledger.move(task(0), state)
     assert read_partials(ledger, JOB, [0, 3]) == {}

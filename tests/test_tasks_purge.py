@@ -149,7 +149,7 @@ def test_a_pdf_asked_for_as_the_job_is_purged_leaves_nothing(web: WebService, tm
 
 def test_no_job_takes_the_id_of_a_purged_one(web: WebService) -> None:
     job_id = finished_job(web)
-    options = web.ledger.job(job_id).options  # type: ignore[union-attr]
+    options = web.job(job_id).options
     purge_job(job_id)
     assert not web.ledger.create(job_id, owner="x", name="x", kind="pdf", size=1, options=options)
 

@@ -135,14 +135,14 @@ def test_reconciler_that_nobody_sends_out_any_more_is_told(
     ready: WebService, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
     monkeypatch.setattr("tasks.standstill.time", SimpleNamespace(time=lambda: time.time() + LATER_S))
-    assert ready.client.get("/readyz").json["checks"]["reconciler"] == "ok", "it has yet to run"
+    assert body_of(ready.client.get("/readyz"))["checks"]["reconciler"] == "ok", "it has yet to run"
     reconcile()
     answer = ready.client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json["checks"]["reconciler"] == "has not looked for what is lost for 100 s"
+    assert body_of(answer)["checks"]["reconciler"] == "has not looked for what is lost for 100 s"
     monkeypatch.undo()
     monkeypatch.setenv("REDIS_URL", redis_url)
-    assert ready.client.get("/readyz").json["checks"]["reconciler"] == "ok"
+    assert body_of(ready.client.get("/readyz"))["checks"]["reconciler"] == "ok"
 
 
 def test_one_look_costs_the_same_however_much_waits(ready: WebService) -> None:

@@ -41,8 +41,8 @@ def is_complaint(message: ConsoleMessage) -> bool:
 
 
 def send(page: Page, *names: str, num_pages: int = 3) -> None:
-    files = [{"name": name, "mimeType": "application/pdf", "buffer": make_pdf(num_pages)} for name in names]
-    page.set_input_files("#file", files)  # type: ignore[arg-type]
+    files = [FilePayload(name=name, mimeType="application/pdf", buffer=make_pdf(num_pages)) for name in names]
+    page.set_input_files("#file", files)
     page.click("#send")
 
 

@@ -154,8 +154,8 @@ def test_client_that_hangs_up_cancels_its_job(web: WebService, url: str) -> None
     with socket.create_connection((address.hostname, address.port)) as line:
         line.sendall(b"PUT /process HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(PDF) + PDF)
         [job_id] = wait_until(web.ledger.active_jobs, 30, "the job")
-        assert not web.ledger.job(job_id).was_cancelled  # type: ignore[union-attr]
-    wait_until(lambda: web.ledger.job(job_id).was_cancelled, 30, "its end")  # type: ignore[union-attr]
+        assert not web.job(job_id).was_cancelled
+    wait_until(lambda: web.job(job_id).was_cancelled, 30, "its end")
 
 
 def test_client_that_cannot_be_made_to_wait_is_told_and_leaves_no_job(

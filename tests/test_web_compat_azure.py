@@ -54,7 +54,7 @@ def operation_id(answer: Any) -> str:
 
 def ended(web: WebService, answer: Any) -> Any:
     """The answer once its job has ended."""
-    wait_until(lambda: web.ledger.job(operation_id(answer)).has_ended, 30, "its end")  # type: ignore[union-attr]
+    wait_until(lambda: web.job(operation_id(answer)).has_ended, 30, "its end")
     return answer
 
 

@@ -15,6 +15,7 @@ from services import make_pdf, wait_until
 from stand_in import finished_job, reading, refusing
 from web_service import PDF, WebService, body_of, check_problem, web_service
 
+from tasks.services import default_text_layer
 from web.stack.stack import Stack
 
 ALL_PAGES = ["1", "9223372036854775807"]
@@ -116,7 +117,7 @@ def test_ragflow_sends_a_long_file_in_json(stack: Stack) -> None:
 def test_each_format_that_is_asked_for_is_given_and_no_other(web: WebService) -> None:
     with reading(web):
         document = post_file(web, to_formats=["md", "html"]).json["document"]
-    assert document["md_content"] == "page 1\n\npage 2\n\npage 3"
+    assert document["md_content"] == "page 1 page 2 page 3"  # a paragraph that goes on from page to page
     assert document["html_content"].startswith("<!doctype html>")
     assert document["text_content"] is None
 
@@ -147,7 +148,7 @@ def test_zip_has_a_file_for_each_format(web: WebService) -> None:
     assert answer.mimetype == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         assert archive.namelist() == ["three.md", "three.txt"]
-        assert archive.read("three.md") == b"page 1\n\npage 2\n\npage 3"
+        assert archive.read("three.md") == b"page 1 page 2 page 3"
 
 
 def test_missing_pages_make_a_partial_success_that_names_them(web: WebService) -> None:
@@ -208,12 +209,20 @@ def test_page_range_is_clamped_to_what_a_document_may_have(web: WebService, page
     assert job.options.pages == pages
 
 
-def test_own_text_is_enough_where_no_ocr_is_wanted(web: WebService) -> None:
-    for do_ocr, layer in (("false", "prefer"), ("true", "ignore")):
-        task = post_file(web, "/v1/convert/file/async", do_ocr=do_ocr).json["task_id"]
-        job = web.ledger.job(task)
-        assert job
-        assert job.options.text_layer == layer
+@pytest.mark.parametrize(
+    ("fields", "layer"),
+    [
+        ({"do_ocr": "false"}, "prefer"),
+        ({"do_ocr": "true", "force_ocr": "true"}, "ignore"),
+        ({"do_ocr": "true"}, default_text_layer()),
+        ({}, default_text_layer()),
+    ],
+)
+def test_own_text_of_a_pdf_is_used_as_was_asked(web: WebService, fields: dict[str, str], layer: str) -> None:
+    task = post_file(web, "/v1/convert/file/async", **fields).json["task_id"]
+    job = web.ledger.job(task)
+    assert job
+    assert job.options.text_layer == layer
 
 
 def test_url_is_fetched_by_a_worker(web: WebService) -> None:
@@ -262,7 +271,7 @@ def test_options_that_mean_nothing_here_are_left_out_of_account(web: WebService,
     answer = post_file(web, "/v1/convert/file/async", **fields)
     assert answer.status_code == 200, answer.text
     [job] = web.ledger.jobs()
-    assert (job.options.pages, job.options.text_layer) == ("", "ignore")
+    assert job.options.pages == ""
 
 
 def test_two_files_in_one_form_are_refused(web: WebService) -> None:

@@ -43,8 +43,8 @@ def sdk(stack: Stack) -> Mistral:
 
 @pytest.mark.e2e
 def test_package_reads_a_data_uri(sdk: Mistral) -> None:
-    document = {"type": "document_url", "document_url": data_uri(make_pdf(3))}
-    answer = sdk.ocr.process(model="mistral-ocr-latest", document=document, include_blocks=True)  # type: ignore[arg-type]
+    document: Any = {"type": "document_url", "document_url": data_uri(make_pdf(3))}
+    answer = sdk.ocr.process(model="mistral-ocr-latest", document=document, include_blocks=True)
     assert [page.index for page in answer.pages] == [0, 1, 2]
     for number, page in enumerate(answer.pages, 1):
         assert page.markdown.startswith(f"page {number} of")
@@ -72,11 +72,11 @@ def test_package_uploads_names_the_signed_url_or_the_id_and_deletes(stack: Stack
 
 @pytest.mark.e2e
 def test_package_reads_some_pages_of_an_image_url_and_of_a_file(sdk: Mistral) -> None:
-    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
-    answer = sdk.ocr.process(model="m", document=image)  # type: ignore[arg-type]
+    image: Any = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    answer = sdk.ocr.process(model="m", document=image)
     assert len(answer.pages) == 1
-    document = {"type": "document_url", "document_url": data_uri(make_pdf(4))}
-    answer = sdk.ocr.process(model="m", document=document, pages=[1, 3])  # type: ignore[arg-type]
+    document: Any = {"type": "document_url", "document_url": data_uri(make_pdf(4))}
+    answer = sdk.ocr.process(model="m", document=document, pages=[1, 3])
     assert [page.index for page in answer.pages] == [1, 3]
     assert answer.pages[1].markdown.startswith("page 4 of")
 
@@ -141,7 +141,7 @@ def test_address_of_a_file_is_the_one_that_the_client_sees(web: WebService) -> N
     proxied = {"X-Forwarded-Host": "docs.example, inner", "X-Forwarded-Proto": "https"}
     url = body_of(web.client.get(f"/v1/files/{job_id}/url?expiry=24", headers=proxied))["url"]
     assert url == f"https://docs.example/v1/files/{job_id}/content"
-    document = {"type": "document_url", "document_url": url}
+    document: Any = {"type": "document_url", "document_url": url}
     answer = web.client.post("/v1/ocr", json={"document": document}, headers=proxied)
     assert len(body_of(answer)["pages"]) == 1
     assert len(web.ledger.jobs()) == 1
@@ -187,12 +187,12 @@ def test_uploaded_file_is_read_to_its_end_though_who_asked_hangs_up(web: WebServ
 
 
 def test_document_in_the_request_is_cancelled_when_who_asked_hangs_up(web: WebService) -> None:
-    document = {"type": "document_url", "document_url": data_uri()}
+    document: Any = {"type": "document_url", "document_url": data_uri()}
     with served(web) as url:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{url}/v1/ocr", json={"document": document}, timeout=httpx.Timeout(10, read=2))
         [job] = web.ledger.jobs()
-        wait_until(lambda: web.ledger.job(job.id).was_cancelled, 30, "its end")  # type: ignore[union-attr]
+        wait_until(lambda: web.job(job.id).was_cancelled, 30, "its end")
 
 
 def test_key_with_one_job_may_ask_for_the_text_of_its_file(

@@ -12,7 +12,7 @@ import pytest
 from web_service import WebService, page
 
 from tasks.page_end import save_text
-from web.api.render import render_markdown, render_text
+from web.api.render import render_markdown, render_plain
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = [
@@ -49,7 +49,7 @@ ACTIVE = re.compile(
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_hostile_survives(text: str) -> None:
     assert not ACTIVE.search(re.sub(r"<[^>]*&lt;|&lt;[^<]*", "", render_markdown(text)))
-    assert "<script" not in render_text(text, is_plain=True)
+    assert "<script" not in render_plain(text)
 
 
 def test_markdown_and_its_html_tables_show() -> None:
@@ -65,7 +65,7 @@ def test_links_lead_away_without_a_trace() -> None:
 
 
 def test_plain_text_keeps_its_signs_and_lines() -> None:
-    shown = render_text("2 * 3 * 4\n# 12 <b>", is_plain=True)
+    shown = render_plain("2 * 3 * 4\n# 12 <b>")
     assert shown == '<div class="plain">2 * 3 * 4\n# 12 &lt;b&gt;</div>'
 
 
@@ -78,9 +78,9 @@ def test_html_result_has_every_page_in_order_and_an_anchor(web: WebService) -> N
     web.finish(job_id)
     answer = web.get(f"/jobs/{job_id}/result?format=html")
     assert answer.content_type == "text/html; charset=utf-8"
-    assert re.findall(r'<section id="page-(\d+)"', answer.text) == ["1", "2", "3", "4"]
+    assert re.findall(r' id="page-(\d+)"', answer.text) == ["1", "2", "3", "4"]
     assert "<title>a &lt;b&gt; report.pdf</title>" in answer.text
-    assert "<h1>Heading" in answer.text
+    assert re.search(r"<h1[^>]*>Heading", answer.text)
     assert "<script" not in answer.text
     assert "[VLM_ERROR page 3]" in answer.text
     assert "Second best" in answer.text

@@ -196,7 +196,8 @@ def test_a_start_that_the_machine_refuses_is_tried_again_and_ends_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": "sleep 600"})
-    start, refused = Child.start, []
+    start = Child.start
+    refused: list[float] = []
 
     def refuse_thrice(child: Child) -> None:
         if child.name == "beat" and len(refused) < 3:

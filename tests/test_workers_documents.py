@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from workers.documents.images import fit
-from workers.documents.kinds import EXTENSIONS, DocumentError, DocumentLimits, sniff
+from workers.documents.kinds import EXTENSIONS, DocumentError, DocumentLimits, Kind, sniff
 from workers.documents.open import inspect_document, read_text_layer, render_page
 from workers.engines import ImageSpec
 
@@ -68,8 +68,8 @@ def render(path: Path, index: int = 0, *, spec: ImageSpec = SPEC, **kwargs: Any)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in EXTENSIONS if kind != "pdf"])
-def test_image_formats_are_recognised_read_and_drawn(tmp_path: Path, kind: str) -> None:
-    path = make_images(tmp_path / f"picture{EXTENSIONS[kind][0]}", (64, 96))  # type: ignore[index]
+def test_image_formats_are_recognised_read_and_drawn(tmp_path: Path, kind: Kind) -> None:
+    path = make_images(tmp_path / f"picture{EXTENSIONS[kind][0]}", (64, 96))
     assert sniff(path.read_bytes()[:4096]) == kind
     info = inspect(path)
     assert (info.kind, info.num_pages, info.warnings) == (kind, 1, ())

@@ -35,15 +35,27 @@ NAMES = {  # what the tests' own DNS says
 }
 
 
+class SiteServer(ThreadingHTTPServer):
+    """Remembers the headers and bodies it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Site)
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+
+
 class Site(BaseHTTPRequestHandler):
     """A web site with everything that can be wrong with one."""
+
+    server: SiteServer
 
     def do_GET(self) -> None:
         name, _, argument = self.path.lstrip("/").partition("/")
         getattr(self, f"send_{name}")(argument)
 
     def do_POST(self) -> None:
-        self.server.seen.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))  # type: ignore[attr-defined]
+        self.server.seen.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
         self.answer(302 if self.path == "/moved" else 204, {"Location": "/ok"})
 
     def answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
@@ -54,7 +66,7 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_ok(self, _: str) -> None:
-        self.server.seen.append((dict(self.headers), b""))  # type: ignore[attr-defined]
+        self.server.seen.append((dict(self.headers), b""))
         self.answer(200, {"Content-Type": "application/pdf", "Content-Length": str(len(PDF))}, PDF)
 
     def send_hop(self, number: str) -> None:
@@ -103,10 +115,8 @@ class Site(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def site() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.daemon_threads = True
-    server.seen = []  # type: ignore[attr-defined]
+def site() -> Iterator[SiteServer]:
+    server = SiteServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -290,7 +300,7 @@ def test_address_is_public_by_the_one_inside_it(address: str) -> None:
     assert is_public(ip_address(address))
 
 
-def test_allowed_host_and_port_are_fetched_and_no_other(site: ThreadingHTTPServer) -> None:
+def test_allowed_host_and_port_are_fetched_and_no_other(site: SiteServer) -> None:
     port = site.server_port
     assert get(f"http://127.0.0.1:{port}/ok/report.pdf?x=1", f"127.0.0.1:{port}") == ("report.pdf", PDF)
     assert get(f"http://127.0.0.1:{port}/ok", "10.0.0.0/8, 127.0.0.0/8")[1] == PDF
@@ -300,17 +310,17 @@ def test_allowed_host_and_port_are_fetched_and_no_other(site: ThreadingHTTPServe
 
 
 def test_connection_goes_to_the_checked_address_and_host_keeps_the_name(
-    site: ThreadingHTTPServer, lookups: list[str], connected: list[tuple[str, int]]
+    site: SiteServer, lookups: list[str], connected: list[tuple[str, int]]
 ) -> None:
     port = site.server_port
     get(f"http://loop.example:{port}/ok", f"loop.example:{port}")
     assert lookups == ["loop.example"]
     assert connected == [("127.0.0.1", port)]
-    assert site.seen[0][0]["Host"] == f"loop.example:{port}"  # type: ignore[attr-defined]
+    assert site.seen[0][0]["Host"] == f"loop.example:{port}"
 
 
 def test_name_whose_address_changes_gains_nothing(
-    site: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, connected: list[tuple[str, int]]
+    site: SiteServer, monkeypatch: pytest.MonkeyPatch, connected: list[tuple[str, int]]
 ) -> None:
     answers, literal = iter(["127.0.0.1", "10.0.0.1"]), socket.getaddrinfo
 
@@ -341,14 +351,14 @@ def test_name_whose_address_changes_gains_nothing(
     ],
 )
 def test_redirect_is_checked_like_the_first_url(
-    site: ThreadingHTTPServer, connected: list[tuple[str, int]], target: str
+    site: SiteServer, connected: list[tuple[str, int]], target: str
 ) -> None:
     with pytest.raises(FetchError, match=r"address_refused|bad_url"):
         get(f"http://127.0.0.1:{site.server_port}/to/{target}", f"127.0.0.1:{site.server_port}")
     assert connected == [("127.0.0.1", site.server_port)]
 
 
-def test_redirects_are_followed_to_the_limit_and_not_beyond(site: ThreadingHTTPServer) -> None:
+def test_redirects_are_followed_to_the_limit_and_not_beyond(site: SiteServer) -> None:
     base = f"http://127.0.0.1:{site.server_port}"
     assert get(f"{base}/hop/{MAX_REDIRECTS}", "127.0.0.0/8") == ("report A.pdf", PDF)
     with pytest.raises(FetchError, match="too_many_redirects"):
@@ -367,13 +377,13 @@ def test_redirects_are_followed_to_the_limit_and_not_beyond(site: ThreadingHTTPS
         ("nonsense", "fetch_failed", True),
     ],
 )
-def test_bad_answer_has_its_reason(site: ThreadingHTTPServer, path: str, reason: str, is_transient: bool) -> None:
+def test_bad_answer_has_its_reason(site: SiteServer, path: str, reason: str, is_transient: bool) -> None:
     with pytest.raises(FetchError) as caught:
         get(f"http://127.0.0.1:{site.server_port}/{path}", "127.0.0.0/8")
     assert (caught.value.reason, caught.value.is_transient) == (reason, is_transient)
 
 
-def test_answer_that_trickles_ends_at_the_deadline(site: ThreadingHTTPServer) -> None:
+def test_answer_that_trickles_ends_at_the_deadline(site: SiteServer) -> None:
     began = time.monotonic()
     with pytest.raises(FetchError, match="fetch_timeout"):
         get(f"http://127.0.0.1:{site.server_port}/trickle", "127.0.0.0/8", timeout_s=0.5)
@@ -387,12 +397,12 @@ def test_server_that_is_not_there_is_a_failed_fetch() -> None:
             get(f"http://127.0.0.1:{closed.getsockname()[1]}/", "127.0.0.0/8")
 
 
-def test_post_gives_the_status_and_follows_no_redirect(site: ThreadingHTTPServer) -> None:
+def test_post_gives_the_status_and_follows_no_redirect(site: SiteServer) -> None:
     rules = AddressRules.parse("127.0.0.0/8")
     base = f"http://127.0.0.1:{site.server_port}"
     assert post(f"{base}/hook", b"{}", headers={"X-A": "b"}, rules=rules, timeout_s=5) == 204
     assert post(f"{base}/moved", b"{}", headers={}, rules=rules, timeout_s=5) == 302
-    [first, second] = site.seen  # type: ignore[attr-defined]
+    [first, second] = site.seen
     assert first[0]["X-A"] == "b"
     assert second[1] == b"{}"
 

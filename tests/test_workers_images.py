@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -123,16 +124,16 @@ def premultiplied_grey() -> Image.Image:
     ids=lambda image: image.mode,
 )
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_transparency_becomes_white_paper(image: Image.Image, mode: str) -> None:
-    page = normalise(image, mode)  # type: ignore[arg-type]
+def test_transparency_becomes_white_paper(image: Image.Image, mode: Literal["RGB", "L"]) -> None:
+    page = normalise(image, mode)
     assert page.mode == mode
     assert np.asarray(page.convert("L"))[0].tolist() == [0] * 4 + [255] * 4
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"])
 @pytest.mark.parametrize("wanted", ["RGB", "L"])
-def test_white_stays_white_in_every_mode(mode: str, wanted: str) -> None:
-    page = normalise(Image.new("RGB", (4, 4), "white").convert(mode), wanted)  # type: ignore[arg-type]
+def test_white_stays_white_in_every_mode(mode: str, wanted: Literal["RGB", "L"]) -> None:
+    page = normalise(Image.new("RGB", (4, 4), "white").convert(mode), wanted)
     assert page.mode == wanted
     assert np.asarray(page).min() == 255
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -136,8 +137,8 @@ def logo(side: int = 800) -> Image.Image:
 
 
 @pytest.mark.parametrize("make", [photo, chart, logo])
-def test_picture_does_not_look_like_text_and_is_not_blank(make: object) -> None:
-    page = make()  # type: ignore[operator]
+def test_picture_does_not_look_like_text_and_is_not_blank(make: Callable[[], Image.Image]) -> None:
+    page = make()
     assert len(text_cells(page)) < 6
     assert not is_blank(page)
 

@@ -29,6 +29,7 @@ class PickyEngine:
     """Reads a page by the function it is given; remembers what it saw."""
 
     name, revision, max_batch = "picky", "1", 4
+    helper: PickyEngine
 
     def __init__(self, read: Read, *, max_side: int = 2000, min_letter: float = 9.0) -> None:
         self.image_spec = ImageSpec(factor=1, max_side=max_side, mode="L", min_letter=min_letter, takes_large=True)
@@ -189,7 +190,7 @@ def test_helper_reads_what_is_in_a_script_that_the_engine_does_not_know() -> Non
     foreign = Generation(text="", notices=("unread_script",))
     engine = PickyEngine(lambda _: foreign)
     assert look(engine).notices == ("unread_script", "unreadable")
-    engine.helper = PickyEngine(lines_of)  # type: ignore[attr-defined]
+    engine.helper = PickyEngine(lines_of)
     seen = len(engine.seen)
     assert look(engine) == replace(lines_of(PAGE), engine="picky")
     assert len(engine.seen) == seen + 1

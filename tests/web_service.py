@@ -23,6 +23,7 @@ from tasks.archive import write_job_record
 from tasks.assemble import results
 from tasks.assemble.job_end import final_state
 from tasks.generate.partials import PartialTexts
+from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
 from tasks.page_end import fail_page, save_text
 from tasks.services import engine_name, get_blobs, get_impatient_ledger, get_ledger
@@ -77,6 +78,12 @@ class WebService:
 
     def get(self, path: str, **arguments: Any) -> Any:
         return self.client.get(f"/api/v1{path}", **arguments)
+
+    def job(self, job_id: str) -> Job:
+        """The ledger's record of a job that there is."""
+        found = self.ledger.job(job_id)
+        assert found is not None, f"no job {job_id}"
+        return found
 
     def open(self, num_pages: int, *, selection: str = "", owner: str = "local", name: str = "report.pdf") -> str:
         """A job whose document has been opened: `running`, all pages queued."""
@@ -156,7 +163,6 @@ def web_service(
 def served(service: WebService) -> Iterator[str]:
     """The application on a real socket; gives its URL."""
     server = make_server("127.0.0.1", 0, service.app, threaded=True)
-    server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, convert, docs, events, health, jobs, metrics, results
+from web.api import batches, convert, docs, events, health, jobs, metrics, results, tables
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
@@ -59,7 +59,7 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in()})
-    of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, health.bp, metrics.bp)
+    of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, tables.bp, health.bp, metrics.bp)
     for blueprint in (*of_api, login.bp, pages.bp, docs.bp):
         app.register_blueprint(blueprint)
     register_contracts(app)

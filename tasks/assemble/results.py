@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 from tasks.archive import iter_pages, job_record, load_pages, read_content
 from tasks.blobs import job_key
-from tasks.ledger.records import Job
+from tasks.ledger.records import Job, Page
 from tasks.services import get_blobs, get_ledger
-from workers.assemble import PageResult, write_json, write_markdown, write_text
+from workers.documents.text_layer import TEXT_LAYER
+from workers.layout.blocks import Block
+from workers.layout.dialects.markdown import read_markdown
+from workers.layout.dialects.plain import read_plain
+from workers.results.json_file import write_json
+from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
+from workers.results.outline import Outline, outline_of, with_outline
+from workers.results.page import PageResult
+from workers.results.text import write_text
 
 WRITTEN_FORMATS = ("md", "txt", "json")
 
@@ -18,17 +26,25 @@ def write_results(job_id: str) -> None:
     job = get_ledger().job(job_id)
     if job is None:
         return
+    outline = outline_of(iter_page_results(job))
     for format in WRITTEN_FORMATS:
         with get_blobs().writer(job_key(job_id, f"result.{format}"), "w") as out:
-            write_format(job, format, out)
+            write_format(job, format, out, outline)
 
 
-def write_format(job: Job, format: str, out: IO[str]) -> None:
-    """Write one result file of the job as its pages are now."""
+def write_format(
+    job: Job, format: str, out: IO[str], outline: Outline | None = None, options: MarkdownOptions = DEFAULTS
+) -> None:
+    """Write one result file of the job as its pages are now; `options` are of Markdown."""
+    pages = iter_page_results(job)
+    if format == "txt":
+        write_text(pages, out)
+        return
+    outline = outline or outline_of(iter_page_results(job))
     if format == "json":
-        write_json(job_record(job), iter_page_results(job), out)
+        write_json(job_record(job), with_outline(pages, outline), out)
     else:
-        {"md": write_markdown, "txt": write_text}[format](iter_page_results(job), out)
+        write_markdown(pages, outline, out, options)
 
 
 def iter_page_results(job: Job) -> Iterator[PageResult]:
@@ -53,5 +69,15 @@ def iter_page_results(job: Job) -> Iterator[PageResult]:
             confidence=page.confidence,
             notices=page.notices,
             lines=tuple(content.get("lines", ())),
+            blocks=blocks_of(page, content),
             attempts=page.attempts,
         )
+
+
+def blocks_of(page: Page, content: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The page's blocks as its layout found them; else those of its Markdown, or paragraphs of its plain text."""
+    if found := content.get("blocks"):
+        return tuple(map(Block.from_json, found))
+    text = content.get("text", "")
+    is_plain = page.engine == TEXT_LAYER or bool(content.get("lines"))
+    return read_plain(text) if is_plain else read_markdown(text)

@@ -25,9 +25,9 @@ from tasks.ledger.records import Job
 from tasks.runs import password_of
 from tasks.services import get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
-from workers.assemble import page_record
 from workers.documents.kinds import DocumentError
 from workers.documents.pages import write_searchable_pdf
+from workers.results.page import page_record
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)

@@ -59,6 +59,7 @@ class Batcher:
         blobs: Blobs,
         settings: Settings,
         return_early: Callable[[PageTask], None],
+        on_lines: Callable[[PageTask], None],
     ) -> None:
         self.engine, self.ledger, self.settings = engine, ledger, settings
         self.token = f"{worker_id() or secrets.token_hex(8)}:{os.getpid()}:{time.time_ns()}"
@@ -69,7 +70,7 @@ class Batcher:
         self.partials = PartialTexts(ledger)
         self.budget = Budget()
         self.reader = Reader(engine, ledger, blobs, self.most, self.budget)
-        self.writer = Writer(engine.name, ledger, self.held, self.partials)
+        self.writer = Writer(engine.name, ledger, self.held, self.partials, on_lines)
         self.keeper = Keeper(
             self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
         )

@@ -26,10 +26,18 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """One thread; what is handed over is done in order."""
+    """One thread; what is handed over is done in order. `on_lines` is told of each page stored with lines."""
 
-    def __init__(self, engine: str, ledger: Ledger, held: Held, partials: PartialTexts) -> None:
+    def __init__(
+        self,
+        engine: str,
+        ledger: Ledger,
+        held: Held,
+        partials: PartialTexts,
+        on_lines: Callable[[PageTask], None],
+    ) -> None:
         self._engine, self._ledger, self._held, self._partials = engine, ledger, held, partials
+        self._on_lines = on_lines
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     def close(self, *, wait: bool) -> None:
@@ -68,6 +76,8 @@ class Writer:
             generation = replace(generation, text=cut_loop(generation.text))
         save_generation(page, generation, engine=self._engine, seconds=seconds, attempts=tries)
         self._held.end(page)
+        if generation.lines:
+            self._on_lines(page)
 
     def _fail(self, page: PageTask, reason: str, detail: str, attempts: Attempts) -> None:
         give_up_page(page, reason, detail, attempts=attempts)

@@ -5,7 +5,7 @@
 local ENDED_PAGE = {ok = true, blank = true, fallback = true, failed = true, cancelled = true}
 local ENDED_JOB = {succeeded = true, partial = true, failed = true, cancelled = true}
 local CONTENT = {'state', 'reason', 'detail', 'blob', 'engine', 'tokens', 'seconds', 'stop_reason', 'rotation', 'width',
-  'height', 'cached', 'text_layer_recall'}
+  'height', 'cached', 'text_layer_recall', 'confidence', 'notices'}
 local MAX_DELIVERIES = 20
 local LOOK_AHEAD = 16
 local PURGED_S = 86400 -- how long a purged job is remembered, longer than anything writes that began before
@@ -463,6 +463,19 @@ function ops.move(a)
     redis.call('HINCRBY', run_key(a.job, a.run), 'left', -1)
   end
   put_page(a.job, a.index, page, before)
+  return true
+end
+
+-- More is known of a page that has ended, and maybe a word for people; one that was opened again is left alone.
+function ops.note(a)
+  if not job_state(a.job) then return false end
+  local page = get_page(a.job, a.index)
+  if page.run ~= a.run or not ENDED_PAGE[page.state] then return false end
+  page.notices = page.notices or {}
+  local is_new = a.notice ~= ''
+  for _, notice in ipairs(page.notices) do is_new = is_new and notice ~= a.notice end
+  if is_new then table.insert(page.notices, a.notice) end
+  put_page(a.job, a.index, page, page.state)
   return true
 end
 

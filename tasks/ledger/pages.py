@@ -47,3 +47,10 @@ class Pages(Script):
             "attempts": list(attempts),
         }  # fmt: skip
         return bool(self._call("move", **arguments))
+
+    def note(self, page: PageTask, notice: str = "") -> bool:
+        """Tell listeners that more is known of a page that has ended; with a notice for people, if given.
+
+        False where the page has not ended, or belongs to a newer run.
+        """
+        return bool(self._call("note", job=page.job_id, run=page.run, index=page.index, notice=notice))

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 
 from tasks.archive import load_pages
 from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key
-from tasks.blobs import BlobMissing, page_key
+from tasks.assemble.tables import iter_tables
+from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.problems import Problem
+from workers.results.grid import write_csv
 
 CHUNK_BYTES = 256 * 1024
 WAIT_S = 8.0  # longest time that a request waits for a PDF to be made
@@ -46,7 +48,7 @@ def wait_for_pdf(job: Job) -> str:
 
 
 def open_zip(job: Job, stem: str, open_format: Opener) -> Iterator[bytes]:
-    """All results and the page images that are kept; without the PDF where that cannot be made."""
+    """All results with tables, figures and the page images that are kept; without a PDF where none can be made."""
     has_pdf = wait_for_pdf(job) == "ready"
     return pack(zip_entries(job, stem, open_format, has_pdf))
 
@@ -57,6 +59,10 @@ def zip_entries(job: Job, stem: str, open_format: Opener, has_pdf: bool) -> Iter
         yield f"{stem}.{format}", open_format(format)
     if has_pdf:
         yield f"{stem}.pdf", read_blob(pdf_key(job))
+    for table in iter_tables(job):
+        yield f"tables/table-{table.number:03d}.csv", iter([write_csv(table.block.cells).encode()])
+    for name in get_blobs().names(job_key(job.id, "figures")):
+        yield f"figures/{name}", read_blob(job_key(job.id, f"figures/{name}"))
     for page in load_pages(job):
         if page.has_image and get_blobs().exists(key := page_key(job.id, page.index, "png")):
             yield f"pages/{page.page_number:06d}.png", read_blob(key)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from tasks.messages import JobState, PageState
+from workers.layout.blocks import BlockKind
 
 Answers = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]  # what `@bp.doc` takes: status -> answer
 
@@ -163,11 +164,45 @@ class LineOut(BaseModel):
     confidence: float = Field(description="0 to 1.")
 
 
+class CellOut(BaseModel):
+    """A cell of a table, at its first row and column, from 0. Empty cells are left out."""
+
+    row: int
+    column: int
+    text: str
+    row_span: int = 1
+    column_span: int = 1
+    is_header: bool = False
+
+
+class BlockOut(BaseModel):
+    """A block of the page, in reading order, made of `lines`, by their places in the page's list, from 0."""
+
+    kind: BlockKind
+    text: str = Field(description="A line each; of a list item without its `marker`, of a table its cells by rows.")
+    box: tuple[float, float, float, float] | None = Field(
+        default=None, description="x0, y0, x1, y1 in pixels of the page image; null where the engine gives no places."
+    )
+    lines: list[int] = Field(default_factory=list)
+    level: int = Field(default=0, description="From 1: of a heading, and how deep a list item stands.")
+    marker: str = Field(default="", description="Mark of a list item, or language of code.")
+    cells: list[CellOut] = Field(default_factory=list, description="Of a table.")
+    markup: Literal["", "markdown", "latex"] = Field(default="", description="What a language model wrote it in.")
+    figure: str = Field(default="", description="Name of the picture of it, under `/jobs/{id}/figures/`.")
+    confidence: float | None = None
+    size: float = Field(default=0.0, description="Height of its type, in pixels; 0 where it is not known.")
+    is_bold: bool = False
+
+
 class PageTextOut(PageOut):
     """One page with what was read on it."""
 
     text: str = Field(description="While the page is `generating`, what has been read so far, where the engine tells.")
     lines: list[LineOut]
+    blocks: list[BlockOut] = Field(
+        description="What the lines make; empty until the layout of the page is found. Kinds and levels are those of "
+        "the page by itself; the result has those of the document."
+    )
 
 
 class AliveOut(BaseModel):

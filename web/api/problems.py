@@ -55,6 +55,16 @@ KINDS: dict[str, Kind] = {
         title="The job has no such page",
         advice="Page numbers start at 1; the job's `selection` says which pages it reads.",
     ),
+    "unknown-table": Kind(
+        status=404,
+        title="The document has no such table",
+        advice="Tables are counted from 1; `GET /api/v1/jobs/{id}/tables` lists them.",
+    ),
+    "no-figure": Kind(
+        status=404,
+        title="The document has no such figure",
+        advice="The blocks of a page name its figures; `format=zip` has all of them.",
+    ),
     "no-image": Kind(
         status=404,
         title="There is no image of this page",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import MutableMapping, Sequence
 from functools import cache
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
-from markupsafe import Markup, escape
+from markdown_it.token import Token
+from markupsafe import Markup
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.texmath import texmath_plugin
 
-from tasks.archive import load_pages, read_content
-from tasks.ledger.records import Job, Page
-from tasks.reasons import describe, explain
+from web.api.mathml import render_formula
 
 TAG_NAMES = (
     "a b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong sub sup "
@@ -27,61 +29,48 @@ ATTRIBUTES = {
     "ol": {"start"},
 }
 SCHEMES = {"http", "https", "mailto"}
-STYLE = """
-:root { color-scheme: light dark; }
-body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; font: 1.05rem/1.6 Georgia, serif; }
-body { overflow-wrap: anywhere; }
-section { border-top: 1px solid #8886; padding: 1rem 0; }
-section > h2:first-child { font: 0.85rem system-ui, sans-serif; opacity: .7; }
-.plain { white-space: pre-wrap; }
-.missing { border-left: 4px solid #c0392b; padding-left: 1rem; }
-table { border-collapse: collapse; } td, th { border: 1px solid #8886; padding: .2rem .5rem; }
-"""
+FORMULAS = ("math_inline", "math_inline_double", "math_block", "math_block_label", "math_block_eqno")
+PLACE = re.compile(r"formula-[0-9a-f]{16}")
 MOST_MARKDOWN = 60_000  # characters; a page of a book has some 3,000
 MOST_BRACKETS = 5_000
 MOST_CELLS = 10_000
 TOO_MUCH = Markup(
     '<p class="missing">This text is too long or too deep to be shown as Markdown; it is shown as it is.</p>\n'
 )
-HEAD = Markup(
-    """<!doctype html>
-<html lang="und">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{}</title>
-<style>{}</style>
-</head>
-<body>
-"""
-)
-POLICY = (
-    "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
-)
 
 
 @cache
 def parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
+    """CommonMark with GitHub's tables and strikethrough, and formulas between `$`, `$$`, `\\(` and `\\[`."""
+    markdown = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
+    dollarmath_plugin(markdown, allow_space=False, allow_digits=False, double_inline=True)
+    texmath_plugin(markdown, delimiters="brackets")
+    for name in FORMULAS:
+        markdown.add_render_rule(name, keep_formula)
+    return markdown
 
 
-def policy() -> str:
-    """A policy under which the page's own style is all it can load, and a script could not run."""
-    return POLICY.format(base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode())
+def keep_formula(_: object, tokens: Sequence[Token], index: int, __: object, env: MutableMapping[str, Any]) -> str:
+    """A word in place of the formula, for the cleaner would take it apart; `env` has the formula under it."""
+    token = tokens[index]
+    place = f"formula-{secrets.token_hex(8)}"  # nobody can have written that
+    env[place] = render_formula(token.content, is_block="block" in token.type or "double" in token.type)
+    return place
 
 
 def render_markdown(text: str) -> Markup:
     """Markdown, and the HTML tables that models write in it, as HTML that is safe to show. Too much is shown plain."""
     if is_too_much(text):
         return TOO_MUCH + render_plain(text)
+    formulas: dict[str, Markup] = {}
     html = nh3.clean(
-        parser().render(text),
+        parser().render(text, formulas),
         tags=set(TAGS),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         url_schemes=SCHEMES,
         link_rel="noopener noreferrer nofollow",
     )
-    return Markup(html)
+    return Markup(PLACE.sub(lambda found: formulas.get(found[0], found[0]), html))
 
 
 def is_too_much(text: str) -> bool:
@@ -89,36 +78,12 @@ def is_too_much(text: str) -> bool:
     return len(text) > MOST_MARKDOWN or text.count("[") > MOST_BRACKETS or text.count("|") > MOST_CELLS
 
 
+def render_inline(text: str) -> Markup:
+    """Markdown of one line, without an element around it."""
+    html = str(render_markdown(text)).strip()
+    inner = html.removeprefix("<p>").removesuffix("</p>")
+    return Markup(inner if "<p>" not in inner else html)
+
+
 def render_plain(text: str) -> Markup:
     return Markup('<div class="plain">{}</div>').format(text)
-
-
-def render_text(text: str, *, is_plain: bool) -> Markup:
-    """The text of a page; plain where an OCR engine gave lines, Markdown where a language model wrote."""
-    return render_plain(text) if is_plain else render_markdown(text)
-
-
-def write_html(job: Job) -> Iterator[str]:
-    """The whole document as one HTML page, a section a page, each with the anchor `page-12`."""
-    yield str(HEAD.format(job.name, Markup(STYLE)))
-    for page in load_pages(job):
-        number = page.page_number
-        yield f'<section id="page-{number}" dir="auto">\n<h2>Page {number}</h2>\n{body_of(page)}\n</section>\n'
-    yield "</body>\n</html>\n"
-
-
-def body_of(page: Page) -> Markup:
-    content = read_content(page)
-    text = content.get("text", "")
-    if page.state in ("ok", "blank", "fallback"):
-        words = f"Second best: {explain(page.reason, page.detail)}"
-        note = missing(words) if page.state == "fallback" else Markup("")
-        if page.notices:
-            note += missing(describe(page.notices))
-        return note + render_text(text, is_plain=bool(content.get("lines")))
-    why = explain(page.reason or page.state, page.detail) or f"It is not finished: {page.state}."
-    return missing(f"[VLM_ERROR page {page.page_number}]: {why}" if page.state == "failed" else why)
-
-
-def missing(words: str) -> Markup:
-    return Markup('<p class="missing">{}</p>').format(escape(words))

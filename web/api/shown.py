@@ -9,11 +9,24 @@ from typing import Any
 from flask import url_for
 
 from tasks.archive import load_pages, notable_pages, pages_at, read_content
+from tasks.assemble.results import blocks_of
+from tasks.layout import awaits_layout
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 from tasks.services import get_ledger
 from web.api.inputs import WEIGHTS, JobFields
-from web.api.outputs import DeliveryOut, Fault, JobOut, JobSummary, Links, PageCounts, PageOut, PageTextOut, Timings
+from web.api.outputs import (
+    BlockOut,
+    DeliveryOut,
+    Fault,
+    JobOut,
+    JobSummary,
+    Links,
+    PageCounts,
+    PageOut,
+    PageTextOut,
+    Timings,
+)
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from workers.documents.selection import Selection
@@ -191,4 +204,7 @@ def page_text_out(job: Job, page: Page) -> PageTextOut:
     """The page with its text: what has been read so far, if it is being read, else what it had or has."""
     so_far = text_so_far(job, page)
     content: dict[str, Any] = {"text": so_far} if so_far else read_content(page)
-    return PageTextOut(**page_values(job, page), text=content.get("text", ""), lines=content.get("lines", []))
+    is_early = bool(so_far) or awaits_layout(page, content)
+    blocks = [] if is_early else [BlockOut(**block.to_json()) for block in blocks_of(page, content)]
+    text, lines = content.get("text", ""), content.get("lines", [])
+    return PageTextOut(**page_values(job, page), text=text, lines=lines, blocks=blocks)

@@ -18,16 +18,15 @@ from rich.progress import Progress
 from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
 from pagefan.records import Job, JobSummary
-from tasks.reasons import explain
 from web.cli.documents import find_documents
 from web.cli.names import fitting
+from web.cli.page_queue import PageQueue
 from web.cli.terminal import progress_bars, put, show
-from workers.assemble import PageResult, page_markdown, page_text
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
 AT_ONCE = 4
-BY_PAGE = {"md": page_markdown, "txt": page_text}  # formats whose pages can be written one by one
+BY_PAGE = frozenset({"txt"})  # formats whose pages can be written one by one; Markdown is of the whole document
 
 
 @dataclass
@@ -150,20 +149,17 @@ class Converter:
         """
         self.submitted[job["id"]] = False
         bar = progress.add_task(job["name"], total=None, state=job["state"])
-        held, last = "", 0
+        queue = PageQueue()
         for event in self.client.events(job["id"]):
             if event.name == "job":
                 job = cast("Job", event.data)
                 show(progress, bar, job)
-            elif event.name == "text" and (number := event.data["page_number"]) > last:
-                held, last = held + piece_of(event.data, self.format), number
-                if event.data["state"] not in ("failed", "cancelled"):
-                    put(held.encode())
-                    held = ""
+            elif event.name == "text":
+                put(queue.add(event.data).encode())
         if job["state"] not in ENDED:
             job = self.client.status(job["id"])
         if job["state"] in ("succeeded", "partial"):
-            put(held.encode())
+            put(queue.rest(lambda number: dict(self.client.page(job["id"], number))).encode())
         return self.finish(job)
 
     def finish(self, job: Job, *, save_as: str = "") -> int:
@@ -224,15 +220,3 @@ def failure_facts(error: Exception) -> Json:
             "error": str(error),
         }
     return {"reason": error.kind if isinstance(error, Refused) else "", "error": str(error)}
-
-
-def piece_of(page: Json, format: Format) -> str:
-    """The page's part of a result, as the server writes it."""
-    fault = page["fault"] or {"reason": "", "detail": ""}
-    reason, detail = fault["reason"], fault["detail"]
-    is_stored = page["state"] == "failed" or detail != explain(reason, "")
-    own = detail if is_stored else ""  # results have only the words of the page itself
-    result = PageResult(
-        index=page["page_number"] - 1, state=page["state"], text=page["text"], reason=reason, detail=own
-    )
-    return BY_PAGE[format](result)

@@ -32,6 +32,7 @@ class Order(BaseModel):
     page_range: tuple[int, int] = Field((1, 2**63 - 1), description="First and last page, from 1.")
     md_page_break_placeholder: str = Field("", max_length=1000, description="Stands between pages in `md_content`.")
     do_ocr: bool = Field(True, description="False takes a PDF's own text where it is sound.")
+    force_ocr: bool = Field(False, description="True takes none of a PDF's own text.")
 
     @field_validator("to_formats", mode="before")
     @classmethod
@@ -59,7 +60,7 @@ class Order(BaseModel):
         first, last = self.page_range
         has_end = last <= get_settings().max_pages
         pages = "" if first == 1 and not has_end else f"{first}-{last if has_end else ''}"
-        return {"pages": pages, "text_layer": "ignore" if self.do_ocr else "prefer"}
+        return {"pages": pages, "text_layer": "prefer" if not self.do_ocr else "ignore" if self.force_ocr else ""}
 
 
 def read_order(values: dict[str, Any], target: str) -> Order:

@@ -11,15 +11,16 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.http import parse_options_header
 
 from tasks.ledger.records import Job
+from web.api.document_html import policy
 from web.api.jobs import with_room
 from web.api.outputs import Answers
 from web.api.problems import Problem
-from web.api.render import policy
 from web.api.shown import missing_pages
 from web.api.uploads import recognise
-from web.compat.answers import REFUSALS, markdown_parts, read_result, wait_for_job
+from web.compat.answers import REFUSALS, read_result, wait_for_job, whole_markdown
 from web.compat.documents import FILE_BODY, file_in_body, submit_file
 
+LAYER_OF = {"no_ocr": "prefer", "ocr_only": "ignore"}  # of Tika's strategies for PDFs
 SHOWN_BYTES = re.compile(r"filename=b'([^']*)'$")
 TAG = {"name": "Tika", "description": "The calls of Apache Tika's server, for its clients."}
 FORMS = ("text/plain", "text/html", "application/json")  # the first where a client has no wish
@@ -130,7 +131,7 @@ def read_file() -> Job:
     headers = request.headers
     file: FileStorage = file_in_body(sent_name())
     options = {
-        "text_layer": "prefer" if headers.get("X-Tika-PDFOcrStrategy", "").lower() == "no_ocr" else "ignore",
+        "text_layer": LAYER_OF.get(headers.get("X-Tika-PDFOcrStrategy", "").lower(), ""),
         "language": headers.get("X-Tika-OCRLanguage", ""),
         "password": headers.get("Password", ""),
     }
@@ -147,7 +148,7 @@ def sent_name() -> str:
 
 def text_of(job: Job, handler: str) -> str:
     if handler == "md":
-        return "\n\n".join(part.text for part in markdown_parts(job))
+        return whole_markdown(job)
     if handler == "text":
         return read_result(job, "txt").replace("\f", "\n")
     return read_result(job, "html")

@@ -7,7 +7,7 @@ from workers.light_pymupdf import pymupdf
 from workers.reading.layer_lines import LayerWord
 
 SLOPED = 2.2  # times its size; boxes of level words are 1.4 times as thick as that, or less
-PICTURE_SHARE = 0.5  # of the page's area that bitmaps cover, from which it is a picture
+PICTURE_SHARE = 0.7  # of the page's area that bitmaps cover, from which it is a picture
 
 
 def layer_words(page: pymupdf.Page, width: int, height: int) -> list[LayerWord]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 
+TEXT_LAYER = "text-layer"  # what stands as the engine of a page that a PDF's own text answers for
 MIN_LETTERS = 24  # fewer are a page number or a stamp, and the page's text may lie in its image
 MAX_BROKEN = 0.03  # a bullet from a symbol font is private use too, but a rare one
 MIN_WORD_CHARACTERS = 0.5  # letters and digits among all that is not space; leaders are taken as one mark

@@ -8,7 +8,7 @@ block, once, and no character is lost or invented between lines and blocks, whit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from workers.engines import Line
@@ -43,6 +43,13 @@ class Cell:
     column_span: int = 1
     is_header: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        """A record without spans of one and without what is false."""
+        record = {"row": self.row, "column": self.column, "text": self.text}
+        spans = {"row_span": self.row_span, "column_span": self.column_span}
+        record |= {name: span for name, span in spans.items() if span != 1}
+        return record | ({"is_header": True} if self.is_header else {})
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
@@ -53,8 +60,9 @@ class Block:
     """One block, in the reading order of its page.
 
     `text` is that of its lines, a line each; for a list item without its `marker` ("-", "3.", "[x]"), for a table its
-    cells by rows. Where `markup` is "markdown" or "latex" the text is written in that, by a model, and is shown as
-    such; where it is empty the text is plain and is escaped wherever it is shown.
+    cells by rows. The `marker` of code is its language, where a model names it. Where `markup` is "markdown" or "latex"
+    the text is written in that, by a model, and is shown as such; where it is empty the text is plain and is escaped
+    wherever it is shown.
     `level` counts from 1: of a heading, and the nesting of a list item. `figure` names the crop of a figure among the
     job's files ("p012-1.png"), empty where there is none. `size` is the font's, in pixels (the height of a line where
     the page is a scan), 0 where it is not known, and `is_bold` says whether most of the text is: what levels of
@@ -76,9 +84,9 @@ class Block:
 
     def to_json(self) -> dict[str, Any]:
         """A record without what is empty; `from_json` is the inverse."""
-        record = asdict(self)
+        record = asdict(self) | {"cells": [cell.to_json() for cell in self.cells]}
         return {"kind": self.kind, "text": self.text} | {
-            key: value for key, value in record.items() if value not in (None, (), "", 0, False)
+            key: value for key, value in record.items() if value not in (None, (), [], "", 0, False)
         }
 
     @classmethod
@@ -92,7 +100,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageLayout:
-    """The lines of a page, and the blocks that they make, both in reading order."""
+    """The lines of a page, and the blocks that they make, both in reading order; pictures by their name in `figure`."""
 
     lines: tuple[Line, ...]
     blocks: tuple[Block, ...]
+    crops: Mapping[str, bytes] = field(default_factory=dict)  # PNG

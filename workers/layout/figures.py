@@ -17,10 +17,11 @@ MAX_SIDE = 2400  # pixels
 MAX_ZOOM = 3.0  # times the page image
 
 
-def crop_image(png: bytes, box: Box) -> bytes:
-    """The part of a page image in `box`, as PNG."""
+def crop_image(png: bytes, box: Box, *, rotation: int = 0) -> bytes:
+    """The part of a page image in `box`, as PNG; `rotation` clockwise makes it upright."""
     image = open_png(png)
-    return encode(image.crop(widened(box, *image.size)))
+    part = image.crop(widened(box, *image.size))
+    return encode(part.rotate(-rotation, expand=True) if rotation else part)
 
 
 def crop_pdf(path: Path | str, index: int, box: Box, *, width: int, height: int, password: str = "") -> bytes:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from workers.layout.marks import BULLET, MARK
 from workers.layout.words import Row, Word
 
-BULLET = re.compile(r"[•◦▪‣●○■□∙⁃➢➤✓✔❖]")
-MARK = re.compile(
-    r"[•◦▪‣●○■□∙⁃➢➤✓✔❖·*–—-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\(?[ivxIVX]{1,5}[.)]|\[[\w+-]{1,8}\]|\d{1,2}(?:\.\d{1,2})+\.?"
-)
 STEP = 0.8  # font sizes further right: one level deeper
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from workers.documents.pdf import open_pdf
 from workers.engines import Line
-from workers.layout.blocks import Block, PageLayout
+from workers.layout.blocks import PageLayout
 from workers.layout.build import build
 from workers.layout.canvas import Canvas
 from workers.layout.detect import Found, find_regions
@@ -131,12 +131,3 @@ def plain_layout(lines: Sequence[Line], *, width: int, height: int, rotation: in
     """Paragraphs of the lines by their distances alone, without a model."""
     canvas = Canvas(width=width, height=height, turn=rotation, scale_x=1.0, scale_y=1.0)
     return build(words_of_lines(lines, canvas, None), Found(regions=()), canvas)
-
-
-def layout_of_text(text: str) -> PageLayout:
-    """Blocks of a text without places: a paragraph for each run of lines between blank ones."""
-    blocks = []
-    for part in text.replace("\r\n", "\n").split("\n\n"):
-        if kept := "\n".join(line.rstrip() for line in part.split("\n") if line.strip()):
-            blocks.append(Block(kind="paragraph", text=kept))
-    return PageLayout(lines=(), blocks=tuple(blocks))

@@ -127,7 +127,7 @@ def table_of(grid: Grid) -> Table:
 
 
 def fill_found(tables: Sequence[FoundTable], words: Sequence[Word]) -> tuple[list[Table], list[Word]]:
-    """The found tables with the words in their cells, and the words outside all of them."""
+    """The found tables of two rows and columns at least, with the words in their cells, and the words outside all."""
     rest = list(words)
     filled = []
     for table in tables:
@@ -139,15 +139,16 @@ def fill_found(tables: Sequence[FoundTable], words: Sequence[Word]) -> tuple[lis
             if boxes:
                 i = min(boxes, key=lambda pair: distance(pair[1], word))[0]
                 placed.setdefault(i, []).append(word)
-            else:
-                rest.append(word)
         cells = tuple(
             TableCell(span=cell.span, words=tuple(placed[i]), is_header=cell.is_header)
             for i, cell in enumerate(table.cells)
             if i in placed
         )
-        if cells:
-            filled.append(Table(box=table.box, cells=cells))
+        found = Table(box=table.box, cells=cells)
+        if cells and min(found.shape) >= 2:
+            filled.append(found)
+        else:  # a frame around text
+            rest += mine
     return filled, rest
 
 

@@ -26,7 +26,7 @@ KNOWN_SHARE = 0.8  # of a line's letters, that the reader can write, if the line
 SURELY_OTHER = 0.95  # confidence with which a line of letters unknown to the reader is read as letters that it knows
 LEAST_SEEN = 0.5  # share of the layer's letters that stand on ink; journals print a line in white at the foot
 LEAST_COVER = 0.1  # share of what looks like text; a layer with less is a stamp or a page number
-BARE_CELLS = 4  # parts of lines under no word, from which some of the page is bare: two words
+BARE_CELLS, BARE_OF_PICTURE = 8, 4  # parts of lines under no word, from which some of the page, or of a scan, is bare
 PICTURE_INK = 0.3  # of the ink of a page that is a picture, that lies under words
 MOSTLY = 0.5  # of what looks like text is bare: then it is, whether it can be read or not
 RUNS_READ = 3  # of those parts, read to see whether they are text
@@ -79,7 +79,7 @@ def judge_layer(
     if is_picture and cover.ink < PICTURE_INK:
         reason = f"the layer covers {cover.ink:.0%} of a picture's ink"
         return Trust("partial", reason, cover.text, agreement, cover.words, cover.runs)
-    if is_bare(cover) and has_text(image, cover, reader):
+    if cover.cells >= (BARE_OF_PICTURE if is_picture else BARE_CELLS) and has_text(image, cover, reader):
         reason = f"the layer covers {cover.text:.0%} of the text"
         return Trust("partial", reason, cover.text, agreement, cover.words, cover.runs)
     return Trust("sound", "", cover.text, agreement, cover.words)
@@ -118,10 +118,6 @@ def crop(image: Image.Image, box: Box, angle: int = 0) -> Pixels:
     x1, y1 = min(image.width, int(box[2] + margin) + 1), min(image.height, int(box[3] + margin) + 1)
     part = np.asarray(image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))).convert("RGB"))[:, :, ::-1]
     return np.ascontiguousarray(np.rot90(part, angle // 90))
-
-
-def is_bare(cover: Cover) -> bool:
-    return cover.cells >= BARE_CELLS
 
 
 def has_text(image: Image.Image, cover: Cover, reader: LineReader) -> bool:

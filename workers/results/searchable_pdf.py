@@ -26,7 +26,7 @@ from workers.results.invisible_font import add_font, add_object, encode, text_wi
 
 logger = logging.getLogger(__name__)
 
-Record = Mapping[str, Any]  # a page as workers.assemble.page_record has it
+Record = Mapping[str, Any]  # a page as workers.results.page.page_record has it
 
 FONT = "PagefanText"
 IMAGE_SPEC = ImageSpec(factor=1, max_side=2339)  # A4 at 200 dpi

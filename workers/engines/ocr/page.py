@@ -15,6 +15,7 @@ import numpy as np
 from workers.engines import Control, Generation, Line, StopReason
 from workers.engines.ocr.crops import STANDING_ASPECT
 from workers.engines.ocr.scripts import Seen, is_foreign
+from workers.engines.ocr.tick_boxes import TickBox, find_tick_boxes, inside_of, is_letter, paint_out
 from workers.engines.ocr.tiles import detect_page
 from workers.reading_order import find_gutters, order_rows
 from workers.row_text import join_rows
@@ -37,6 +38,7 @@ SURE_CONFIDENCE = 0.9  # on the corpus upright samples scored 0.98 and more, tur
 TURNED_MARGIN = 0.1
 TURNED_CONFIDENCE = 0.93  # Hebrew upside down looks like Latin letters, with 0.88
 TEXT_INTERVAL_S = 0.5
+FLAT = 24  # levels of 255 within one colour, as JPEG leaves them
 RUN_LINES = 16  # lines that a thread reads before it looks whether to stop, and before the page's text grows
 
 
@@ -59,16 +61,38 @@ class Page:
         self._models, self._row, self._control = models, row, control
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
-        self._quads = detect_page(pixels, partial(models.detect, is_alone=is_alone))
+        ticks = self._find_ticks()
+        self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._readings: dict[int, Reading] = {}
         self._coming: list[tuple[list[int], Future[list[Reading]]]] = []
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
+            ticks = self._find_ticks()
             self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
         self._split_lines_across_gutters()
+        self._add_ticks(ticks)
         self._boxes = level_boxes(self._quads)
         self._rows = order_rows(self._boxes)
+
+    def _find_ticks(self) -> list[TickBox]:
+        """The boxes to tick, painted out of the page; one with a letter or a digit in it is none."""
+        ticks = find_tick_boxes(self._pixels)
+        ticked = [tick for tick in ticks if tick.is_ticked]
+        marks = self._models.recognise([inside_of(self._pixels, tick) for tick in ticked]) if ticked else []
+        lettered = {tick.box for tick, mark in zip(ticked, marks, strict=True) if is_letter(mark)}
+        ticks = [tick for tick in ticks if tick.box not in lettered]
+        if ticks:
+            self._pixels = paint_out(self._pixels, ticks)
+        return ticks
+
+    def _add_ticks(self, ticks: Sequence[TickBox]) -> None:
+        """As lines that have been read."""
+        for tick in ticks:
+            self._readings[len(self._quads)] = Reading(tick.text, 1.0)
+            x0, y0, x1, y1 = tick.box
+            quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+            self._quads = np.concatenate([self._quads, quad[np.newaxis]])
 
     def begin(self, pool: ThreadPoolExecutor) -> None:
         """Have the lines read that have not been, in runs, in reading order."""
@@ -97,6 +121,8 @@ class Page:
     def _seen(self) -> Iterator[Seen]:
         sides = np.stack(lengths_and_heights(self._quads))
         for i, reading in self._readings.items():
+            if not reading.text and is_flat(self._models.crop(self._pixels, self._quads[i])):
+                continue
             yield Seen(reading, float(sides[:, i].max() / max(1.0, sides[:, i].min())))
 
     def _read_unless_stopped(self, run: list[int]) -> list[Reading]:
@@ -175,6 +201,13 @@ class Page:
             for i in chain.from_iterable(self._rows)
             if self._kept(i)
         )
+
+
+def is_flat(crop: Pixels) -> bool:
+    """Whether the middle of what was taken for a line is all of one colour: a bar, or a filled shape."""
+    height, width = crop.shape[:2]
+    middle = crop[height // 4 : height - height // 4, width // 8 : width - width // 8]
+    return not middle.size or int(np.ptp(middle, axis=(0, 1)).max()) < FLAT
 
 
 def mean_confidence(readings: Sequence[Reading]) -> float:

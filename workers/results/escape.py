@@ -1,0 +1,39 @@
+"""Plain text as Markdown that shows it as it is: what would be a mark gets a backslash, and nothing else does.
+
+By CommonMark 0.31 (sections 4 and 6) and GitHub's tables and strikethrough. A text is one line here, in a paragraph of
+its own; so that a reference such as `[12]` needs no backslash, for no definition is ever written that it could be of.
+"""
+
+from __future__ import annotations
+
+import re
+
+INLINE = re.compile(
+    r"[\\*`]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # inside a word it is no mark
+    r"|\](?=[(\[:])"
+    r"|!(?=\[)"
+    r"|<(?=[a-zA-Z/!?])"
+    r"|&(?=#?\w{1,32};)"
+    r"|~"
+)
+START = re.compile(r"(#{1,6}(?=\s|$)|[-+](?=\s|$)|[>=]|-(?=[-\s]*$)|:(?=-))")
+NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
+
+
+def escape_inline(text: str) -> str:
+    """For the middle of a line."""
+    return INLINE.sub(r"\\\g<0>", text)
+
+
+def escape_line(text: str) -> str:
+    """For a line of its own: what begins a heading, a list, a quotation or a rule does not."""
+    text = escape_inline(text.strip())
+    if found := NUMBER.match(text):
+        return f"{found[1]}\\{text[found.end(1) :]}"
+    return f"\\{text}" if START.match(text) else text
+
+
+def escape_cell(text: str) -> str:
+    """For a cell of a pipe table."""
+    return escape_inline(" ".join(text.split())).replace("|", "\\|")
