@@ -13,7 +13,7 @@ from web.api.downloads import pack
 from web.api.names import file_stem
 from web.api.results import open_result
 from web.api.shown import WITHOUT_TEXT, page_fault, timings_of
-from web.compat.answers import markdown_parts, read_result
+from web.compat.answers import markdown_parts, read_result, whole_markdown
 from web.compat.docling_orders import NO_JSON, Order
 
 STATUS_OF = {"succeeded": "success", "partial": "partial_success", "failed": "failure", "cancelled": "failure"}
@@ -54,8 +54,9 @@ def content_of(job: Job, format: str, order: Order) -> str:
         return read_result(job, "html")
     if format == "text":
         return read_result(job, "txt").replace("\f", "\n").strip()
-    mark = order.md_page_break_placeholder
-    return (f"\n\n{mark}\n\n" if mark else "\n\n").join(part.text for part in markdown_parts(job))
+    if mark := order.md_page_break_placeholder:
+        return f"\n\n{mark}\n\n".join(part.text for part in markdown_parts(job))
+    return whole_markdown(job)
 
 
 def zip_entries(job: Job, order: Order) -> Iterator[tuple[str, Iterator[bytes]]]:
