@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from docling_core.transforms.chunker.hierarchical_chunker import HierarchicalChunker
-from docling_core.types.doc.document import DoclingDocument
+from docling_core.types.doc.document import ContentLayer, DoclingDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def block(kind: BlockKind, text: str = "", top: float = 0, **more: object) -> Bl
 
 
 def page(number: int, *blocks: Block, **more: Any) -> PageResult:
-    values = {"state": "ok", "engine": "ocr", "width": 600, "height": 800} | more
+    values: dict[str, Any] = {"state": "ok", "engine": "ocr", "width": 600, "height": 800} | more
     return PageResult(index=number - 1, text="\n".join(each.text for each in blocks), blocks=blocks, **values)
 
 
@@ -166,10 +166,11 @@ def test_chunks_of_docling_core_have_headings_pages_and_all_of_the_text() -> Non
 def test_any_blocks_make_a_document_that_is_read_whole(pages: list[list[Block]], size: tuple[int, int]) -> None:
     found = document(*(page(n, *blocks, width=size[0], height=size[1]) for n, blocks in enumerate(pages, 1)))
     loaded = DoclingDocument.model_validate(found)
-    layers = set(type(loaded.body.content_layer))
     reached = {
         item.self_ref
-        for item, _ in loaded.iterate_items(with_groups=True, traverse_pictures=True, included_content_layers=layers)
+        for item, _ in loaded.iterate_items(
+            with_groups=True, traverse_pictures=True, included_content_layers=set(ContentLayer)
+        )
     }
     written = [record for part in ("texts", "tables", "pictures", "groups") for record in found[part]]
     assert reached >= {record["self_ref"] for record in written}
