@@ -13,6 +13,7 @@ import pymupdf
 import pytest
 from PIL import Image
 
+from workers.documents import pages
 from workers.documents.kinds import DocumentError, DocumentLimits
 from workers.documents.open import render_page
 from workers.documents.pages import PreparedPage, get_engine, prepare_page, warm_up
@@ -243,6 +244,21 @@ def test_garbage_is_told_by_its_letters_before_its_pixels(tmp_path: Path, monkey
         document.new_page().insert_text((60, 60), "!!! ??? 123 456")
         document.save(path)
     assert prepared_by_ocr(path).layer_verdict == "unsound"
+
+
+def test_layer_that_cannot_be_compared_leaves_its_page_to_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("cannot convert float NaN to integer")
+
+    monkeypatch.setattr(pages, "read_words", fail)
+    path = tmp_path / "odd.pdf"
+    with pymupdf.open() as document:
+        paragraph(document.new_page())
+        document.save(path)
+    page = prepared_by_ocr(path)
+    assert (page.layer_verdict, page.text_layer.startswith("Line 1")) == ("", True)
 
 
 def test_nobody_says_anything_of_a_layer_where_nothing_can_read_a_line(

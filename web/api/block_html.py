@@ -14,28 +14,53 @@ from workers.results.grid import write_html
 from workers.results.items import NUMBER, mark_of
 
 
-def block_html(item: Item, *, anchor: str, picture: str, with_figure_text: bool) -> str:
+class Writer:
+    """How the texts of blocks become HTML; `first_level` is that of the highest headings."""
+
+    first_level = 1
+
+    def prose(self, item: Item) -> Markup:
+        """The text with small marks where pages turn inside it."""
+        text = inline(item.block)
+        for number, more in item.more:
+            text += Markup(' <a class="turn" id="page-{0}" href="#page-{0}">{0}</a> {1}').format(number, more)
+        return text
+
+    def code(self, block: Block) -> Markup:
+        return escape(block.text)
+
+    def cell(self, block: Block, text: str) -> Markup:
+        return render_inline(text) if block.markup == "markdown" else plain_cell(text)
+
+
+PLAIN = Writer()
+
+
+def block_html(item: Item, *, anchor: str, picture: str, with_figure_text: bool, writer: Writer = PLAIN) -> str:
     """`anchor` is the id of a heading; `picture` the address of a figure's image, empty for none."""
     block = item.block
     match block.kind:
         case "title" | "heading":
-            level = min(max(block.level, 1), 6)
-            return Markup('<h{0} id="{1}" dir="auto">{2}</h{0}>').format(level, anchor, inline(block)) if anchor else ""
+            return heading_html(item, anchor, writer) if anchor else ""
         case "table" if block.cells:
-            cell = render_inline if block.markup == "markdown" else plain_cell
-            return f'<div class="table">{write_html(block.cells, lambda text: str(cell(text)))}</div>'
+            return f'<div class="table">{write_html(block.cells, lambda text: str(writer.cell(block, text)))}</div>'
         case "code":
-            return Markup("<pre><code>{}</code></pre>").format(block.text)
+            return Markup("<pre><code>{}</code></pre>").format(writer.code(block))
         case "formula" if block.markup == "latex":
             return render_formula(block.text, is_block=True)
         case "figure" | "formula":
             return figure_html(block, picture, with_text=with_figure_text)
         case "caption" | "footnote":
-            return Markup('<p class="{}" dir="auto">{}</p>').format(block.kind, prose(item))
+            return Markup('<p class="{}" dir="auto">{}</p>').format(block.kind, writer.prose(item))
     if block.markup == "markdown":
         return render_markdown(block.text)
-    text = prose(item)
+    text = writer.prose(item)
     return Markup('<p dir="auto">{}</p>').format(text) if text else ""
+
+
+def heading_html(item: Item, anchor: str, writer: Writer) -> Markup:
+    level = min(max(item.block.level, 1) + writer.first_level - 1, 6)
+    return Markup('<h{0} id="{1}" dir="auto">{2}</h{0}>').format(level, anchor, writer.prose(item))
 
 
 def plain_cell(text: str) -> Markup:
@@ -44,14 +69,6 @@ def plain_cell(text: str) -> Markup:
 
 def inline(block: Block) -> Markup:
     return render_inline(block.text) if block.markup else escape(" ".join(block.text.split()))
-
-
-def prose(item: Item) -> Markup:
-    """The text with small marks where pages turn inside it."""
-    text = inline(item.block)
-    for number, more in item.more:
-        text += Markup(' <a class="turn" id="page-{0}" href="#page-{0}">{0}</a> {1}').format(number, more)
-    return text
 
 
 def figure_html(block: Block, picture: str, *, with_text: bool) -> str:
@@ -64,7 +81,7 @@ def figure_html(block: Block, picture: str, *, with_text: bool) -> str:
     return Markup('<figure><img src="{}" alt="{}">{}</figure>').format(picture, alt, words if text else "")
 
 
-def items_html(items: Sequence[Item]) -> Iterator[str]:
+def items_html(items: Sequence[Item], writer: Writer = PLAIN) -> Iterator[str]:
     """Lists, nested by the levels of their items; marks that HTML does not make by itself are written."""
     tags: list[str] = []
     for item in items:
@@ -78,14 +95,14 @@ def items_html(items: Sequence[Item]) -> Iterator[str]:
         else:
             yield '<ul class="marked">' if mark is None else f"<{tag}>"
             tags.append(tag)
-        yield item_html(item, mark)
+        yield item_html(item, mark, writer)
     while tags:
         yield f"</li></{tags.pop()}>"
 
 
-def item_html(item: Item, mark: str | None) -> str:
+def item_html(item: Item, mark: str | None, writer: Writer) -> str:
     """The item, open for what is nested in it."""
-    text = prose(item)
+    text = writer.prose(item)
     if mark is None:
         return Markup('<li dir="auto">{} {}').format(item.block.marker, text)
     if number := NUMBER.fullmatch(mark):

@@ -16,6 +16,7 @@ from tasks.settings import get_settings
 from web.cli import commands
 from web.cli.commands import USAGE, console
 from web.cli.convert import AWAY, FAILED
+from workers.results.formats import FORMATS
 
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 INTERRUPTED = 130
@@ -84,7 +85,7 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     watch.set_defaults(run=commands.run_watch)
 
     for command in (convert, watch):
-        command.add_argument("--format", choices=("md", "json", "txt", "html", "pdf", "zip"), default="md")
+        command.add_argument("--format", choices=tuple(FORMATS), default="md")
         command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
     for command in (convert, ask, watch):
         add_options(command)

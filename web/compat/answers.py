@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.access.once import Submitted
@@ -14,6 +16,9 @@ from web.api.problems import Problem
 from web.api.results import open_result
 from web.api.waiting import wait_for_end
 
+MARK = re.compile(r"<!-- page ([0-9]+) -->")  # where a page begins in the Markdown of results
+OWN_LINE = re.compile(r"^<!-- page [0-9]+ -->\n*| <!-- page [0-9]+ -->", re.MULTILINE)
+FIGURE = re.compile(r"!\[\]\(figures/[^()\s]*\)\n*")
 REFUSALS: Answers = {
     409: {"description": "The job ended without a result"},
     413: {"description": "Too large"},
@@ -58,24 +63,40 @@ def read_result(job: Job, format: str) -> str:
     return b"".join(open_result(job, format, partial=False)).decode()
 
 
+def whole_markdown(job: Job) -> str:
+    """The Markdown of the document in one piece, where paragraphs go on from page to page. Raises Problem."""
+    return OWN_LINE.sub("", without_head(read_result(job, "md"))).strip()
+
+
 def markdown_parts(job: Job) -> list[Part]:
     """The Markdown of each page, in page order; it says what is missing where a page has no text. Raises Problem."""
-    return split_at_anchors(read_result(job, "md"), job)
-
-
-def split_at_anchors(markdown: str, job: Job) -> list[Part]:
-    """Cut where a page begins, which the result marks; what stands before the first page is left out."""
-    pages = load_pages(job)
-    marks = [f'<a id="page-{page.page_number}"></a>' for page in pages]
-    starts, position = [], 0
-    for mark in marks:
-        position = markdown.index(mark, position) + len(mark)
-        starts.append(position)
-    ends = [start - len(mark) for start, mark in zip(starts[1:], marks[1:], strict=True)] + [len(markdown)]
+    pages, texts = load_pages(job), dict[int, str]()
+    unseen = {page.page_number for page in pages}
+    number = 0
+    for piece, found in pieces_of(without_head(read_result(job, "md"))):
+        if int(found) in unseen:  # else it is one that a model wrote
+            unseen.remove(number := int(found))
+        texts[number] = texts.get(number, "") + piece
     return [
-        Part(page_number=page.page_number, state=page.state, text=markdown[start:end].replace("\f", "\n").strip())
-        for page, start, end in zip(pages, starts, ends, strict=True)
+        Part(page_number=page.page_number, state=page.state, text=clean(texts.get(page.page_number, "")))
+        for page in pages
     ]
+
+
+def without_head(markdown: str) -> str:
+    """What stands from the mark of the first page on, without links to figures, which none of these answers has."""
+    first = MARK.search(markdown)
+    return FIGURE.sub("", markdown[first.start() :] if first else markdown)
+
+
+def pieces_of(markdown: str) -> Iterator[tuple[str, str]]:
+    """The text after each mark of a page, and the number in the mark."""
+    numbers_and_texts = MARK.split(markdown)[1:]
+    return zip(numbers_and_texts[1::2], numbers_and_texts[::2], strict=True)
+
+
+def clean(text: str) -> str:
+    return text.replace("\f", "\n").strip()
 
 
 def text_parts(job: Job) -> list[Part]:

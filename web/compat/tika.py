@@ -17,7 +17,7 @@ from web.api.outputs import Answers
 from web.api.problems import Problem
 from web.api.shown import missing_pages
 from web.api.uploads import recognise
-from web.compat.answers import REFUSALS, markdown_parts, read_result, wait_for_job
+from web.compat.answers import REFUSALS, read_result, wait_for_job, whole_markdown
 from web.compat.documents import FILE_BODY, file_in_body, submit_file
 
 LAYER_OF = {"no_ocr": "prefer", "ocr_only": "ignore"}  # of Tika's strategies for PDFs
@@ -148,7 +148,7 @@ def sent_name() -> str:
 
 def text_of(job: Job, handler: str) -> str:
     if handler == "md":
-        return "\n\n".join(part.text for part in markdown_parts(job))
+        return whole_markdown(job)
     if handler == "text":
         return read_result(job, "txt").replace("\f", "\n")
     return read_result(job, "html")

@@ -26,6 +26,7 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
+from web.site.reading import reading_of
 from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
@@ -152,10 +153,12 @@ def show_page(job_id: str, number: int) -> str:
     page = find_page(job, number)
     numbers = [index + 1 for index in Selection.parse(job.selection)]
     place = numbers.index(number)
+    shown = page_text_out(job, page)
     return render_template(
         "page.html",
         job=job_out(job),
-        page=page_text_out(job, page),
+        page=shown,
+        reading=reading_of(job.id, shown),
         has_image=page.has_image,
         has_ended=page.has_ended,
         has_password=job.options.has_password,

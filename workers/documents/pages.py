@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -20,6 +21,8 @@ from workers.engines.registry import load_engine
 from workers.reading.large import is_large, pack_large
 from workers.reading.layer_lines import LayerWord
 from workers.reading.page_layer import LayerVerdict, PageLayer, judge_page_layer
+
+logger = logging.getLogger(__name__)
 
 PNG_LEVEL = 1  # zlib's fastest
 LOOK_SPEC = ImageSpec(factor=32, max_side=1760)  # what a text layer is compared with: A4 at 150 dpi
@@ -102,13 +105,20 @@ def prepare_page(
 def judge_layer(
     path: Path | str, index: int, page: PageImage, seen: Image.Image, *, password: str = "", limits: DocumentLimits
 ) -> PageLayer:
-    """What the page's text layer is worth, with its words on the image that people see."""
-    image = page.image
-    if max(image.size) < LOOK_SPEC.max_side * LARGE_ENOUGH:
-        image = render_page(path, index, spec=LOOK_SPEC, password=password, limits=limits).image
-    words, is_picture = read_words(path, index, width=image.width, height=image.height, password=password)
-    scale = seen.width / image.width, seen.height / image.height
-    return judge_page_layer(image, page.text_layer, words, is_picture=is_picture, scale=scale)
+    """What the page's text layer is worth, with its words on the image that people see.
+
+    Whatever goes wrong at a hostile file leaves the layer without a verdict, and the page to the engine.
+    """
+    try:
+        image = page.image
+        if max(image.size) < LOOK_SPEC.max_side * LARGE_ENOUGH:
+            image = render_page(path, index, spec=LOOK_SPEC, password=password, limits=limits).image
+        words, is_picture = read_words(path, index, width=image.width, height=image.height, password=password)
+        scale = seen.width / image.width, seen.height / image.height
+        return judge_page_layer(image, page.text_layer, words, is_picture=is_picture, scale=scale)
+    except Exception:
+        logger.warning("page %d: its text layer could not be compared with it", index + 1, exc_info=True)
+        return PageLayer(text=page.text_layer)
 
 
 @cache

@@ -1,10 +1,10 @@
-// One page: lines light up on the image and in the text together; keys turn pages; the text can be copied.
+// One page: blocks and lines light up on the image and in the text together; keys turn pages; the text can be copied.
 // The text of a page that is being read grows in place.
+import { light, marksIn, markBothWays, stepOf } from "./marks.js";
 import { PAGE_ENDED, PAGE_WORDS, getJson, localTimes, pause } from "./common.js";
 
 const text = document.getElementById("text");
-const lines = [...document.querySelectorAll(".line")];
-const boxes = [...document.querySelectorAll(".frame rect")];
+const marks = marksIn(text);
 const GROW_MS = 800;
 let lit = -1;
 
@@ -29,27 +29,15 @@ async function grow(self) {
   }
 }
 
-function light(index) {
-  for (const node of document.querySelectorAll(".lit")) node.classList.remove("lit");
-  lines[index]?.classList.add("lit");
-  boxes[index]?.classList.add("lit");
-  lit = index;
-}
-
-for (const node of [...lines, ...boxes]) {
-  node.addEventListener("pointerenter", () => light(Number(node.dataset.line)));
-  node.addEventListener("pointerleave", () => light(-1));
-}
-for (const box of boxes) {
-  box.addEventListener("click", () => lines[Number(box.dataset.line)]?.scrollIntoView({ block: "center" }));
-}
+markBothWays(document.querySelector(".spread"));
 
 text?.addEventListener("keydown", (event) => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step || !lines.length) return;
+  const step = stepOf(event);
+  if (!step || !marks.length) return;
   event.preventDefault();
-  light(Math.min(lines.length - 1, Math.max(0, lit + step)));
-  lines[lit].scrollIntoView({ block: "nearest" });
+  lit = Math.min(marks.length - 1, Math.max(0, lit + step));
+  light(document.querySelector(".spread"), marks[lit]);
+  marks[lit].scrollIntoView({ block: "nearest" });
 });
 
 document.addEventListener("keydown", (event) => {
@@ -59,11 +47,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 const copy = document.getElementById("copy");
-if (text && !text.dataset.self && navigator.clipboard) {
+const source = document.getElementById("source");
+if (source && navigator.clipboard) {
   copy.hidden = false;
   copy.addEventListener("click", async () => {
-    const source = document.getElementById("source") || text;
-    await navigator.clipboard.writeText(lines.length ? lines.map((line) => line.textContent).join("\n") : source.textContent);
+    await navigator.clipboard.writeText(source.textContent);
     copy.textContent = "Copied";
   });
 }

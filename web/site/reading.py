@@ -1,0 +1,141 @@
+"""A page as a document to read: its blocks as HTML that can be cleared with the scan, and its Markdown.
+
+Blocks carry `data-block` and `data-kind`, lines inside them `data-line`: what the scan beside it is marked by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from flask import url_for
+from markupsafe import Markup, escape
+
+from web.api.block_html import Writer, block_html, items_html
+from web.api.outputs import LineOut, PageTextOut
+from workers.documents.text_layer import TEXT_LAYER
+from workers.layout.blocks import FURNITURE, Block
+from workers.results.flow import Item, items_of
+from workers.results.markdown import MarkdownOptions, items_markdown
+from workers.results.page import PageResult
+from workers.results.prose import TAKEN, compounds_of, end_of
+
+UNSURE = 0.8  # confidence below which a line is marked
+WITHOUT_MARKS = MarkdownOptions(page_marks="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a person reads of a page; `html` is empty where only the lines are known yet. `blocks` are in its order."""
+
+    html: Markup
+    source: str
+    blocks: tuple[Block, ...]
+
+
+def reading_of(job_id: str, page: PageTextOut, *, with_furniture: bool = True) -> Reading:
+    blocks = tuple(Block.from_json(block.model_dump()) for block in page.blocks)
+    if page.lines and not any(block.lines for block in blocks):  # the layout is not found yet
+        return Reading(html=Markup(""), source="\n".join(line.text for line in page.lines), blocks=())
+    parts = blocks_html(job_id, page, blocks, with_furniture=with_furniture)
+    return Reading(html=Markup("\n").join(map(Markup, parts)), source=source_of(page, blocks), blocks=blocks)
+
+
+def source_of(page: PageTextOut, blocks: tuple[Block, ...]) -> str:
+    """The page's Markdown: what a language model wrote, or what its blocks make."""
+    if not page.lines and page.engine != TEXT_LAYER:
+        return page.text
+    result = PageResult(index=page.page_number - 1, state=page.state, engine=page.engine, blocks=blocks)
+    items = items_of(result, keep_furniture=False, compounds=compounds_in(blocks))
+    return items_markdown(items, WITHOUT_MARKS, with_figures=page.engine != TEXT_LAYER)
+
+
+def compounds_in(blocks: Sequence[Block]) -> set[str]:
+    return compounds_of(block.text for block in blocks if not block.markup)
+
+
+def blocks_html(job_id: str, page: PageTextOut, blocks: Sequence[Block], *, with_furniture: bool) -> Iterator[str]:
+    writer = LineWriter(page, blocks)
+    list_items: list[Item] = []
+    for number, block in enumerate(blocks):
+        if block.kind in FURNITURE and not with_furniture:
+            continue
+        if block.kind == "list_item":
+            list_items.append(Item(block))
+            continue
+        yield from items_html(list_items, writer)
+        list_items.clear()
+        yield framed(job_id, page, number, block, writer)
+    yield from items_html(list_items, writer)
+
+
+def framed(job_id: str, page: PageTextOut, number: int, block: Block, writer: LineWriter) -> str:
+    picture = url_for("tables.get_figure", job_id=job_id, name=block.figure) if block.figure else ""
+    anchor = f"p{page.page_number}-b{number}" if block.text.strip() else ""
+    with_text = page.engine != TEXT_LAYER
+    html = block_html(Item(block), anchor=anchor, picture=picture, with_figure_text=with_text, writer=writer)
+    frame = Markup('<div class="block" data-block="{}" data-kind="{}">{}</div>')
+    return frame.format(number, block.kind, Markup(html)) if html else ""
+
+
+class LineWriter(Writer):
+    """Writes the texts of one page's blocks with a span for each line."""
+
+    first_level = 3  # below the page's own headings
+
+    def __init__(self, page: PageTextOut, blocks: Sequence[Block]) -> None:
+        self.lines = page.lines
+        self.numbers = {id(block): number for number, block in enumerate(blocks)}
+        self.compounds = compounds_in(blocks)
+        self.rests = {id(block): list(block.lines) for block in blocks if block.cells}  # lines not in a cell yet
+
+    def prose(self, item: Item) -> Markup:
+        block = item.block
+        texts = [" ".join(text.split()) for text in block.text.split("\n")]
+        if block.markup or len(texts) != len(block.lines) or not all(texts):
+            html = super().prose(Item(block))
+        else:
+            pieces = zip(block.lines, joined(texts, self.compounds), strict=True)
+            html = Markup("").join(self.span(line, text) for line, text in pieces)
+        if block.kind != "list_item":
+            return html
+        number = self.numbers[id(block)]
+        return Markup('<span class="block" data-block="{}" data-kind="list_item">{}</span>').format(number, html)
+
+    def code(self, block: Block) -> Markup:
+        """With its indentation; empty lines are no lines of the page."""
+        texts = block.text.split("\n")
+        if sum(bool(text.strip()) for text in texts) != len(block.lines):
+            return super().code(block)
+        lines = iter(block.lines)
+        return Markup("\n").join(self.span(next(lines), text) if text.strip() else "" for text in texts)
+
+    def cell(self, block: Block, text: str) -> Markup:
+        """A cell's lines are the next ones of its table; a text that is none of them has no place."""
+        rest = self.rests[id(block)]
+        if block.markup or not rest:
+            return super().cell(block, text)
+        return Markup("<br>").join(self.cell_line(rest, part) for part in text.split("\n"))
+
+    def cell_line(self, rest: list[int], text: str) -> Markup:
+        words = text.split()
+        found = next((line for line in rest if self.lines[line].text.split() == words), None)
+        if found is None:
+            return escape(text)
+        rest.remove(found)
+        return self.span(found, text)
+
+    def span(self, line: int, text: str) -> Markup:
+        return line_html(line, text, self.lines[line])
+
+
+def line_html(number: int, text: str, line: LineOut) -> Markup:
+    unsure = Markup(" data-unsure") if line.confidence < UNSURE else ""
+    return Markup('<span class="line" data-line="{}"{}>{}</span>').format(number, unsure, text)
+
+
+def joined(lines: Sequence[str], compounds: Collection[str]) -> list[str]:
+    """The lines each with what joins it to the next, without the hyphen of a torn word."""
+    ends = [end_of(before, after, compounds) for before, after in pairwise(lines)]
+    return [line[:-1] if end == TAKEN else line + end for line, end in zip(lines, [*ends, ""], strict=True)]
