@@ -40,6 +40,13 @@ CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker -
 FROM base AS cpu
 # The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.
 ARG EXTRAS=ocr
+# The tesseract engine, and OCR_HELPER, need Debian's packages: --build-arg PACKAGES="tesseract-ocr tesseract-ocr-deu".
+ARG PACKAGES=
+RUN if [ -n "${PACKAGES}" ]; then \
+        apt-get update \
+        && apt-get install -y --no-install-recommends ${PACKAGES} \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 RUN pip install --constraint requirements.lock . "./server[${EXTRAS}]"
 USER pagefan
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 \

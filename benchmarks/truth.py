@@ -12,7 +12,6 @@ installed are left out.
 from __future__ import annotations
 
 import argparse
-import html
 import io
 import json
 import shutil
@@ -23,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
@@ -36,13 +36,17 @@ from workers.documents.kinds import DocumentLimits
 from workers.documents.open import inspect_document, render_page
 from workers.documents.pages import judge_layer
 from workers.documents.pdf import open_pdf
+from workers.documents.text_layer import TEXT_LAYER
 from workers.engines import Control, Engine, PageRequest
 from workers.engines.registry import load_engine
-from workers.layout.blocks import Block, PageLayout
-from workers.layout.document import settle
+from workers.layout.blocks import PageLayout
+from workers.layout.laid_out import lay_out_both
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, warm_up
 from workers.reading.page_layer import PageLayer
 from workers.reading.put_together import put_together
+from workers.results.markdown import write_markdown
+from workers.results.outline import outline_of
+from workers.results.page import PageResult
 
 DRAWN_DPI = 150
 PEER_TIMEOUT_S = 600
@@ -65,11 +69,16 @@ class Reader:
     def read(self, path: Path) -> str:
         num_pages = inspect_document(path, password="", limits=DocumentLimits()).num_pages
         pages = [self.page(path, index) for index in range(num_pages)]
-        has_images = self.is_drawn or path.suffix != ".pdf"
-        blocks = settle([page.blocks for page in pages], is_scan=has_images)
-        return "\n\n".join(markdown_of(block, has_images) for page in blocks for block in page)
+        out = io.StringIO()
+        write_markdown(pages, outline_of(pages), out)
+        return out.getvalue()
 
-    def page(self, path: Path, index: int) -> PageLayout:
+    def page(self, path: Path, index: int) -> PageResult:
+        layout, engine = self.layout(path, index)
+        return PageResult(index=index, state="ok", engine=engine, blocks=layout.blocks)
+
+    def layout(self, path: Path, index: int) -> tuple[PageLayout, str]:
+        """The page's layout, and what its text is from."""
         started = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             source, place = (draw(path, index, Path(folder)), 0) if self.is_drawn else (path, index)
@@ -79,15 +88,19 @@ class Reader:
                 layer = judge_layer(source, place, page, page.image, limits=DocumentLimits())
         if layer.verdict == "sound":
             self.reading.append(time.process_time() - started)
-            return self.timed(lambda: layout_of_pdf_page(path, index, width=page.width, height=page.height))
+            width, height = page.width, page.height
+            return self.timed(lambda: layout_of_pdf_page(path, index, width=width, height=height)), TEXT_LAYER
         request = PageRequest(page_number=index + 1)
         (read,) = self.engine.generate([self.engine.prepare(page.image, request)], Control())
         read = put_together(read, layer.words)
         self.reading.append(time.process_time() - started)
         png = png_of(page.image)
-        return self.timed(
-            lambda: layout_of_lines(png, read.lines, width=page.width, height=page.height, rotation=read.rotation)
-        )
+        if layer.verdict == "partial" and not read.rotation and not self.is_drawn:
+            width, height = page.width, page.height
+            both = partial(lay_out_both, path, png, read.lines, index, width=width, height=height)
+            return self.timed(both), self.engine.name
+        about = {"width": page.width, "height": page.height, "rotation": read.rotation}
+        return self.timed(lambda: layout_of_lines(png, read.lines, **about)), self.engine.name
 
     def timed(self, find: Callable[[], PageLayout]) -> PageLayout:
         started = time.process_time()
@@ -107,33 +120,6 @@ def png_of(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
-
-
-def markdown_of(block: Block, has_images: bool) -> str:
-    """Enough of Markdown for the ruler; text inside figures counts where the page is an image."""
-    text = " ".join(block.text.split())
-    if block.kind in ("page_header", "page_footer") or (block.kind == "figure" and not has_images):
-        return ""
-    if block.kind in ("title", "heading"):
-        return f"{'#' * max(1, block.level)} {text}"
-    if block.kind == "code":
-        return f"```\n{block.text}\n```"
-    return html_of(block) if block.cells else f"{block.marker} {text}".strip()
-
-
-def html_of(block: Block) -> str:
-    rows: dict[int, list[str]] = defaultdict(list)
-    filled = {(c.row + r, c.column + k) for c in block.cells for r in range(c.row_span) for k in range(c.column_span)}
-    starts = {(c.row, c.column): c for c in block.cells}
-    for row in range(1 + max(r for r, _ in filled)):
-        for column in range(1 + max(c for _, c in filled)):
-            cell = starts.get((row, column))
-            if cell:
-                spans = f'rowspan="{cell.row_span}" colspan="{cell.column_span}"'
-                rows[row].append(f"<td {spans}>{html.escape(cell.text)}</td>")
-            elif (row, column) not in filled:
-                rows[row].append("<td></td>")
-    return "\n".join(["<table>", *(f"<tr>{''.join(rows[row])}</tr>" for row in sorted(rows)), "</table>"])
 
 
 def read_with_peer(name: str, path: Path) -> str:

@@ -27,12 +27,13 @@ from workers.documents.kinds import DocumentError
 from workers.documents.text_layer import TEXT_LAYER
 from workers.engines import Line
 from workers.layout.blocks import PageLayout
-from workers.layout.laid_out import lay_out_lines, lay_out_pdf_page, lay_out_plainly
+from workers.layout.laid_out import lay_out_both, lay_out_lines, lay_out_pdf_page, lay_out_plainly
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
 
 NO_LAYOUT = "no_layout"
+PARTIAL = "partial"  # what a page's file says of a text layer that covers a part, and whose words are among its lines
 PLAIN_TIMEOUT_S = 20.0  # where layout itself is switched off
 MARGIN_S = 10.0  # for what comes before and after the call that has the limit
 LOOK_S = 0.1
@@ -72,7 +73,7 @@ def lay_out(page: PageTask) -> bool:
     if not claim(page):
         return False
     lines = [Line(**line) for line in content.get("lines", ())]
-    found = lay_out_record(page, record, lines)
+    found = lay_out_record(page, record, lines, is_partial=content.get("layer") == PARTIAL)
     keep_layout(page, record, content, found)
     return True
 
@@ -89,8 +90,10 @@ def claim(page: PageTask) -> bool:
     return bool(taken)
 
 
-def lay_out_record(page: PageTask, record: Page, lines: Sequence[Line]) -> PageLayout | None:
-    """By the PDF's own text, or by the lines on the image; by the lines alone where that fails."""
+def lay_out_record(
+    page: PageTask, record: Page, lines: Sequence[Line], *, is_partial: bool = False
+) -> PageLayout | None:
+    """By the PDF's own text, by lines on the image or, if `is_partial`, by both; by lines alone where that fails."""
     if record.engine == TEXT_LAYER:
         return lay_out_layer(page, record.width, record.height)
     about: dict[str, Any] = {"width": record.width, "height": record.height, "rotation": record.rotation}
@@ -98,6 +101,8 @@ def lay_out_record(page: PageTask, record: Page, lines: Sequence[Line]) -> PageL
     try:
         if has_layout():
             png = get_blobs().read(page_key(page.job_id, page.index, IMAGE))
+            if is_partial and not about["rotation"]:
+                return lay_out_partial(page, png, lines, record)
             return get_layout_sandbox().run(lay_out_lines, png, lines, page.index, **about)
         return get_sandbox().run(lay_out_plainly, lines, **about)
     except Exception as exc:
@@ -105,6 +110,21 @@ def lay_out_record(page: PageTask, record: Page, lines: Sequence[Line]) -> PageL
     with contextlib.suppress(DocumentError, SandboxDied, SandboxTimeout):
         return get_sandbox().run(lay_out_plainly, lines, **about)
     return None
+
+
+def lay_out_partial(page: PageTask, png: bytes, lines: Sequence[Line], record: Page) -> PageLayout:
+    context = load_run(page.job_id, page.run)
+    return get_layout_sandbox().run(
+        lay_out_both,
+        get_blobs().local(context.source_key),
+        png,
+        lines,
+        page.index,
+        width=record.width,
+        height=record.height,
+        password=context.options.password,
+        timeout_s=get_settings().layout_timeout_s,
+    )
 
 
 def note_failure(page: PageTask, exc: Exception) -> None:
@@ -122,8 +142,13 @@ def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: Pa
     blobs = get_blobs()
     blobs.write_json(record.blob, content | layout_content(page, found))
     get_ledger().note(page, "" if found else NO_LAYOUT)
-    if not 0 < get_ledger().num_selected(page.job_id) <= get_settings().keep_page_images:
+    if not keeps_images(page.job_id):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
+
+
+def keeps_images(job_id: str) -> bool:
+    """Whether the job is short enough to keep its page images for people who look at it."""
+    return 0 < get_ledger().num_selected(job_id) <= get_settings().keep_page_images
 
 
 def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
-from tasks.layout import has_layout, layout_content
+from tasks.layout import PARTIAL, has_layout, keeps_images, layout_content
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Attempts
 from tasks.messages import JobOptions, PageState, PageTask, TextLayer
@@ -18,7 +18,6 @@ from tasks.metrics import count
 from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
-from tasks.settings import get_settings
 from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
 from workers.layout.blocks import PageLayout
@@ -52,6 +51,7 @@ def save_text(
     stop_reason: str = "stop",
     tokens: int = 0,
     lines: tuple[Line, ...] = (),
+    layer: str = "",
     layout: PageLayout | None = None,
     rotation: int = 0,
     cached: bool = False,
@@ -62,12 +62,14 @@ def save_text(
 ) -> None:
     """End a page with its text; the first end wins and a second one changes nothing.
 
-    `layout` is that of a PDF's own text; a page with `lines` gets its own after its end, see `tasks.layout`.
+    `layout` is that of a PDF's own text; a page with `lines` gets its own after its end, see `tasks.layout`. `layer` is
+    PARTIAL for a page with words of a text layer among its lines.
     """
     key = content_key(page)
     about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
     about["seconds"] = round(seconds, 3)
     content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
+    content |= {"layer": layer} if layer else {}
     get_blobs().write_json(key, content | about | (layout_content(page, layout) if layout else {}))
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
     about |= {"confidence": confidence_of(lines), "notices": [*notices, *confidence_notices(lines)]}
@@ -85,7 +87,8 @@ def save_generation(
         fail_unread(page, generation, engine, [*attempts, attempt_record(engine, seconds, generation.notices[0])])
         return
     keep_in_cache(page, generation, engine, attempts)
-    generation = put_together(generation, read_words(page))
+    words = read_words(page)
+    generation = put_together(generation, words)
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
         "engine": engine,
@@ -96,6 +99,7 @@ def save_generation(
         "rotation": generation.rotation,
         "text_layer_recall": compare_with_layer(page, generation.text),
         "notices": generation.notices,
+        "layer": PARTIAL if words else "",
     }
     if generation.stop_reason == "stop":
         save_text(page, generation.text, attempts=attempts[:-1], **common)
@@ -216,11 +220,6 @@ def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
         blobs.delete(page_key(page.job_id, page.index, WORDS))
     if not keep_image and not keeps_images(page.job_id):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
-
-
-def keeps_images(job_id: str) -> bool:
-    most = get_settings().keep_page_images
-    return most > 0 and get_ledger().num_selected(job_id) <= most  # 0 for a job that was put away or purged
 
 
 def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:

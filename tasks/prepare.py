@@ -12,7 +12,7 @@ import redis
 
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, page_key, patiently
 from tasks.cache import cache_key, generation_of, look_up, take_back
-from tasks.layout import NO_LAYOUT, has_layout, lay_out, lay_out_layer
+from tasks.layout import NO_LAYOUT, PARTIAL, has_layout, lay_out, lay_out_layer
 from tasks.ledger.records import Page
 from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
@@ -117,7 +117,8 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         return False
     take_back(page.job_id, cache_key)
     read = generation_of(entry)
-    if options.text_layer == "auto" and prepared.layer_verdict == "partial":
+    is_partial = options.text_layer == "auto" and prepared.layer_verdict == "partial"
+    if is_partial:
         read = put_together(read, prepared.layer_words)
     save_text(
         page,
@@ -128,6 +129,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         lines=read.lines,
         rotation=read.rotation,
         notices=read.notices,
+        layer=PARTIAL if is_partial else "",
         cached=True,
         cache_key=cache_key,
         text_layer_recall=measure_recall(options, layer_of(prepared), read.text),

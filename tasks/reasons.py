@@ -24,15 +24,15 @@ REASONS = {
     "cancelled": "The job was cancelled before this page was read. Retry the page to read it.",
     "unreadable": "The page looks written, but nothing could be read on it. Scan it anew, or try another engine.",
     "unread_ink": "Most of what looks like writing could not be read. Scan it anew, or try another engine.",
-    "unread_script": "The page seems to be in a script that the engine does not read. Read it with `ENGINE=tesseract` "
-    "and its language.",
+    "unread_script": "The page seems to be in a script that the engine does not read. Read it in its `language`, with "
+    "`ENGINE=tesseract` or `OCR_HELPER=tesseract`.",
     "stalled": "Nothing moved for longer than the server waits (JOB_STALL_S). See whether its workers run, then retry.",
     "storage": "The result could not be stored. Free space on the server, then retry a page.",
     "internal": "Something went wrong on the server. Retry the page; the server's log has the details.",
 }
 NOTICES = {
-    "unread_script": "The page seems to be in a script that the engine does not read. Read it with `ENGINE=tesseract` "
-    "and its language, or use the PDF's own text with `text_layer=fallback`.",
+    "unread_script": "The page seems to be in a script that the engine does not read. Read it in its `language`, with "
+    "`ENGINE=tesseract` or `OCR_HELPER=tesseract`, or use the PDF's own text with `text_layer=fallback`.",
     "unread_ink": "Most of what looks like writing on this page is not in its text. Compare it with the page.",
     "unreadable": "This page looks written, but no text could be read on it.",
     "no_text": "No text was found on this page; it seems to have a picture only.",

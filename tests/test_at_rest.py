@@ -83,6 +83,23 @@ def test_the_password_of_a_pdf_is_gone_with_its_need(service: Service) -> None:
     assert keys_with(service, password) == []
 
 
+def test_a_finished_job_leaves_redis_and_is_repaired_from_its_files(service: Service) -> None:
+    job_id = service.submit(make_pdf(5, first=50))
+    assert service.wait(job_id)["state"] == "succeeded"
+    before = service.result(job_id)
+    wait_until(lambda: service.ledger.redis.zscore("pf:settled", job_id), 20, "the end of the job's last task")
+    service.ledger.redis.zadd("pf:settled", {job_id: 1})  # as if a minute had gone
+    wait_until(lambda: not service.ledger.has(job_id), 20, "the job's leaving")
+    assert service.ledger.redis.keys(f"*{job_id}*") == []
+    assert service.result(job_id) == before
+
+    retry(service, job_id, pages="2,4")
+    assert service.wait(job_id)["state"] == "succeeded"
+    after = service.check_complete(job_id, 5)
+    assert [page["text"] for page in after["pages"]] == [page["text"] for page in before["pages"]]
+    assert after["job"]["run"] == 2
+
+
 def test_what_was_purged_is_in_no_file(service: Service) -> None:
     """Redis' log on disk keeps what was deleted, until it is written anew."""
     prompt, folder = "read the words of the toad king", service.stack.data_dir

@@ -18,6 +18,7 @@ from PIL import Image
 from workers.engines import Line
 from workers.layout.blocks import PageLayout
 from workers.layout.figures import crop_image, crop_pdf
+from workers.layout.laid_out import lay_out_both
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, warm_up
 from workers.layout.rules import find_rules
 from workers.layout.scan_words import split_line
@@ -110,6 +111,17 @@ def test_lines_read_from_its_image_become_the_same_table(sandbox: Sandbox, docum
     )
     assert cells_of(layout) == CELLS
     assert "Counting" in heads(layout)
+
+
+def test_lines_read_beside_a_pages_own_text_join_it(sandbox: Sandbox, document: Path) -> None:
+    lines = [*read_lines(document), Line(text="Stamp of the office", box=(100, 1600, 420, 1640), confidence=0.9)]
+    layout = sandbox.run(
+        lay_out_both, document, page_image(document), lines, 0, width=WIDTH, height=HEIGHT, timeout_s=60
+    )
+    texts = [block.text for block in layout.blocks]
+    assert cells_of(layout) == CELLS
+    assert texts.count("Stamp of the office") == 1
+    assert texts.count("Counting") == 1
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])

@@ -20,6 +20,12 @@ def lay_out_lines(*arguments: Any, **named: Any) -> PageLayout:
     return found
 
 
+def lay_out_both(*arguments: Any, **named: Any) -> PageLayout:
+    """By a PDF's own text and by what was read where it has none; see `work`, loaded here."""
+    found: PageLayout = import_module("workers.layout.work").lay_out_both(*arguments, **named)
+    return found
+
+
 def lay_out_plainly(*arguments: Any, **named: Any) -> PageLayout:
     """By the distances of lines alone; see `work`, loaded here."""
     found: PageLayout = import_module("workers.layout.work").lay_out_plainly(*arguments, **named)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from workers.documents.pdf import open_pdf
 from workers.engines import Line
-from workers.layout.blocks import PageLayout
+from workers.layout.blocks import Box, PageLayout
 from workers.layout.build import build
 from workers.layout.canvas import Canvas
 from workers.layout.detect import Found, find_regions
@@ -26,6 +27,9 @@ from workers.layout.words import Word, words_of_page
 from workers.light_pymupdf import pymupdf
 from workers.png import open_png
 
+COVERED = 0.5  # of a read line's letters: then the page's own words stand for it
+APART = 1_000_000  # added to the numbers of read lines, so that none is that of a line of the page
+
 
 def warm_up() -> None:
     """Load the models and use them once, so that the first page does not wait; for `workers.sandbox`."""
@@ -33,18 +37,26 @@ def warm_up() -> None:
     layout_of_lines(None, [line], width=200, height=200)
 
 
-def layout_of_pdf_page(path: Path | str, index: int, *, width: int, height: int, password: str = "") -> PageLayout:
-    """The layout of the page at this 0-based index by its own text; boxes are pixels of its image of this size."""
+def layout_of_pdf_page(
+    path: Path | str, index: int, *, width: int, height: int, password: str = "", lines: Sequence[Line] = ()
+) -> PageLayout:
+    """The layout of the page at this 0-based index by its own text; boxes are pixels of its image of this size.
+
+    `lines` were read on that image: those that the page's own words are not half of come to them.
+    """
     document = open_pdf(Path(path), password)
     page = document.load_page(index)
     if page.rotation == 0:
         words = words_of_page(page)
         if main_angle(words) == 0:
-            return build(words, find_regions(page), canvas_of(page, width, height, 0))
-    return layout_of_turned_page(document, index, width, height)
+            canvas = canvas_of(page, width, height, 0)
+            return build(with_lines(words, lines, canvas), find_regions(page), canvas)
+    return layout_of_turned_page(document, index, width, height, lines)
 
 
-def layout_of_turned_page(document: pymupdf.Document, index: int, width: int, height: int) -> PageLayout:
+def layout_of_turned_page(
+    document: pymupdf.Document, index: int, width: int, height: int, lines: Sequence[Line]
+) -> PageLayout:
     """The same on a copy of the page that is turned until its text stands upright."""
     with pymupdf.open() as copy:
         copy.insert_pdf(document, from_page=index, to_page=index, annots=True)
@@ -55,7 +67,28 @@ def layout_of_turned_page(document: pymupdf.Document, index: int, width: int, he
             page.set_rotation(turn)
             page.remove_rotation()
         page = copy.load_page(0)
-        return build(words_of_page(page), find_regions(page), canvas_of(page, width, height, turn))
+        words, canvas = words_of_page(page), canvas_of(page, width, height, turn)
+        return build(with_lines(words, lines, canvas), find_regions(page), canvas)
+
+
+def with_lines(words: list[Word], lines: Sequence[Line], canvas: Canvas) -> list[Word]:
+    """The page's own words, in points, and those of read lines that they have less than half of, none twice."""
+    if not lines:
+        return words
+    boxes = [canvas.to_points(line.box) for line in lines]
+    places = [next((i for i, box in enumerate(boxes) if holds(box, word)), -1) for word in words]
+    letters = Counter[int]()
+    for word, place in zip(words, places, strict=True):
+        letters[place] += len(word.text)
+    bare = [i for i, line in enumerate(lines) if letters[i] < COVERED * len("".join(line.text.split()))]
+    own = [word for word, place in zip(words, places, strict=True) if place not in bare]
+    read = words_of_lines([lines[i] for i in bare], canvas, None)
+    return own + [replace(word, line=word.line + APART) for word in read]
+
+
+def holds(box: Box, word: Word) -> bool:
+    x, y = word.centre
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def main_angle(words: Sequence[Word]) -> int:
