@@ -14,12 +14,13 @@ from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
 from workers.results.markdown import MarkdownOptions, PageMarks, Tables
+from workers.results.options import DEFAULTS, ResultOptions
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
 WEIGHTS = {"low": 1, "normal": 2, "high": 4}
-ResultFormat = Literal["md", "json", "txt", "html", "docling", "pdf", "zip"]
+ResultFormat = Literal["md", "json", "txt", "html", "docling", "chunks", "pdf", "zip"]
 
 
 def check_pages(value: str) -> str:
@@ -230,8 +231,17 @@ class ResultQuery(Input):
         "pipe", description="Of Markdown: `pipe` writes HTML only where cells span several fields, `html` always."
     )
 
-    def markdown_options(self) -> MarkdownOptions:
-        return MarkdownOptions(page_marks=self.page_marks, tables=self.tables, keep_furniture=self.furniture == "keep")
+    max_chars: int = Field(
+        DEFAULTS.max_chars,
+        ge=100,
+        le=100_000,
+        description="Of `chunks`: most characters of one, but for a whole table.",
+    )
+
+    def to_options(self) -> ResultOptions:
+        keep = self.furniture == "keep"
+        markdown = MarkdownOptions(page_marks=self.page_marks, tables=self.tables, keep_furniture=keep)
+        return ResultOptions(markdown=markdown, max_chars=self.max_chars)
 
 
 class ConvertQuery(Input):
