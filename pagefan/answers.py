@@ -15,6 +15,7 @@ ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
 TextFormat = Literal["md", "json", "txt", "html", "docling", "chunks"]
 Format = Literal["md", "json", "txt", "html", "docling", "chunks", "pdf", "zip"]
+TableFormat = Literal["csv", "html", "json"]
 Json = dict[str, Any]
 
 
