@@ -5,12 +5,15 @@ Only the process that finds layout calls this: the models take time and memory t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workers.light_pymupdf import load_models, pymupdf
 from workers.reading_order import Box
 
+LEAST_PICTURE, MOST_PICTURE = 0.01, 0.85  # of the page
+MOST_SHARED = 0.2  # of a picture, with a region of the model
 Span = tuple[int, int, int, int]  # first row, row after the last, first column, column after the last
 
 
@@ -59,8 +62,20 @@ def find_regions(page: pymupdf.Page) -> Found:
     page.get_layout(return_raw=True)
     groups = page.layout_information or []
     regions = tuple(Region(label=g["class_name"], box=box_of(g["group_bbox"]), grid=grid_of(g)) for g in groups)
+    regions += tuple(find_pictures(page, regions))
     has_table = any(region.label == "table" for region in regions)
     return Found(regions=regions, tables=find_tables(page) if has_table else ())
+
+
+def find_pictures(page: pymupdf.Page, regions: Sequence[Region]) -> Iterator[Region]:
+    """Pictures on the page that the model has no region for; not one that is the page itself, as a scan's is."""
+    seen = [pymupdf.Rect(region.box) for region in regions]
+    for picture in page.get_image_info():
+        box = pymupdf.Rect(picture["bbox"]) & page.rect
+        share = abs(box) / max(abs(page.rect), 1.0)
+        if LEAST_PICTURE < share < MOST_PICTURE and all(abs(box & each) < MOST_SHARED * abs(box) for each in seen):
+            seen.append(box)
+            yield Region(label="picture", box=box_of(box))
 
 
 def box_of(values: Any) -> Box:
