@@ -13,6 +13,7 @@ from workers.light_pymupdf import load_models, pymupdf
 from workers.reading_order import Box
 
 LEAST_PICTURE, MOST_PICTURE = 0.01, 0.85  # of the page
+MOST_WORDS = 3  # of the page's text over a picture
 MOST_SHARED = 0.2  # of a picture, with a region of the model
 Span = tuple[int, int, int, int]  # first row, row after the last, first column, column after the last
 
@@ -68,12 +69,13 @@ def find_regions(page: pymupdf.Page) -> Found:
 
 
 def find_pictures(page: pymupdf.Page, regions: Sequence[Region]) -> Iterator[Region]:
-    """Pictures on the page that the model has no region for; not one that is the page itself, as a scan's is."""
+    """Pictures on the page that the model has no region for; none that is the page itself or a ground for text."""
     seen = [pymupdf.Rect(region.box) for region in regions]
     for picture in page.get_image_info():
         box = pymupdf.Rect(picture["bbox"]) & page.rect
         share = abs(box) / max(abs(page.rect), 1.0)
-        if LEAST_PICTURE < share < MOST_PICTURE and all(abs(box & each) < MOST_SHARED * abs(box) for each in seen):
+        is_apart = all(abs(box & each) < MOST_SHARED * abs(box) for each in seen)
+        if LEAST_PICTURE < share < MOST_PICTURE and is_apart and len(page.get_text("words", clip=box)) <= MOST_WORDS:
             seen.append(box)
             yield Region(label="picture", box=box_of(box))
 
