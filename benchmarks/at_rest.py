@@ -25,6 +25,7 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.report import publish, table
+from tasks.access.keys import LOCAL
 from tasks.access.once import submit_once
 from tasks.archive import load_job, newest_jobs, write_job_record
 from tasks.assemble import results
@@ -111,14 +112,13 @@ def best_ms(call: Callable[[], object]) -> float:
     return min(times)
 
 
-def measure(redis: Any, finish: Callable[[int], None], num_jobs: int) -> list[str]:
+def measure(redis: Any, finish: Callable[[int], None], num_jobs: int, owner: str) -> list[str]:
     """What Redis has grown by, and how long it takes to find the jobs again in their files."""
     finish(20)
     before = int(redis.info("memory")["used_memory"])
     finish(num_jobs)
     grown = int(redis.info("memory")["used_memory"]) - before
     keys, sizes = by_kind(redis)
-    owner = (redis.zscore(f"pf:jobs:{OWNER}", redis.zrange("pf:jobs", 0, 0)[0]) and OWNER) or "local"
     listed = newest_jobs(owner, limit=200)
     assert {job.state for job in listed} == {"succeeded"}
     lines = [
@@ -147,7 +147,7 @@ def main() -> None:
             service = Service(stack)
             exits.callback(service.close)
             finish = lambda num_jobs: finish_by_workers(service, num_jobs)  # noqa: E731
-        lines = measure(get_ledger().redis, finish, args.jobs)
+        lines = measure(get_ledger().redis, finish, args.jobs, LOCAL if args.workers else OWNER)
     where = "workers" if args.workers else "one process"
     publish("at_rest", f"Redis after {args.jobs} finished jobs of a page, by {where}", lines)
 

@@ -3,7 +3,7 @@
 from pagefan.aclient import AsyncClient
 from pagefan.answers import ClientError, Event, Format, JobFailed, Options, Refused, Result, ServerAway
 from pagefan.client import Client
-from pagefan.records import Batch, Block, Job, JobSummary, Line, Page, PageText, ResultPage
+from pagefan.records import Batch, Block, Job, JobSummary, Line, Page, PageText, ResultPage, Table
 
 __all__ = [
     "AsyncClient",
@@ -24,4 +24,5 @@ __all__ = [
     "Result",
     "ResultPage",
     "ServerAway",
+    "Table",
 ]

@@ -22,13 +22,14 @@ from pagefan.answers import (
     ReadOptions,
     Result,
     RetryOptions,
+    TableFormat,
     TextFormat,
     check_readable,
 )
 from pagefan.client import LONG_POLL_S
 from pagefan.connection import whole_file
 from pagefan.patience import AsyncRetrying, again_if_away, patience_s
-from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText
+from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText, Table
 from pagefan.sources import Source, is_url, opened
 from pagefan.sse import alisten
 
@@ -158,6 +159,12 @@ class AsyncClient:
     async def image(self, job_id: str, page_number: int) -> bytes:
         """The page as the engine saw it, a PNG; Refused with 404 where it is not kept."""
         return (await self._server.call(calls.image(job_id, page_number))).content
+
+    async def tables(self, job_id: str) -> list[Table]:
+        return list((await self._server.call(calls.tables(job_id))).json()["tables"])
+
+    async def table(self, job_id: str, number: int, format: TableFormat = "csv") -> str:
+        return (await self._server.call(calls.table(job_id, number, format))).text
 
     # results
 

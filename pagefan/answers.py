@@ -13,8 +13,9 @@ from pagefan.records import Job, ResultPage
 
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
-TextFormat = Literal["md", "json", "txt", "html"]
-Format = Literal["md", "json", "txt", "html", "pdf", "zip"]
+TextFormat = Literal["md", "json", "txt", "html", "docling"]
+Format = Literal["md", "json", "txt", "html", "docling", "pdf", "zip"]
+TableFormat = Literal["csv", "html", "json"]
 Json = dict[str, Any]
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 import httpx
 
-from pagefan.answers import Format, Json
+from pagefan.answers import Format, Json, TableFormat
 from pagefan.records import Job
 
 
@@ -69,6 +69,14 @@ def image(job_id: str, page_number: int) -> Call:
 def result(job_id: str, format: Format, partial: bool) -> Call:
     params = {"format": format, "partial": int(partial)}
     return Call("GET", f"/jobs/{job_id}/result", params, headers={"Accept": "*/*"})
+
+
+def tables(job_id: str) -> Call:
+    return Call("GET", f"/jobs/{job_id}/tables")
+
+
+def table(job_id: str, number: int, format: TableFormat) -> Call:
+    return Call("GET", f"/jobs/{job_id}/tables/{number}", {"format": format})
 
 
 def events(job_id: str, with_text: bool, with_partial: bool) -> Call:

@@ -25,12 +25,13 @@ from pagefan.answers import (
     Result,
     RetryOptions,
     ServerAway,
+    TableFormat,
     TextFormat,
     check_readable,
 )
 from pagefan.connection import Connection, whole_file
 from pagefan.patience import Retrying, again_if_away, patience_s
-from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText
+from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText, Table
 from pagefan.sources import Source, is_url, opened
 from pagefan.sse import listen
 
@@ -201,6 +202,12 @@ class Client:
     def image(self, job_id: str, page_number: int) -> bytes:
         """The page as the engine saw it, a PNG; Refused with 404 where it is not kept."""
         return self._server.call(calls.image(job_id, page_number)).content
+
+    def tables(self, job_id: str) -> list[Table]:
+        return list(self._server.call(calls.tables(job_id)).json()["tables"])
+
+    def table(self, job_id: str, number: int, format: TableFormat = "csv") -> str:
+        return self._server.call(calls.table(job_id, number, format)).text
 
     # results
 

@@ -172,6 +172,17 @@ class Cell(TypedDict):
     is_header: NotRequired[bool]
 
 
+class Table(TypedDict):
+    """A table of the document, `number` in its order from 1; one that goes on over pages is one table."""
+
+    number: int
+    page_number: int
+    rows: int
+    columns: int
+    cells: list[Cell]
+    links: dict[str, str]
+
+
 class Block(TypedDict):
     """A paragraph, heading, table or another part of a page; what is empty is left out."""
 

@@ -21,6 +21,7 @@ from pagefan import AsyncClient, Client, Refused, ServerAway, records
 from pagefan.patience import LONGEST_PAUSE_S, is_passing
 from web.api import outputs
 from web.api.problems import Problem
+from web.api.tables import TableOut
 
 
 def run(url: str, work: Callable[[AsyncClient], Awaitable[Any]], **arguments: Any) -> Any:
@@ -86,6 +87,9 @@ def test_the_rest_of_the_calls(web: WebService, url: str, tmp_path: Path) -> Non
         assert len((await client.pages(job_id))["pages"]) == 2
         assert "page 1" in await client.result(job_id, "txt")
         assert b"page 1" in (await client.download(job_id, "txt", tmp_path / "a.txt")).read_bytes()
+        assert await client.tables(job_id) == []
+        with pytest.raises(Refused, match="no table 1"):
+            await client.table(job_id, 1)
         assert (await client.retry(job_id))["run"] == 2
         assert await client.cancel(job_id, purge=True) is None
         with pytest.raises(Refused, match="No such job"):
@@ -231,6 +235,7 @@ def test_answer_lost_on_the_way_makes_no_second_job(
         (records.Timings, outputs.Timings),
         (records.Delivery, outputs.DeliveryOut),
         (records.Line, outputs.LineOut),
+        (records.Table, TableOut),
     ],
 )
 def test_types_are_those_of_the_server(record: Any, model: Any) -> None:

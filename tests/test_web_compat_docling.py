@@ -122,32 +122,36 @@ def test_each_format_that_is_asked_for_is_given_and_no_other(web: WebService) ->
     assert document["text_content"] is None
 
 
-def test_json_is_never_made_up(web: WebService) -> None:
-    with reading(web):
-        body = post_file(web, **OPEN_WEBUI).json
-    assert body["document"]["json_content"] is None
-    [error] = body["errors"]
-    assert "no DoclingDocument" in error["error_message"]
-    assert {"component_type", "module_name"} <= set(error)
+@pytest.mark.parametrize("headers", [{}, DOCLING])
+def test_json_is_a_docling_document_with_the_pages(web: WebService, headers: dict[str, str]) -> None:
+    with reading(web, failed=(2,)):
+        document = body_of(post_file(web, **OPEN_WEBUI, headers=headers))["document"]
+    content = document["json_content"]
+    assert (content["schema_name"], content["version"], content["name"]) == ("DoclingDocument", "1.1.0", "three.pdf")
+    assert [(text["text"], text["prov"][0]["page_no"], text["content_layer"]) for text in content["texts"]] == [
+        ("page 1", 1, "body"),
+        (content["texts"][1]["text"], 2, "body"),
+        ("page 3", 3, "body"),
+    ]
+    assert len(document["md_content"].split("\f")) == 3  # as many as Open WebUI finds pages in the JSON
 
 
-@pytest.mark.parametrize(
-    ("formats", "headers"), [(["json"], {}), (["json", "doctags"], {}), (["md", "json"], DOCLING), (["yaml"], {})]
-)
-def test_client_that_could_only_read_what_is_not_made_is_refused_before_a_page_is_read(
-    web: WebService, formats: list[str], headers: dict[str, str]
+@pytest.mark.parametrize("formats", [["doctags"], ["yaml"]])
+def test_client_that_asks_for_nothing_that_is_made_is_refused_before_a_page_is_read(
+    web: WebService, formats: list[str]
 ) -> None:
-    problem = check_problem(post_file(web, to_formats=formats, headers=headers), 422, "invalid-options")
+    problem = check_problem(post_file(web, to_formats=formats), 422, "invalid-options")
     assert "to_formats" in problem["detail"]
     assert web.ledger.jobs() == []
 
 
 def test_zip_has_a_file_for_each_format(web: WebService) -> None:
     with reading(web):
-        answer = post_file(web, target_type="zip", to_formats=["md", "text"])
+        answer = post_file(web, target_type="zip", to_formats=["md", "text", "json"])
     assert answer.mimetype == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
-        assert archive.namelist() == ["three.md", "three.txt"]
+        assert archive.namelist() == ["three.md", "three.json", "three.txt"]
+        assert json.loads(archive.read("three.json"))["schema_name"] == "DoclingDocument"
         assert archive.read("three.md") == b"page 1 page 2 page 3"
 
 

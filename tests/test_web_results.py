@@ -8,14 +8,18 @@ import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from web_service import WebService, check_problem, web_service
+from web_service import WebService, body_of, check_problem, web_service
 
+from pagefan.answers import Format
 from tasks.assemble import searchable
 from tasks.blobs import page_key
 from tasks.services import get_blobs
 from web.api import downloads
+from web.api.inputs import ResultFormat
+from workers.results.formats import FORMATS
 
 
 @pytest.fixture
@@ -201,3 +205,25 @@ def test_zip_is_packed_piece_by_piece() -> None:
     tracemalloc.stop()
     assert sum(sizes) > 64 * 64 * 1024
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_offered_in_http_by_the_client_and_by_the_command_line(web: WebService, name: str) -> None:
+    assert set(FORMATS) == set(get_args(ResultFormat)) == set(get_args(Format))
+    job_id = web.open(1)
+    assert name in web.get(f"/jobs/{job_id}").json["links"]["results"]
+    answers = body_of(web.client.get("/openapi.json"))["paths"]["/api/v1/jobs/{job_id}/result"]["get"]["responses"]
+    assert FORMATS[name].mimetype in answers["200"]["content"]
+
+
+def test_docling_document_is_made_when_it_is_asked_for(web: WebService) -> None:
+    job_id = web.open(2, name="report.pdf")
+    web.read(job_id, 1, "First.")
+    so_far = body_of(web.get(f"/jobs/{job_id}/result?format=docling&partial=1"))
+    assert [text["text"] for text in so_far["texts"]] == ["First.", "[page 2 is not finished: queued]"]
+    web.read(job_id, 2, "Second.")
+    web.finish(job_id)
+    answer = web.get(f"/jobs/{job_id}/result?download=1", headers={"Accept": "application/vnd.docling+json"})
+    assert answer.content_type == "application/vnd.docling+json"
+    assert answer.headers["Content-Disposition"] == "attachment; filename=report.docling.json"
+    assert [text["text"] for text in body_of(answer)["texts"]] == ["First.", "Second."]

@@ -13,13 +13,14 @@ from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
 from workers.layout.dialects.markdown import read_markdown
 from workers.layout.dialects.plain import read_plain
+from workers.results.docling import write_docling
 from workers.results.json_file import write_json
 from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
 from workers.results.outline import Outline, outline_of, with_outline
 from workers.results.page import PageResult
 from workers.results.text import write_text
 
-WRITTEN_FORMATS = ("md", "txt", "json")
+WRITTEN_FORMATS = ("md", "txt", "json")  # at the end of a job; the others when they are asked for
 
 
 def write_results(job_id: str) -> None:
@@ -41,10 +42,15 @@ def write_format(
         write_text(pages, out)
         return
     outline = outline or outline_of(iter_page_results(job))
-    if format == "json":
-        write_json(job_record(job), with_outline(pages, outline), out)
-    else:
-        write_markdown(pages, outline, out, options)
+    match format:
+        case "json":
+            write_json(job_record(job), with_outline(pages, outline), out)
+        case "docling":
+            write_docling(job.name, pages, outline, out)
+        case "md":
+            write_markdown(pages, outline, out, options)
+        case _:
+            raise ValueError(f"no result is written as {format}")
 
 
 def iter_page_results(job: Job) -> Iterator[PageResult]:

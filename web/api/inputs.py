@@ -19,7 +19,7 @@ LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
 WEIGHTS = {"low": 1, "normal": 2, "high": 4}
-ResultFormat = Literal["md", "json", "txt", "html", "pdf", "zip"]
+ResultFormat = Literal["md", "json", "txt", "html", "docling", "pdf", "zip"]
 
 
 def check_pages(value: str) -> str:

@@ -30,7 +30,8 @@ def cut(text: str, most_bytes: int) -> str:
 
 def attachment(name: str, suffix: str, instead: str) -> str:
     """A Content-Disposition (RFC 6266) with the whole name, and one in ASCII for clients that cannot read it."""
-    whole = f"{file_stem(name, instead)}.{suffix}"
-    plain = f"{secure_filename(file_stem(name, instead)) or instead}.{suffix}"
+    stem = file_stem(name, instead, room=len(f".{suffix}"))
+    whole = f"{stem}.{suffix}"
+    plain = f"{secure_filename(stem) or instead}.{suffix}"
     extended = f"; filename*=UTF-8''{quote(whole, safe='')}" if whole != plain else ""
     return f"attachment; filename={plain}{extended}"

@@ -13,7 +13,7 @@ from flask import Response, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.archive import pages_since
-from tasks.assemble.results import write_format
+from tasks.assemble.results import WRITTEN_FORMATS, write_format
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs
@@ -25,6 +25,7 @@ from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
 from web.api.shown import MIMETYPES, find_page, page_out, page_text_out
+from workers.results.formats import FORMATS
 from workers.results.markdown import DEFAULTS, MarkdownOptions
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
@@ -35,9 +36,11 @@ IMAGE_ANSWERS: Answers = {
     503: {"description": "Job store away"},
 }
 FILES = ("pdf", "zip")
-SCHEMAS: dict[str, dict[str, Any]] = {"json": {"$ref": "#/components/schemas/DocumentResult"}} | {
-    name: {"type": "string", "format": "binary"} for name in FILES
-}
+DOCLING = {"type": "object", "description": "A DoclingDocument, version 1.1.0 of its schema."}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "json": {"$ref": "#/components/schemas/DocumentResult"},
+    "docling": DOCLING,
+} | {name: {"type": "string", "format": "binary"} for name in FILES}
 CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in MIMETYPES.items()}
 RESULT_ANSWERS: Answers = {
     200: {"description": "All pages, in page order", "content": CONTENT},
@@ -98,9 +101,10 @@ def get_image(job_id: str, number: int) -> BaseResponse:
 def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
-    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `pdf`, the document with what was
-    read as invisible text, and `zip`, all of these with the page images, figures, and tables as CSV. Pages that failed
-    are marked in their place. `page_marks`, `furniture` and `tables` say how Markdown is written.
+    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `docling`, a DoclingDocument, `pdf`,
+    the document with what was read as invisible text, and `zip`, the others with the page images, figures, and tables
+    as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and `tables` say how Markdown is
+    written.
 
     While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
     end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.
@@ -113,7 +117,7 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     if format == "md" and options != DEFAULTS:
         response.set_etag(f"{job.seq}-{options}")
     if query_data.download:
-        response.headers["Content-Disposition"] = attachment(job.name, format, job.id)
+        response.headers["Content-Disposition"] = attachment(job.name, FORMATS[format].suffix, job.id)
     return response.make_conditional(request)
 
 
@@ -157,7 +161,7 @@ def open_result(job: Job, format: str, *, partial: bool, options: MarkdownOption
 def open_text(job: Job, format: str, *, has_files: bool, options: MarkdownOptions = DEFAULTS) -> Iterator[bytes]:
     if format == "html":
         return (piece.encode() for piece in write_html(job))
-    if has_files and (format != "md" or options == DEFAULTS):
+    if has_files and format in WRITTEN_FORMATS and (format != "md" or options == DEFAULTS):
         return read_blob(job_key(job.id, f"result.{format}"))
     return assemble_now(job, format, options)
 

@@ -31,15 +31,9 @@ from web.api.partials import text_so_far
 from web.api.problems import Problem
 from workers.documents.selection import Selection
 from workers.documents.text_layer import LOW_RECALL
+from workers.results.formats import FORMATS
 
-MIMETYPES = {
-    "md": "text/markdown",
-    "json": "application/json",
-    "txt": "text/plain",
-    "html": "text/html",
-    "pdf": "application/pdf",
-    "zip": "application/zip",
-}
+MIMETYPES = {name: format.mimetype for name, format in FORMATS.items()}
 WITHOUT_TEXT = ("failed", "cancelled")
 
 

@@ -21,6 +21,7 @@ from web.cli.convert import CANCELLED, FAILED, PARTIAL, Converter
 from web.cli.local import demo, run_stack
 from web.cli.terminal import progress_bars, put, show
 from web.cli.watch import Watcher
+from workers.results.formats import FORMATS
 
 COMPLETE, USAGE = 0, 2
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
@@ -43,7 +44,7 @@ def run_demo(_: Namespace) -> int:
 
 def run_convert(args: Namespace) -> int:
     folder = None if args.output == "-" else Path(args.output or ".")
-    if folder is None and args.format in ("pdf", "zip") and sys.stdout.isatty():
+    if folder is None and not FORMATS[args.format].is_text and sys.stdout.isatty():
         return refuse(f"A {args.format} is no text for a terminal; name a folder with -o, or redirect the output.")
     if folder is None and args.json:
         return refuse("With -o - the output is the text, so that there is no room for --json.")

@@ -22,6 +22,7 @@ from web.cli.documents import find_documents
 from web.cli.names import fitting
 from web.cli.page_queue import PageQueue
 from web.cli.terminal import progress_bars, put, show
+from workers.results.formats import FORMATS
 
 PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
 GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
@@ -191,7 +192,7 @@ class Converter:
         """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
         number = 1
         while (
-            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", self.format)
+            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", FORMATS[self.format].suffix)
         ).resolve() in self.taken:
             number += 1
         self.taken.add(path.resolve())

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from pagefan.answers import ClientError, Refused, ServerAway
+from pagefan.mcp import command as mcp_command
 from tasks.settings import get_settings
 from web.cli import commands
 from web.cli.commands import USAGE, console
 from web.cli.convert import AWAY, FAILED
+from workers.results.formats import FORMATS
 
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 INTERRUPTED = 130
@@ -49,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(required=True, metavar="COMMAND")
     actions.add_parser("up", help="run Redis, web, workers and Flower here").set_defaults(run=commands.run_up)
     actions.add_parser("demo").set_defaults(run=commands.run_demo)
-    of_server = [*add_reading(actions), *add_following(actions)]
+    of_server = [*add_reading(actions), *add_following(actions), add_mcp(actions)]
     add_keys(actions)
     settings = get_settings()
     server = os.environ.get("PAGEFAN_URL") or f"http://{settings.web_host}:{settings.web_port}"
@@ -83,7 +85,7 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     watch.set_defaults(run=commands.run_watch)
 
     for command in (convert, watch):
-        command.add_argument("--format", choices=("md", "json", "txt", "html", "pdf", "zip"), default="md")
+        command.add_argument("--format", choices=tuple(FORMATS), default="md")
         command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
     for command in (convert, ask, watch):
         add_options(command)
@@ -138,6 +140,13 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     retry.add_argument("--password", metavar="TEXT", help="opens the encrypted PDF; named anew for each retry")
     retry.set_defaults(run=commands.run_retry)
     return [status, jobs, cancel, retry]
+
+
+def add_mcp(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    mcp = actions.add_parser("mcp", help="give assistants tools to read documents, over MCP")
+    mcp_command.add_options(mcp)
+    mcp.set_defaults(run=mcp_command.run)
+    return mcp
 
 
 def add_keys(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -26,6 +26,7 @@ from pagefan.sources import open_file
 from web.cli.inbox import Signature, find_files, reason_to_skip, sign
 from web.cli.names import fitting
 from web.cli.terminal import put
+from workers.results.formats import FORMATS
 
 SCAN_S = 1.0
 SETTLE_S = 2.0  # a file that has not changed for so long has been written to its end
@@ -57,6 +58,11 @@ class Watcher:
     under_way: dict[Path, Sent] = field(default_factory=dict)
     aside: dict[Path, tuple[float, str]] = field(default_factory=dict)  # until when, and why
     trouble: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """What its results end in."""
+        return FORMATS[self.format].suffix
 
     def run(self) -> int:
         """Watch until Ctrl-C. What is under way then is fetched at the next start."""
@@ -129,7 +135,7 @@ class Watcher:
 
     def is_done(self, path: Path, signature: Signature) -> bool:
         """Whether a result or a note of a failure is as new as the file."""
-        ours = (self.path_for(path, suffix) for suffix in (self.format, "error.txt"))
+        ours = (self.path_for(path, suffix) for suffix in (self.suffix, "error.txt"))
         made = (sign(one) for one in ours if one.is_file())
         return any(one and one[1] >= max(signature[1:]) for one in made)
 
@@ -186,7 +192,7 @@ class Watcher:
             self.save(path, sent, job)
 
     def save(self, path: Path, sent: Sent, job: Job) -> None:
-        made = self.path_for(path, self.format)
+        made = self.path_for(path, self.suffix)
         made.parent.mkdir(parents=True, exist_ok=True)
         self.client.download(job["id"], self.format, made)
         os.utime(made, ns=(sent.at_ns, sent.at_ns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,11 @@ from web.api.names import file_stem
 from web.api.results import open_result
 from web.api.shown import WITHOUT_TEXT, page_fault, timings_of
 from web.compat.answers import markdown_parts, read_result, whole_markdown
-from web.compat.docling_orders import NO_JSON, Order
+from web.compat.docling_orders import Order
 
 STATUS_OF = {"succeeded": "success", "partial": "partial_success", "failed": "failure", "cancelled": "failure"}
-SUFFIX_OF = {"md": "md", "text": "txt", "html": "html"}
+SUFFIX_OF = {"md": "md", "json": "json", "text": "txt", "html": "html"}
+RESULT_OF = SUFFIX_OF | {"json": "docling"}
 
 
 def answer_with_document(job: Job, order: Order) -> Response:
@@ -26,7 +28,7 @@ def answer_with_document(job: Job, order: Order) -> Response:
         archive = Response(pack(zip_entries(job, order)), mimetype="application/zip")
         archive.headers.set("Content-Disposition", "attachment", filename="converted_docs.zip")
         return archive
-    return jsonify(body_of(job, contents_of(job, order), errors_of(job, order)))
+    return jsonify(body_of(job, contents_of(job, order), errors_of(job)))
 
 
 def answer_with_failure(job: Job, detail: str) -> Response:
@@ -34,7 +36,7 @@ def answer_with_failure(job: Job, detail: str) -> Response:
     return jsonify(body_of(job, {}, [error_item("pipeline", detail)]))
 
 
-def body_of(job: Job, contents: dict[str, str], errors: list[dict[str, Any]]) -> dict[str, Any]:
+def body_of(job: Job, contents: dict[str, Any], errors: list[dict[str, Any]]) -> dict[str, Any]:
     names = ("md_content", "json_content", "html_content", "text_content", "doctags_content")
     return {
         "document": {"filename": job.name} | {name: contents.get(name) for name in names},
@@ -45,11 +47,14 @@ def body_of(job: Job, contents: dict[str, str], errors: list[dict[str, Any]]) ->
     }
 
 
-def contents_of(job: Job, order: Order) -> dict[str, str]:
+def contents_of(job: Job, order: Order) -> dict[str, Any]:
     return {f"{name}_content": content_of(job, name, order) for name in order.formats}
 
 
-def content_of(job: Job, format: str, order: Order) -> str:
+def content_of(job: Job, format: str, order: Order) -> Any:
+    """The document as text, or as the object that JSON has."""
+    if format == "json":
+        return json.loads(read_result(job, "docling"))
     if format == "html":
         return read_result(job, "html")
     if format == "text":
@@ -61,20 +66,19 @@ def content_of(job: Job, format: str, order: Order) -> str:
 
 def zip_entries(job: Job, order: Order) -> Iterator[tuple[str, Iterator[bytes]]]:
     """One file a format; a result that is not there is found out before the answer begins."""
-    contents = {name: open_result(job, SUFFIX_OF[name], partial=False) for name in order.formats if name != "md"}
-    markdown = content_of(job, "md", order).encode() if "md" in order.formats else b""
+    contents = {name: open_result(job, RESULT_OF[name], partial=False) for name in order.formats if name != "md"}
+    markdown = str(content_of(job, "md", order)).encode() if "md" in order.formats else b""
     return iter(
         (f"{file_stem(job.name, job.id)}.{SUFFIX_OF[name]}", iter([markdown]) if name == "md" else contents[name])
         for name in order.formats
     )
 
 
-def errors_of(job: Job, order: Order) -> list[dict[str, Any]]:
-    """Each page without text, and the format that cannot be given."""
+def errors_of(job: Job) -> list[dict[str, Any]]:
+    """One for each page without text."""
     missing = [page for page in load_pages(job) if page.state in WITHOUT_TEXT]
     faults = [(page.page_number, page_fault(page)) for page in missing]
-    errors = [error_item("model", fault.detail if fault else "It has no text.", number) for number, fault in faults]
-    return [*errors, error_item("doc_assembler", NO_JSON)] if order.wants_json else errors
+    return [error_item("model", fault.detail if fault else "It has no text.", number) for number, fault in faults]
 
 
 def error_item(component: str, message: str, page_number: int | None = None) -> dict[str, Any]:

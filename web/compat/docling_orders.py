@@ -15,11 +15,9 @@ from web.api.uploads import Submitted, submit_link
 from web.compat.documents import problem_of, read_fields, submit_file
 from web.compat.payloads import read_payload
 
-GIVEN = ("md", "text", "html")
-OF_ITS_CLIENT = "Accept-Docling-Document-Version"  # a header that only docling's own clients send
+GIVEN = ("md", "json", "text", "html")
 # Its clients know these words, and ask again for `inbody`.
 NO_STORAGE = "Presigned URL target requires artifact storage to be configured and enabled on the server."
-NO_JSON = "This server makes no DoclingDocument (to_formats=json); ask for md, text or html."
 
 
 class Order(BaseModel):
@@ -27,7 +25,7 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    to_formats: list[str] = Field(["md"], description="`md`, `text`, `html`; `json` is left null.")
+    to_formats: list[str] = Field(["md"], description="`md`, `json`, `text`, `html`.")
     target: Literal["inbody", "zip"] = Field("inbody", description="JSON, or a ZIP of one file a format.")
     page_range: tuple[int, int] = Field((1, 2**63 - 1), description="First and last page, from 1.")
     md_page_break_placeholder: str = Field("", max_length=1000, description="Stands between pages in `md_content`.")
@@ -52,10 +50,6 @@ class Order(BaseModel):
         """What is asked for and can be given, each once."""
         return [name for name in GIVEN if name in self.to_formats]
 
-    @property
-    def wants_json(self) -> bool:
-        return "json" in self.to_formats
-
     def job_options(self) -> dict[str, str]:
         first, last = self.page_range
         has_end = last <= get_settings().max_pages
@@ -71,9 +65,8 @@ def read_order(values: dict[str, Any], target: str) -> Order:
         order = Order(**values | {"target": target})
     except ValidationError as exc:
         raise problem_of(exc) from exc
-    if not order.formats or (order.wants_json and OF_ITS_CLIENT in request.headers):  # that reads nothing else
-        words = NO_JSON if order.wants_json else f"to_formats: none of {', '.join(GIVEN)} is asked for."
-        raise Problem("invalid-options", words)
+    if not order.formats:
+        raise Problem("invalid-options", f"to_formats: none of {', '.join(GIVEN)} is asked for.")
     return order
 
 

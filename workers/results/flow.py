@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from workers.layout.blocks import FURNITURE, Block, Cell
+from workers.layout.blocks import FURNITURE, Block, Box, Cell
 from workers.results.grid import size_of
 from workers.results.page import PageResult, in_order
 from workers.results.prose import FIRST_WORD, TORN, goes_on, join_lines, join_two
@@ -18,16 +18,34 @@ BESIDE = FURNITURE | {"footnote"}  # what stands at a page's edge, while the tex
 MOST_HELD = 100  # pages that one table may go on over
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a part of an item stands: its page, its box there, and the 0-based place of its first character in `text`.
+
+    A part that begins in the middle of a torn word begins after the word.
+    """
+
+    page_number: int
+    box: Box | None
+    start: int = 0
+
+
 @dataclass(slots=True)
 class Item:
-    """A block with its lines joined, and what other pages add to it, by their numbers."""
+    """A block with its lines joined, what other pages add to it, by their numbers, and all places that it stands at."""
 
     block: Block
     more: list[tuple[int, str]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
 
     @property
     def last_text(self) -> str:
         return self.more[-1][1] if self.more else self.block.text
+
+    @property
+    def text(self) -> str:
+        """The whole text, over pages."""
+        return " ".join(filter(None, (self.block.text, *(text for _, text in self.more))))
 
 
 @dataclass(slots=True)
@@ -48,7 +66,8 @@ def flow(
     for page in in_order(pages):
         flowed = Flowed(page, items_of(page, keep_furniture=keep_furniture, compounds=compounds))
         first = body_of(flowed)[:1]
-        if last and first and len(held) < MOST_HELD and continues(last, first[0]):
+        is_next = bool(held) and held[-1].page.index + 1 == page.index  # pages between may be left out
+        if last and first and is_next and len(held) < MOST_HELD and continues(last, first[0]):
             flowed.is_marked = first[0].block.kind != "table"
             extend(last, first[0], page.page_number, compounds)
             flowed.items.remove(first[0])
@@ -74,7 +93,10 @@ def items_of(page: PageResult, *, keep_furniture: bool, compounds: Collection[st
             before = items[-1]
             before.block = replace(before.block, text=join_two(before.block.text, item.block.text, compounds))
             before.block = replace(before.block, box=item.block.box)
+            start = len(before.block.text) - len(item.block.text)
+            before.places.append(Place(page.page_number, block.box, start))
         else:
+            item.places.append(Place(page.page_number, block.box))
             items.append(item)
     return items
 
@@ -108,6 +130,7 @@ def continues(before: Item, after: Item) -> bool:
 def extend(before: Item, after: Item, page_number: int, compounds: Collection[str]) -> None:
     """Add to an item what the next page has of it; a torn word stands whole before the mark of the page."""
     if after.block.kind == "table":
+        before.places.append(Place(page_number, after.block.box, len(before.block.text)))
         before.block = joined_tables(before.block, after.block)
         return
     text = after.block.text
@@ -119,6 +142,9 @@ def extend(before: Item, after: Item, page_number: int, compounds: Collection[st
             before.more[-1] = (before.more[-1][0], whole)
         else:
             before.block = replace(before.block, text=whole)
+    before.places += [
+        replace(place, start=len(before.text) + 1 if text else len(before.text)) for place in after.places
+    ]
     before.more.append((page_number, text))
 
 

@@ -1,0 +1,1 @@
+"""A Pagefan server for assistants that speak the Model Context Protocol; needs the extra `mcp`."""
