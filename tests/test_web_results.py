@@ -19,7 +19,7 @@ from tasks.assemble import searchable
 from tasks.blobs import page_key
 from tasks.services import get_blobs
 from web.api import downloads
-from web.api.inputs import ResultFormat
+from web.api.result_inputs import ResultFormat
 from workers.results.formats import FORMATS
 
 

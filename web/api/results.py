@@ -19,11 +19,12 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.document_html import policy, write_html
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
-from web.api.inputs import PagesQuery, ResultQuery
+from web.api.inputs import PagesQuery
 from web.api.jobs import find_job
 from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
+from web.api.result_inputs import ResultQuery
 from web.api.shown import MIMETYPES, find_page, page_out, page_text_out
 from workers.results.formats import FORMATS
 from workers.results.options import DEFAULTS, ResultOptions
