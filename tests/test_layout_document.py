@@ -112,6 +112,18 @@ def test_repeated_text_at_the_edge_is_furniture_though_the_model_did_not_see_it(
     assert [page[0].kind for page in mark_furniture(pages)] == ["page_header"] * 4
 
 
+def test_numbered_headings_at_the_head_of_pages_are_text_and_the_same_one_on_each_is_furniture() -> None:
+    pages = [[heading(f"Section {i}", 18, y=20), bottom()] for i in range(4)]
+    assert {page[0].kind for page in mark_furniture(pages)} == {"heading"}
+    pages = [[heading("The Book", 18, y=20), bottom()] for _ in range(4)]
+    assert {page[0].kind for page in mark_furniture(pages)} == {"page_header"}
+
+
+def test_a_running_head_that_the_model_takes_for_a_heading_on_one_page_is_furniture_there_too() -> None:
+    pages = [[running(f"Annual report {i}"), bottom()] for i in range(3)]
+    assert mark_furniture([*pages, [heading("Annual report 7", 12, y=20), bottom()]])[3][0].kind == "page_header"
+
+
 def test_repeated_text_in_the_middle_of_pages_is_text() -> None:
     pages = [[running("See above.", "paragraph", 500), bottom()] for _ in range(4)]
     assert {page[0].kind for page in mark_furniture(pages)} == {"paragraph"}

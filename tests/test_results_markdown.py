@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from workers.layout.blocks import Block, BlockKind, Cell
 from workers.layout.dialects.html import read_html_table
+from workers.layout.dialects.markdown import read_markdown
 from workers.results.escape import escape_line
 from workers.results.grid import write_csv, write_html
 from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
@@ -146,6 +147,30 @@ def test_a_paragraph_that_has_ended_does_not_go_on(first: str) -> None:
     assert "<!-- page 2 -->\n\nand so" in document((block("paragraph", first),), (block("paragraph", "and so"),))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (block("paragraph", "It is the"), block("paragraph", "and so on.")),
+        (block("table", "t", cells=(Cell(row=0, column=0, text="a"), Cell(row=0, column=1, text="b"))),) * 2,
+    ],
+    ids=["paragraph", "table"],
+)
+def test_nothing_goes_on_over_pages_that_were_left_out(first: Block, second: Block) -> None:
+    pages = [PageResult(index=index, state="ok", blocks=(own,)) for index, own in ((1, first), (3, second))]
+    out = io.StringIO()
+    write_markdown(pages, outline_of(pages), out)
+    one, two = out.getvalue().split("<!-- page 4 -->")
+    assert one.startswith("<!-- page 2 -->") and len(body(one)) > 1
+    assert two.startswith("\n\n") and two.strip()
+
+
+@pytest.mark.parametrize(("marker", "wanted"), [("1.", "1\\. c"), ("3.", "3. c")])
+def test_without_marks_a_list_goes_on_over_the_page_only_where_its_numbers_do(marker: str, wanted: str) -> None:
+    first = (block("list_item", "a", marker="1.", level=1), block("list_item", "b", marker="2.", level=1))
+    second = (block("list_item", "c", marker=marker, level=1),)
+    assert document(first, second, options=MarkdownOptions(page_marks="none")) == f"1. a\n2. b\n\n{wanted}\n\n"
+
+
 def rows(first: int, last: int, *, head: bool) -> tuple[Cell, ...]:
     texts = [["No", "Name"]] * head + [[str(n), f"n{n}"] for n in range(first, last)]
     return tuple(Cell(row=r, column=c, text=text) for r, row in enumerate(texts) for c, text in enumerate(row))
@@ -211,3 +236,8 @@ def test_a_column_goes_on_at_the_head_of_the_next() -> None:
     two = block("paragraph", "next column.", box=(120, 100, 210, 150))
     assert body(document((one, two))) == "It goes on in the next column."
     assert body(document((one, replace(two, box=(10, 620, 100, 640))))) == "It goes on in the\n\nnext column."
+
+
+def test_lists_of_a_language_model_stay_lists_beside_its_headings() -> None:
+    found = read_markdown("# Head\n\n- one *word*\n  - below")
+    assert body(document(found)) == "# Head\n\n- one *word*\n  - below"

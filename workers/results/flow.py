@@ -66,7 +66,8 @@ def flow(
     for page in in_order(pages):
         flowed = Flowed(page, items_of(page, keep_furniture=keep_furniture, compounds=compounds))
         first = body_of(flowed)[:1]
-        if last and first and len(held) < MOST_HELD and continues(last, first[0]):
+        is_next = bool(held) and held[-1].page.index + 1 == page.index  # pages between may be left out
+        if last and first and is_next and len(held) < MOST_HELD and continues(last, first[0]):
             flowed.is_marked = first[0].block.kind != "table"
             extend(last, first[0], page.page_number, compounds)
             flowed.items.remove(first[0])

@@ -51,6 +51,7 @@ def write_markdown(
 ) -> None:
     """Write the document; the pages come in order, and `outline` is of the same pages."""
     missing, fallback, noticed = [], [], []
+    lists = Lists()
     with tempfile.SpooledTemporaryFile(SPOOL_CHARS, "w+", encoding="utf-8", newline="") as body:
         settled = with_outline(pages, outline)
         for flowed in flow(settled, keep_furniture=options.keep_furniture, compounds=outline.compounds):
@@ -61,28 +62,32 @@ def write_markdown(
                 missing.append(page.index)
             elif page.notices:
                 noticed.append(page)
-            body.write(page_markdown(flowed, options))
+            body.write(page_markdown(flowed, options, lists))
         out.write(head_note(missing, fallback, noticed))
         body.seek(0)
         shutil.copyfileobj(body, out)
 
 
-def page_markdown(flowed: Flowed, options: MarkdownOptions) -> str:
-    """What is written in the place of a page."""
+def page_markdown(flowed: Flowed, options: MarkdownOptions, lists: Lists) -> str:
+    """What is written in the place of a page; `lists` are those that the page before leaves open."""
     page = flowed.page
     parts = [] if flowed.is_marked else [options.mark(page.page_number)]
+    if any(parts) or page.state == "fallback" or not page.has_text:
+        lists.close()
     if page.state == "fallback":
         reason = f": {page.reason}" if page.reason else ""
         parts.append(f"*Page {page.page_number} is a fallback{reason}.*")
     elif not page.has_text:
         parts.append("\\" + missing_text(page))  # without the backslash "[x]: y" would be a link definition
-    parts.append(items_markdown(flowed.items, options, with_figures=page.engine != TEXT_LAYER))
+    parts.append(items_markdown(flowed.items, options, with_figures=page.engine != TEXT_LAYER, lists=lists))
     return "".join(f"{part}\n\n" for part in parts if part)
 
 
-def items_markdown(items: Iterable[Item], options: MarkdownOptions, *, with_figures: bool) -> str:
-    """Blocks with an empty line between them, but for items of a list."""
-    lists = Lists()
+def items_markdown(
+    items: Iterable[Item], options: MarkdownOptions, *, with_figures: bool, lists: Lists | None = None
+) -> str:
+    """Blocks with an empty line between them, but for items of a list; `lists` are those that are open before."""
+    lists = lists or Lists()
     text = ""
     for item in items:
         is_list = item.block.kind == "list_item"
