@@ -20,6 +20,7 @@ FORMATS: dict[str, Format] = {
     "txt": Format("text/plain", "txt"),
     "html": Format("text/html", "html"),
     "docling": Format("application/vnd.docling+json", "docling.json"),
+    "chunks": Format("application/x-ndjson", "chunks.jsonl"),
     "pdf": Format("application/pdf", "pdf", is_text=False),
     "zip": Format("application/zip", "zip", is_text=False),
 }
