@@ -207,7 +207,7 @@ class EventsQuery(Input):
 
 class ListQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
-    cursor: str = Field("", pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`next` of the answer before.")
+    cursor: str = Field("", pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$", description="`next` of the answer before.")
 
 
 class PagesQuery(BaseModel):

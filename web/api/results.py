@@ -32,7 +32,10 @@ from workers.results.options import DEFAULTS, ResultOptions
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
 IMAGE_ANSWERS: Answers = {
-    200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
+    200: {
+        "description": "The page image",
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    },
     404: {"description": "Unknown job or page, or no image of it"},
     503: {"description": "Job store away"},
 }
@@ -57,7 +60,7 @@ bp = APIBlueprint("results", __name__, url_prefix="/api/v1/jobs/<job_id>", tag=T
 @bp.get("/pages")
 @bp.input(PagesQuery, location="query")
 @bp.output(PageListOut)
-@bp.doc(responses={404: "Unknown job", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"}, operation_id="listPages")
 def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
     """The page ledger
 
@@ -70,7 +73,7 @@ def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
 
 @bp.get("/pages/<int:number>")
 @bp.output(PageTextOut)
-@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"}, operation_id="getPage")
 def get_page(job_id: str, number: int) -> PageTextOut:
     """One page with its text
 
@@ -81,7 +84,7 @@ def get_page(job_id: str, number: int) -> PageTextOut:
 
 
 @bp.get("/pages/<int:number>/image")
-@bp.doc(responses=IMAGE_ANSWERS)
+@bp.doc(responses=IMAGE_ANSWERS, operation_id="getPageImage")
 def get_image(job_id: str, number: int) -> BaseResponse:
     """The image the engine read, as PNG"""
     job = find_job(job_id)
@@ -98,7 +101,7 @@ def get_image(job_id: str, number: int) -> BaseResponse:
 
 @bp.get("/result")
 @bp.input(ResultQuery, location="query")
-@bp.doc(responses=RESULT_ANSWERS)
+@bp.doc(responses=RESULT_ANSWERS, operation_id="getResult")
 def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
