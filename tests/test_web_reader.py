@@ -207,3 +207,31 @@ def test_reader_without_javascript_goes_on_page_by_page(browser: Browser, web: W
     view.click("#downloads summary")
     expect(view.get_by_role("link", name="Searchable PDF")).to_be_visible()
     context.close()
+
+
+def test_words_are_found_in_all_pages_and_gone_through(view: Page, web: WebService) -> None:
+    job_id = web.open(40, name="book.pdf")
+    for number in range(1, 41):
+        text = "An oil\nlamp. Another Oil lamp." if number == 2 else "oil lamp (c)" if number == 38 else "nothing"
+        web.read(job_id, number, text, width=200, height=300)
+    web.finish(job_id)
+    view.goto(f"/jobs/{job_id}")
+    view.keyboard.press("/")
+    view.keyboard.type("oil  LAMP")
+    view.keyboard.press("Enter")
+    expect(view.locator("#found")).to_have_text("1 of 3 on 2 pages")
+    assert view.locator(".cell[data-hit]").all_text_contents() == ["2", "38"]
+    view.keyboard.press("Enter")
+    view.keyboard.press("Enter")
+    expect(view.locator("#found")).to_have_text("3 of 3 on 2 pages")
+    expect(view.locator("#page-38 .words")).to_be_in_viewport()
+    assert view.evaluate("[...CSS.highlights.get('found-here')].map(String)") == ["oil lamp"]
+    view.keyboard.press("Shift+Enter")
+    expect(view.locator("#found")).to_have_text("2 of 3 on 2 pages")
+    view.fill("#find-words", "(c")
+    view.keyboard.press("Enter")
+    expect(view.locator("#found")).to_have_text("1 of 1 on 1 page")
+    view.fill("#find-words", "whale")
+    view.keyboard.press("Enter")
+    expect(view.locator("#found")).to_have_text("Nothing found")
+    expect(view.locator(".cell[data-hit]")).to_have_count(0)

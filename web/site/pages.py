@@ -26,6 +26,7 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
+from web.site.find import find_words
 from web.site.reader import sheets_of
 from web.site.reading import reading_of
 from workers.documents.kinds import EXTENSIONS
@@ -51,6 +52,7 @@ FORMATS = {
     "html": ("HTML", "One file to read in a browser or to print, with figures"),
     "pdf": ("Searchable PDF", "The document as it was, with its text to search and select"),
     "json": ("JSON", "Blocks and lines with their places; for programs"),
+    "docling": ("DoclingDocument", "JSON for docling, LangChain and LlamaIndex"),
     "zip": ("ZIP", "All of these, tables as CSV, figures and page images"),
 }
 FAULTS_SHOWN = 20
@@ -123,14 +125,15 @@ def list_jobs() -> str:
 def show_job(job_id: str) -> str:
     job = find_job(job_id)
     pages = load_pages(job)
-    start = request.args.get("from", 1, type=int)
+    start, words = request.args.get("from", 1, type=int), request.args.get("q", "")
     faults = [shown for page in pages if needs_a_look(shown := page_out(job, page))]
     return render_template(
         "job.html",
         job=job_out(job),
         cells=pages,
         sheets_shown=sheets_of(job, first_read(pages, start)),
-        start=start,
+        words=words,
+        found=find_words(job, words) if words else None,
         following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
         formats=FORMATS,
         reading=first_reading(job, pages),

@@ -11,7 +11,7 @@ const cells = [...(strip?.children || [])].map((item) => item.firstElementChild)
 const numbers = cells.map((cell) => cell.textContent);
 export const sheets = texts && new Sheets(texts, cells, root.dataset.html);
 let current = numbers[0];
-let isHeld = false; // whether a page was gone to, and nobody has scrolled since
+let held = null; // brings back what was gone to, as long as nobody has scrolled since
 let isDue = false; // whether the current page is looked for with the next picture
 
 if (sheets) start();
@@ -33,8 +33,8 @@ function start() {
   texts.addEventListener("click", (event) => { if (event.target.matches(".copy")) copyPage(event.target.closest(".sheet")); });
   document.addEventListener("keydown", press);
   addEventListener("scroll", soon, { passive: true });
-  for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(name, () => { isHeld = false; }, { passive: true, capture: true });
-  new ResizeObserver(() => { if (isHeld) align(current); }).observe(texts); // what comes above it must not push it away
+  for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(name, () => { held = null; }, { passive: true, capture: true });
+  new ResizeObserver(() => held?.()).observe(texts); // what comes above it must not push it away
   soon();
   if (/^#page-\d+$/.test(location.hash)) goTo(location.hash.slice(6));
 }
@@ -42,13 +42,14 @@ function start() {
 /** Show a page, by its number; one that is not among the pages changes nothing. */
 export function goTo(number) {
   if (!numbers.includes(number)) { jump.value = current; return; }
-  align(number);
-  isHeld = true;
+  hold(() => sheets.at(number).scrollIntoView({ block: "start", behavior: "instant" }));
   setCurrent(number);
 }
 
-function align(number) {
-  sheets.at(number).scrollIntoView({ block: "start", behavior: "instant" });
+/** Scroll by `align`, and again when pages that come change what stands above. */
+export function hold(align) {
+  held = align;
+  align();
 }
 
 function soon() {
@@ -59,7 +60,7 @@ function soon() {
 
 /** The page at the upper edge of the window, or the one that was gone to while nobody has scrolled since. */
 function findCurrent() {
-  if (isHeld) return;
+  if (held) return;
   let [low, high] = [0, numbers.length - 1];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
@@ -85,7 +86,7 @@ function step(by) {
 
 function press(event) {
   if (event.target.closest("input, textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  const act = { j: () => step(1), k: () => step(-1), g: () => jump.focus(), c: () => copyPage(sheets.at(current)) }[event.key];
+  const act = { j: () => step(1), k: () => step(-1), g: () => jump.focus(), "/": () => document.getElementById("find-words").focus(), c: () => copyPage(sheets.at(current)) }[event.key];
   if (!act) return;
   event.preventDefault();
   act();

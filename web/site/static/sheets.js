@@ -95,6 +95,7 @@ export class Sheets {
     fresh.classList.toggle("current", old.matches(".current"));
     old.replaceWith(fresh);
     this.watch(fresh);
+    fresh.dispatchEvent(new CustomEvent("sheet", { bubbles: true }));
   }
 }
 
