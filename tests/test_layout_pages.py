@@ -155,6 +155,24 @@ def test_hidden_text_beside_seen_text_is_left_out(sandbox: Sandbox, tmp_path: Pa
     assert [line.text for line in layout.lines] == ["Everybody sees this sentence."]
 
 
+def test_a_picture_that_the_model_has_no_region_for_is_a_figure(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "picture.pdf"
+    with pymupdf.open() as pdf:
+        page = pdf.new_page()
+        page.insert_textbox(pymupdf.Rect(60, 60, 535, 300), PROSE * 2, fontsize=11)
+        page.insert_image(pymupdf.Rect(190, 400, 400, 600), stream=page_png())
+        pdf.save(path)
+    layout = sandbox.run(layout_of_pdf_page, path, 0, width=WIDTH, height=HEIGHT, timeout_s=60)
+    (box,) = [block.box for block in layout.blocks if block.kind == "figure"]
+    assert box == pytest.approx((190 * WIDTH / 595, 400 * HEIGHT / 842, 400 * WIDTH / 595, 600 * HEIGHT / 842), abs=30)
+
+
+def page_png() -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((210, 200), 60).save(out, "PNG")
+    return out.getvalue()
+
+
 def test_a_page_without_text_has_no_lines(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "empty.pdf"
     with pymupdf.open() as pdf:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from workers.layout.blocks import Block, BlockKind, Cell
 from workers.layout.dialects.html import read_html_table
+from workers.layout.dialects.markdown import read_markdown
 from workers.results.escape import escape_line
 from workers.results.grid import write_csv, write_html
 from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
@@ -235,3 +236,8 @@ def test_a_column_goes_on_at_the_head_of_the_next() -> None:
     two = block("paragraph", "next column.", box=(120, 100, 210, 150))
     assert body(document((one, two))) == "It goes on in the next column."
     assert body(document((one, replace(two, box=(10, 620, 100, 640))))) == "It goes on in the\n\nnext column."
+
+
+def test_lists_of_a_language_model_stay_lists_beside_its_headings() -> None:
+    found = read_markdown("# Head\n\n- one *word*\n  - below")
+    assert body(document(found)) == "# Head\n\n- one *word*\n  - below"

@@ -152,6 +152,9 @@ def test_keyboard_reaches_every_cell_and_leads_to_its_page(browser: Browser, web
     assert [name for name in tab_through(view) if name[1:].isdecimal()] == ["c1", "c2", "c3", "c4", "c5"]
     view.focus("#c4")
     view.keyboard.press("Enter")
+    expect(view.locator("#page-4")).to_be_in_viewport()
+    view.focus("#page-4 .head a")
+    view.keyboard.press("Enter")
     expect(view.locator("h1")).to_have_text("Page 4")
     view.wait_for_load_state()  # with its script
     view.keyboard.press("ArrowLeft")

@@ -67,8 +67,12 @@ INSPECT = """() => {
       if (/href|src|action/.test(name) && /^\\W*(javascript|data|vbscript):/i.test(value)) bad.push(value);
     }
   }
-  for (const node of document.querySelectorAll(".text :not(.line)")) {
-    for (const { name } of node.attributes) if (/^(id|name|class|data-)/.test(name)) bad.push(name);
+  const own = /^(table|plain|muted|caption|footnote|marked|formula)$/;
+  for (const node of document.querySelectorAll(".text :not(.line, .block), .rendered :not(.line, .block)")) {
+    for (const { name, value } of node.attributes) {
+      const isOwn = (name === "class" && own.test(value)) || (name === "id" && /^p\\d+-b\\d+$/.test(value));
+      if (/^(id|name|class|data-)/.test(name) && !isOwn) bad.push(`${name}=${value}`);
+    }
   }
   return { bad, hit: window.hit ?? 0, violations: window.violations };
 }"""
@@ -132,7 +136,7 @@ def test_no_view_of_an_ended_job_lets_it_act(web: WebService, view: Page, ended:
         check_inert(view)
     view.goto(f"/jobs/{ended}")
     expect(view.locator("h1")).to_have_text(NAME)
-    expect(view.locator("#page-2 .text")).to_contain_text("<script>window.hit = 1; alert(1)</script>")
+    expect(view.locator("#page-1 .words")).to_contain_text("<script>window.hit = 1; alert(1)</script>")
     view.goto(f"/jobs/{ended}/pages/2")
     assert protocols(view, "#text a[href]") == {"http:", "https:"}
 
@@ -149,7 +153,7 @@ def test_live_updates_put_text_in_as_text(web: WebService, view: Page) -> None:
     web.fail(job_id, 2, "generation_failed", EVIL)
     save_text(page(job_id, 3), EVIL, state="fallback", reason="x", detail=EVIL, engine="e", seconds=0)
     expect(view.locator("#faults li")).to_have_count(2)
-    expect(view.locator(".sheet .text")).to_have_count(2)
+    expect(view.locator(".sheet:not(.far) .words")).to_have_count(3)
     expect(view.locator("#live")).to_be_hidden()
     expect(view.locator("#badge")).to_have_text("reading")
     check_inert(view)

@@ -231,3 +231,20 @@ def test_login_leads_to_no_other_site(web: WebService, target: str) -> None:
     with web.app.test_request_context("/login"):
         assert own_path(target) == "/"
         assert own_path("/jobs?x=1") == "/jobs?x=1"
+
+
+def test_words_are_found_while_the_job_runs_and_once_it_has_ended(web: WebService) -> None:
+    job_id = web.open(3, selection="2,5,9")
+    for number, text in ((2, "A lamp of oil."), (5, "none"), (9, "lamp\nof <b> lamp  OF")):
+        web.read(job_id, number, text)
+    running = body_of(web.client.get(f"/jobs/{job_id}/find?q=Lamp+of"))
+    web.finish(job_id)
+    ended = body_of(web.client.get(f"/jobs/{job_id}/find?q=Lamp+of"))
+    for found in (running, ended):
+        assert found["count"] == 3
+        assert [(hit["page_number"], hit["count"]) for hit in found["pages"]] == [(2, 1), (9, 2)]
+    assert body_of(web.client.get(f"/jobs/{job_id}/find?q=+"))["pages"] == []
+    shown = get(web, f"/jobs/{job_id}?q=lamp").text
+    assert f'<a href="/jobs/{job_id}?from=9#page-9">Page 9</a> <span>lamp of &lt;b&gt; lamp OF</span>' in shown
+    assert get(web, f"/jobs/{job_id}?from=9").text.count('class="sheet"') == 1
+    assert web.client.get("/jobs/unknown/find?q=x").status_code == 404

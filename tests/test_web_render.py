@@ -105,7 +105,7 @@ def test_page_view_renders_markdown_and_keeps_the_source(web: WebService) -> Non
     job_id = web.open(1)
     save_text(page(job_id, 1), "# Heading\n\n<img src=x onerror=alert(1)>", engine="vlm", seconds=1.0)
     shown = web.client.get(f"/jobs/{job_id}/pages/1").text
-    assert "<h1>Heading</h1>" in shown
+    assert '<h3 id="p1-b0" dir="auto">Heading</h3>' in shown
     assert "<img src=x" not in shown
     assert "&lt;img src=x" in shown
 

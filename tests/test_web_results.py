@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tracemalloc
 import zipfile
@@ -18,7 +19,7 @@ from tasks.assemble import searchable
 from tasks.blobs import page_key
 from tasks.services import get_blobs
 from web.api import downloads
-from web.api.inputs import ResultFormat
+from web.api.result_inputs import ResultFormat
 from workers.results.formats import FORMATS
 
 
@@ -227,3 +228,16 @@ def test_docling_document_is_made_when_it_is_asked_for(web: WebService) -> None:
     assert answer.content_type == "application/vnd.docling+json"
     assert answer.headers["Content-Disposition"] == "attachment; filename=report.docling.json"
     assert [text["text"] for text in body_of(answer)["texts"]] == ["First.", "Second."]
+
+
+def test_chunks_are_as_long_as_was_asked(web: WebService) -> None:
+    job_id = web.open(1, name="report.pdf")
+    web.read(job_id, 1, "A sentence of seven words, no more. " * 20)
+    web.finish(job_id)
+    answers = [web.get(f"/jobs/{job_id}/result?format=chunks{more}") for more in ("", "&max_chars=200")]
+    lengths = [[json.loads(line)["num_chars"] for line in answer.text.splitlines()] for answer in answers]
+    assert lengths[0] == [20 * 36 - 1]
+    assert len(lengths[1]) > 3 and max(lengths[1]) <= 200
+    assert answers[0].content_type == "application/x-ndjson"
+    assert answers[0].headers["ETag"] != answers[1].headers["ETag"]
+    assert web.get(f"/jobs/{job_id}/result?format=chunks&max_chars=7").status_code == 422

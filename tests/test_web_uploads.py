@@ -159,9 +159,11 @@ def test_unusable_url_is_422_and_named(web: WebService, body: dict[str, object])
 
 
 def test_description_has_both_bodies(web: WebService) -> None:
-    content = body_of(web.client.get("/openapi.json"))["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    spec = body_of(web.client.get("/openapi.json"))
+    content = spec["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
     assert set(content) == {"multipart/form-data", "application/json"}
-    assert content["application/json"]["schema"]["required"] == ["url"]
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/UrlFields"}
+    assert spec["components"]["schemas"]["UrlFields"]["required"] == ["url"]
     assert web.client.get("/docs").status_code == 200
 
 

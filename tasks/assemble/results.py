@@ -13,9 +13,13 @@ from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
 from workers.layout.dialects.markdown import read_markdown
 from workers.layout.dialects.plain import read_plain
+from workers.results.alto import write_alto
+from workers.results.chunks import write_chunks
 from workers.results.docling import write_docling
+from workers.results.hocr import write_hocr
 from workers.results.json_file import write_json
-from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
+from workers.results.markdown import write_markdown
+from workers.results.options import DEFAULTS, ResultOptions
 from workers.results.outline import Outline, outline_of, with_outline
 from workers.results.page import PageResult
 from workers.results.text import write_text
@@ -34,9 +38,9 @@ def write_results(job_id: str) -> None:
 
 
 def write_format(
-    job: Job, format: str, out: IO[str], outline: Outline | None = None, options: MarkdownOptions = DEFAULTS
+    job: Job, format: str, out: IO[str], outline: Outline | None = None, options: ResultOptions = DEFAULTS
 ) -> None:
-    """Write one result file of the job as its pages are now; `options` are of Markdown."""
+    """Write one result file of the job as its pages are now."""
     pages = iter_page_results(job)
     if format == "txt":
         write_text(pages, out)
@@ -47,8 +51,14 @@ def write_format(
             write_json(job_record(job), with_outline(pages, outline), out)
         case "docling":
             write_docling(job.name, pages, outline, out)
+        case "chunks":
+            write_chunks(pages, outline, out, options.max_chars)
+        case "hocr":
+            write_hocr(job.name, pages, outline, out)
+        case "alto":
+            write_alto(job.name, pages, outline, out)
         case "md":
-            write_markdown(pages, outline, out, options)
+            write_markdown(pages, outline, out, options.markdown)
         case _:
             raise ValueError(f"no result is written as {format}")
 

@@ -28,7 +28,7 @@ def find_batch(batch_id: str) -> list[Job]:
 
 @bp.get("/<batch_id>")
 @bp.output(BatchOut)
-@bp.doc(responses={404: "Unknown batch", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown batch", 503: "Job store away"}, operation_id="getBatch")
 def get_batch(batch_id: str) -> BatchOut:
     """Follow a batch
 

@@ -43,7 +43,8 @@ def block_html(item: Item, *, anchor: str, picture: str, with_figure_text: bool,
         case "title" | "heading":
             return heading_html(item, anchor, writer) if anchor else ""
         case "table" if block.cells:
-            return f'<div class="table">{write_html(block.cells, lambda text: str(writer.cell(block, text)))}</div>'
+            table = write_html(block.cells, lambda text: str(writer.cell(block, text)))
+            return f'<div class="table" tabindex="0">{table}</div>'  # a wide one is scrolled by keys
         case "code":
             return Markup("<pre><code>{}</code></pre>").format(writer.code(block))
         case "formula" if block.markup == "latex":

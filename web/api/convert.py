@@ -12,10 +12,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from tasks.access.once import Submitted
 from tasks.ledger.records import Job
 from web.api.idempotency import fingerprint_of
-from web.api.inputs import ConvertHeaders, ConvertQuery, JobForm, UrlFields
+from web.api.inputs import ConvertHeaders, JobForm, UrlFields
 from web.api.jobs import TAG, answer_created, find_job, or_json, submit_or_recall, with_room
 from web.api.outputs import Answers, JobsOut
 from web.api.problems import Problem
+from web.api.result_inputs import ConvertQuery
 from web.api.results import CONTENT, accepted_format, respond_with_result
 from web.api.shown import links_of, missing_pages
 from web.api.uploads import submit_files, submit_link

@@ -9,12 +9,14 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import current_app, render_template, request
 
+from web.api.components import hoist, share_schemas, share_tags, tell_apart
+from web.api.examples import add_examples
 from web.api.inputs import UrlFields
 from web.api.outputs import ProblemOut
 from web.api.problems import KINDS
 
 PROBLEM_SCHEMA = ProblemOut.model_json_schema()
-PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/HTTPError"}}}
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 DESCRIPTION = (
     "Send documents, follow their pages, and fetch the text. Every error is `application/problem+json` "
     "(RFC 9457) with a stable `type` and an `advice` that says what to do. Page numbers count from 1."
@@ -36,7 +38,7 @@ def finish_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """Say what APIFlask cannot know: a second kind of body, errors are problem+json, and keys are optional."""
     for path in WITH_JSON_TOO:
         content = spec["paths"][path]["post"]["requestBody"]["content"]
-        content["application/json"] = {"schema": UrlFields.model_json_schema()}
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/UrlFields"}}
     for path, method, operation in operations(spec):
         for status, answer in operation["responses"].items():
             if status >= "400" and path != "/readyz":
@@ -51,20 +53,18 @@ def finish_spec(spec: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].setdefault("400", {"description": "Unreadable body", "content": PROBLEM_CONTENT})
         operation.setdefault("operationId", f"{method}_{path.strip('/').replace('/', '_')}")
     components = spec.setdefault("components", {})
-    components.setdefault("schemas", {}).pop("ValidationError", None)
-    components["schemas"]["HTTPError"] = PROBLEM_SCHEMA
-    components["schemas"]["DocumentResult"] = result_schema()
+    schemas = components.setdefault("schemas", {})
+    for repeated in ("ValidationError", "HTTPError"):
+        schemas.pop(repeated, None)
+    schemas |= {"Problem": PROBLEM_SCHEMA | {"title": "Problem"}, "UrlFields": UrlFields.model_json_schema()}
+    schemas |= hoist(json.loads(RESULT_SCHEMA.read_text(encoding="utf-8")), "DocumentResult")
     components["securitySchemes"] = {"apiKey": API_KEY}
     spec["security"] = [{}, {"apiKey": []}]
+    share_tags(spec)
+    share_schemas(spec)
+    tell_apart(operations(spec))
+    add_examples(spec, operations(spec))
     return spec
-
-
-def result_schema() -> dict[str, Any]:
-    """What `format=json` gives, as a part of our description."""
-    text = RESULT_SCHEMA.read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text.replace('"#/$defs/', '"#/components/schemas/DocumentResult/$defs/'))
-    del schema["$schema"]
-    return schema
 
 
 def operations(spec: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -71,7 +71,7 @@ class Cursor:
 
 @bp.get("/jobs/<job_id>/events")
 @bp.input(EventsQuery, location="query")
-@bp.doc(responses=ANSWERS)
+@bp.doc(responses=ANSWERS, operation_id="followJob")
 def listen(job_id: str, query_data: EventsQuery) -> Response:
     """Listen to a job
 

@@ -33,6 +33,7 @@ NOT_READY: Answers = {
 
 @bp.get("/healthz")
 @bp.output(AliveOut)
+@bp.doc(operation_id="isAlive")
 def healthz() -> AliveOut:
     """Whether the web process answers"""
     return AliveOut(status="ok")
@@ -40,7 +41,7 @@ def healthz() -> AliveOut:
 
 @bp.get("/readyz")
 @bp.output(ReadyOut)
-@bp.doc(responses=NOT_READY)
+@bp.doc(responses=NOT_READY, operation_id="isReady")
 def readyz() -> Response:
     """Whether jobs can be done
 

@@ -13,13 +13,11 @@ from tasks.settings import get_settings
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
-from workers.results.markdown import MarkdownOptions, PageMarks, Tables
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
 WEIGHTS = {"low": 1, "normal": 2, "high": 4}
-ResultFormat = Literal["md", "json", "txt", "html", "docling", "pdf", "zip"]
 
 
 def check_pages(value: str) -> str:
@@ -209,33 +207,11 @@ class EventsQuery(Input):
 
 class ListQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
-    cursor: str = Field("", pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`next` of the answer before.")
+    cursor: str = Field("", pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$", description="`next` of the answer before.")
 
 
 class PagesQuery(BaseModel):
     since: int = Field(0, ge=0, le=2**53, description="Only pages that changed after this `seq`.")
-
-
-class ResultQuery(Input):
-    format: ResultFormat | None = Field(None, description="Taken from `Accept` when it is left out.")
-    partial: bool = Field(False, description="The pages read so far, while the job has not finished.")
-    download: bool = Field(False, description="Answer as an attachment with a file name.")
-    page_marks: PageMarks = Field(
-        "comment", description="Of Markdown: what stands where a page begins; `anchor` is one that links can go to."
-    )
-    furniture: Literal["drop", "keep"] = Field(
-        "drop", description="Of Markdown: running heads and page numbers, which repeat over pages."
-    )
-    tables: Tables = Field(
-        "pipe", description="Of Markdown: `pipe` writes HTML only where cells span several fields, `html` always."
-    )
-
-    def markdown_options(self) -> MarkdownOptions:
-        return MarkdownOptions(page_marks=self.page_marks, tables=self.tables, keep_furniture=self.furniture == "keep")
-
-
-class ConvertQuery(Input):
-    format: ResultFormat | None = Field(None, description="Taken from `Accept` when it is left out.")
 
 
 class CancelQuery(Input):

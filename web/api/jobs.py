@@ -116,7 +116,7 @@ def answer_created(submitted: Submitted, is_replay: bool) -> BaseResponse:
 @bp.get("/jobs/<job_id>")
 @bp.input(WaitQuery, location="query")
 @bp.output(JobOut)
-@bp.doc(responses={304: "Not changed since the ETag", 404: "Unknown job", 503: "Job store away"})
+@bp.doc(responses={304: "Not changed since the ETag", 404: "Unknown job", 503: "Job store away"}, operation_id="getJob")
 def get_job(job_id: str, query_data: WaitQuery) -> BaseResponse:
     """Follow a job
 
@@ -156,7 +156,7 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
 @bp.get("/jobs")
 @bp.input(ListQuery, location="query")
 @bp.output(JobListOut)
-@bp.doc(responses={503: "Job store away"})
+@bp.doc(responses={503: "Job store away"}, operation_id="listJobs")
 def list_jobs(query_data: ListQuery) -> JobListOut:
     """List jobs, the newest first
 
@@ -181,7 +181,8 @@ def read_cursor(cursor: str) -> float | None:
 @bp.input(RetryFields, location="json")
 @bp.output(JobOut, status_code=202)
 @bp.doc(
-    responses={404: "Unknown job", 409: "A page is still at work", 429: "Too many pages today", 503: "Job store away"}
+    responses={404: "Unknown job", 409: "A page is still at work", 429: "Too many pages today", 503: "Job store away"},
+    operation_id="retryPages",
 )
 def retry(job_id: str, json_data: RetryFields) -> JobOut:
     """Read some pages again
@@ -206,7 +207,7 @@ def retry_pages(job_id: str, fields: RetryFields) -> None:
 @bp.delete("/jobs/<job_id>")
 @bp.input(CancelQuery, location="query")
 @bp.output(JobOut)
-@bp.doc(responses={204: "Deleted (`purge=1`)", 404: "Unknown job", 503: "Job store away"})
+@bp.doc(responses={204: "Deleted (`purge=1`)", 404: "Unknown job", 503: "Job store away"}, operation_id="cancelJob")
 def cancel(job_id: str, query_data: CancelQuery) -> BaseResponse:
     """Cancel a job
 

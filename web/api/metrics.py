@@ -16,11 +16,13 @@ ANSWERS: Answers = {
     503: {"description": "Redis is away"},
 }
 
-bp = APIBlueprint("metrics", __name__)
+TAG = {"name": "Metrics", "description": "What all workers did, for Prometheus."}
+
+bp = APIBlueprint("metrics", __name__, tag=TAG)
 
 
 @bp.get("/metrics")
-@bp.doc(responses=ANSWERS)
+@bp.doc(responses=ANSWERS, operation_id="getMetrics")
 def metrics() -> Response:
     """Metrics in Prometheus' text format"""
     registry = CollectorRegistry()

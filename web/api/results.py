@@ -19,19 +19,23 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.document_html import policy, write_html
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
-from web.api.inputs import PagesQuery, ResultQuery
+from web.api.inputs import PagesQuery
 from web.api.jobs import find_job
 from web.api.names import attachment, file_stem
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
+from web.api.result_inputs import ResultQuery
 from web.api.shown import MIMETYPES, find_page, page_out, page_text_out
 from workers.results.formats import FORMATS
-from workers.results.markdown import DEFAULTS, MarkdownOptions
+from workers.results.options import DEFAULTS, ResultOptions
 
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 
 IMAGE_ANSWERS: Answers = {
-    200: {"description": "The page image", "content": {"image/png": {"schema": {"format": "binary"}}}},
+    200: {
+        "description": "The page image",
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    },
     404: {"description": "Unknown job or page, or no image of it"},
     503: {"description": "Job store away"},
 }
@@ -56,7 +60,7 @@ bp = APIBlueprint("results", __name__, url_prefix="/api/v1/jobs/<job_id>", tag=T
 @bp.get("/pages")
 @bp.input(PagesQuery, location="query")
 @bp.output(PageListOut)
-@bp.doc(responses={404: "Unknown job", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"}, operation_id="listPages")
 def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
     """The page ledger
 
@@ -69,7 +73,7 @@ def list_pages(job_id: str, query_data: PagesQuery) -> PageListOut:
 
 @bp.get("/pages/<int:number>")
 @bp.output(PageTextOut)
-@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job or page", 503: "Job store away"}, operation_id="getPage")
 def get_page(job_id: str, number: int) -> PageTextOut:
     """One page with its text
 
@@ -80,7 +84,7 @@ def get_page(job_id: str, number: int) -> PageTextOut:
 
 
 @bp.get("/pages/<int:number>/image")
-@bp.doc(responses=IMAGE_ANSWERS)
+@bp.doc(responses=IMAGE_ANSWERS, operation_id="getPageImage")
 def get_image(job_id: str, number: int) -> BaseResponse:
     """The image the engine read, as PNG"""
     job = find_job(job_id)
@@ -97,25 +101,26 @@ def get_image(job_id: str, number: int) -> BaseResponse:
 
 @bp.get("/result")
 @bp.input(ResultQuery, location="query")
-@bp.doc(responses=RESULT_ANSWERS)
+@bp.doc(responses=RESULT_ANSWERS, operation_id="getResult")
 def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
-    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `docling`, a DoclingDocument, `pdf`,
-    the document with what was read as invisible text, and `zip`, the others with the page images, figures, and tables
-    as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and `tables` say how Markdown is
-    written.
+    `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `docling`, a DoclingDocument,
+    `chunks`, an object a line for retrieval, `hocr` and `alto`, lines and words with boxes, `pdf`, the document with
+    what was read as invisible text, and `zip`, which has Markdown, JSON, text, HTML and PDF with the page images,
+    figures, and tables as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and `tables` say
+    how Markdown is written, `max_chars` how long a chunk may be.
 
     While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
     end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
-    options = query_data.markdown_options()
+    options = query_data.to_options()
     content = open_result(job, format, partial=query_data.partial, options=options)
     response = respond_with_result(job, format, content)
-    if format == "md" and options != DEFAULTS:
-        response.set_etag(f"{job.seq}-{options}")
+    if options != DEFAULTS:
+        response.set_etag(f"{job.seq}-{format}-{options}")
     if query_data.download:
         response.headers["Content-Disposition"] = attachment(job.name, FORMATS[format].suffix, job.id)
     return response.make_conditional(request)
@@ -142,7 +147,7 @@ def accepted_format() -> str:
     return next(name for name, mimetype in MIMETYPES.items() if mimetype == best)
 
 
-def open_result(job: Job, format: str, *, partial: bool, options: MarkdownOptions = DEFAULTS) -> Iterator[bytes]:
+def open_result(job: Job, format: str, *, partial: bool, options: ResultOptions = DEFAULTS) -> Iterator[bytes]:
     """The result, piece by piece; if `partial`, as it would be now. Raises Problem when there is none."""
     partial = partial and format not in FILES
     has_files = job.has_ended and get_blobs().exists(job_key(job.id, "result.md"))
@@ -158,15 +163,15 @@ def open_result(job: Job, format: str, *, partial: bool, options: MarkdownOption
     return open_text(job, format, has_files=has_files, options=options)
 
 
-def open_text(job: Job, format: str, *, has_files: bool, options: MarkdownOptions = DEFAULTS) -> Iterator[bytes]:
+def open_text(job: Job, format: str, *, has_files: bool, options: ResultOptions = DEFAULTS) -> Iterator[bytes]:
     if format == "html":
         return (piece.encode() for piece in write_html(job))
-    if has_files and format in WRITTEN_FORMATS and (format != "md" or options == DEFAULTS):
+    if has_files and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
         return read_blob(job_key(job.id, f"result.{format}"))
     return assemble_now(job, format, options)
 
 
-def assemble_now(job: Job, format: str, options: MarkdownOptions) -> Iterator[bytes]:
+def assemble_now(job: Job, format: str, options: ResultOptions) -> Iterator[bytes]:
     with tempfile.SpooledTemporaryFile(CHUNK_BYTES, "w+", encoding="utf-8", newline="") as out:
         write_format(job, format, out, options=options)
         out.seek(0)

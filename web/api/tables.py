@@ -29,7 +29,7 @@ MIMETYPES = {"csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8
 FIGURE = re.compile(r"p\d{3,6}-\d{1,3}\.png")
 TAG = {"name": "Results", "description": "Pages, their images, and the text."}
 FIGURE_ANSWERS: Answers = {
-    200: {"description": "The figure", "content": {"image/png": {"schema": {"format": "binary"}}}},
+    200: {"description": "The figure", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
     404: {"description": "Unknown job, or no such figure"},
     503: {"description": "Job store away"},
 }
@@ -70,7 +70,7 @@ class TableListOut(BaseModel):
 
 @bp.get("/tables")
 @bp.output(TableListOut)
-@bp.doc(responses={404: "Unknown job", 503: "Job store away"})
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"}, operation_id="listTables")
 def list_tables(job_id: str) -> TableListOut:
     """The tables of the document
 
@@ -82,7 +82,7 @@ def list_tables(job_id: str) -> TableListOut:
 
 @bp.get("/tables/<int:number>")
 @bp.input(TableQuery, location="query")
-@bp.doc(responses=TABLE_ANSWERS)
+@bp.doc(responses=TABLE_ANSWERS, operation_id="getTable")
 def get_table(job_id: str, number: int, query_data: TableQuery) -> Response:
     """One table"""
     job = find_job(job_id)
@@ -98,7 +98,7 @@ def get_table(job_id: str, number: int, query_data: TableQuery) -> Response:
 
 
 @bp.get("/figures/<name>")
-@bp.doc(responses=FIGURE_ANSWERS)
+@bp.doc(responses=FIGURE_ANSWERS, operation_id="getFigure")
 def get_figure(job_id: str, name: str) -> BaseResponse:
     """A figure, cut from its page, as PNG"""
     job = find_job(job_id)

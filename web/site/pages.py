@@ -26,6 +26,8 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
+from web.site.find import find_words
+from web.site.reader import sheets_of
 from web.site.reading import reading_of
 from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
@@ -43,7 +45,16 @@ TEXT_LAYERS = {
 }
 LISTED = 30
 RECENT = 5
-READ_AT_ONCE = 20  # pages whose text a job page shows before the reader asks for more
+READ_AT_ONCE = 10  # pages whose text a job page has from the start; a script fetches the others as they come near
+FORMATS = {
+    "md": ("Markdown", "Headings, lists and tables as text; for notes, and for models"),
+    "txt": ("Plain text", "Page by page, with nothing left out; for search"),
+    "html": ("HTML", "One file to read in a browser or to print, with figures"),
+    "pdf": ("Searchable PDF", "The document as it was, with its text to search and select"),
+    "json": ("JSON", "Blocks and lines with their places; for programs"),
+    "docling": ("DoclingDocument", "JSON for docling, LangChain and LlamaIndex"),
+    "zip": ("ZIP", "All of these, tables as CSV, figures and page images"),
+}
 FAULTS_SHOWN = 20
 
 
@@ -114,12 +125,17 @@ def list_jobs() -> str:
 def show_job(job_id: str) -> str:
     job = find_job(job_id)
     pages = load_pages(job)
+    start, words = request.args.get("from", 1, type=int), request.args.get("q", "")
     faults = [shown for page in pages if needs_a_look(shown := page_out(job, page))]
     return render_template(
         "job.html",
         job=job_out(job),
         cells=pages,
-        texts=read_texts(job, pages),
+        sheets_shown=sheets_of(job, first_read(pages, start)),
+        words=words,
+        found=find_words(job, words) if words else None,
+        following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
+        formats=FORMATS,
         reading=first_reading(job, pages),
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
@@ -141,10 +157,14 @@ def first_reading(job: Job, pages: list[Page]) -> dict[str, Any] | None:
     return {"page_number": page.page_number, "text": text} if page and text else None
 
 
-def read_texts(job: Job, pages: list[Page]) -> list[Any]:
-    """The first pages that have ended, with their text."""
-    ended = [page for page in pages if page.has_ended and page.state != "cancelled"][:READ_AT_ONCE]
-    return [page_text_out(job, page) for page in ended]
+def first_read(pages: list[Page], start: int) -> list[Page]:
+    """The pages that a browser gets at once, from the page of this number on: what has ended of them."""
+    place = position_of(pages, start)
+    return [page for page in pages[place : place + READ_AT_ONCE] if page.has_ended and page.state != "cancelled"]
+
+
+def position_of(pages: list[Page], start: int) -> int:
+    return next((place for place, page in enumerate(pages) if page.page_number >= start), 0)
 
 
 @bp.get("/jobs/<job_id>/pages/<int:number>")
@@ -158,7 +178,7 @@ def show_page(job_id: str, number: int) -> str:
         "page.html",
         job=job_out(job),
         page=shown,
-        reading=reading_of(job.id, shown),
+        reading=reading_of(job, shown),
         has_image=page.has_image,
         has_ended=page.has_ended,
         has_password=job.options.has_password,

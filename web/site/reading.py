@@ -6,22 +6,28 @@ Blocks carry `data-block` and `data-kind`, lines inside them `data-line`: what t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 from flask import url_for
 from markupsafe import Markup, escape
 
+from tasks.archive import load_job
+from tasks.assemble.results import iter_page_results
+from tasks.ledger.records import Job
 from web.api.block_html import Writer, block_html, items_html
 from web.api.outputs import LineOut, PageTextOut
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import FURNITURE, Block
 from workers.results.flow import Item, items_of
 from workers.results.markdown import MarkdownOptions, items_markdown
+from workers.results.outline import Outline, outline_of
 from workers.results.page import PageResult
 from workers.results.prose import TAKEN, compounds_of, end_of
 
 UNSURE = 0.8  # confidence below which a line is marked
+MOST_SETTLED = 300  # pages; of a longer document each page is shown with the kinds and levels it has by itself
 WITHOUT_MARKS = MarkdownOptions(page_marks="none")
 
 
@@ -34,12 +40,29 @@ class Reading:
     blocks: tuple[Block, ...]
 
 
-def reading_of(job_id: str, page: PageTextOut, *, with_furniture: bool = True) -> Reading:
-    blocks = tuple(Block.from_json(block.model_dump()) for block in page.blocks)
+def reading_of(job: Job, page: PageTextOut, *, with_furniture: bool = True) -> Reading:
+    blocks = settled(job, page.page_number - 1, [Block.from_json(block.model_dump()) for block in page.blocks])
     if page.lines and not any(block.lines for block in blocks):  # the layout is not found yet
         return Reading(html=Markup(""), source="\n".join(line.text for line in page.lines), blocks=())
-    parts = blocks_html(job_id, page, blocks, with_furniture=with_furniture)
+    parts = blocks_html(job.id, page, blocks, with_furniture=with_furniture)
     return Reading(html=Markup("\n").join(map(Markup, parts)), source=source_of(page, blocks), blocks=blocks)
+
+
+def settled(job: Job, index: int, blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """The blocks with the kinds and levels that they have in the document, once that can be told."""
+    if not job.has_ended or job.num_selected > MOST_SETTLED:
+        return tuple(blocks)
+    found = outline(job.id, job.seq).settled.get(index, ())
+    if len(found) != len(blocks):
+        return tuple(blocks)
+    return tuple(replace(block, kind=kind, level=level) for block, (kind, level) in zip(blocks, found, strict=True))
+
+
+@lru_cache(maxsize=8)
+def outline(job_id: str, seq: int) -> Outline:
+    """The outline of a job that has ended; `seq` changes where a repair changes the document."""
+    job = load_job(job_id)
+    return outline_of(iter_page_results(job)) if job and job.seq == seq else Outline(settled={}, compounds=frozenset())
 
 
 def source_of(page: PageTextOut, blocks: tuple[Block, ...]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from workers.layout.bare_tables import find_bare_tables
 from workers.layout.blocks import BlockKind, PageLayout
 from workers.layout.canvas import Canvas
 from workers.layout.code import find_code
@@ -54,6 +55,9 @@ def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[B
     listings = outside_tables(find_code(words), words, found.regions)
     drafts += [draft_of("code", listing) for listing in listings]
     words = without(words, (word for listing in listings for row in listing for word in row))
+    bare = find_bare_tables(words, found.regions)
+    drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
+    words = without(words, (word for table in bare for cell in table.cells for word in cell.words))
     turned = [word for word in words if word.angle]
     drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
     groups = assign(without(words, turned), found.regions)

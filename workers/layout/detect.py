@@ -5,12 +5,16 @@ Only the process that finds layout calls this: the models take time and memory t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workers.light_pymupdf import load_models, pymupdf
 from workers.reading_order import Box
 
+LEAST_PICTURE, MOST_PICTURE = 0.01, 0.85  # of the page
+MOST_WORDS = 3  # of the page's text over a picture
+MOST_SHARED = 0.2  # of a picture, with a region of the model
 Span = tuple[int, int, int, int]  # first row, row after the last, first column, column after the last
 
 
@@ -59,8 +63,21 @@ def find_regions(page: pymupdf.Page) -> Found:
     page.get_layout(return_raw=True)
     groups = page.layout_information or []
     regions = tuple(Region(label=g["class_name"], box=box_of(g["group_bbox"]), grid=grid_of(g)) for g in groups)
+    regions += tuple(find_pictures(page, regions))
     has_table = any(region.label == "table" for region in regions)
     return Found(regions=regions, tables=find_tables(page) if has_table else ())
+
+
+def find_pictures(page: pymupdf.Page, regions: Sequence[Region]) -> Iterator[Region]:
+    """Pictures on the page that the model has no region for; none that is the page itself or a ground for text."""
+    seen = [pymupdf.Rect(region.box) for region in regions]
+    for picture in page.get_image_info():
+        box = pymupdf.Rect(picture["bbox"]) & page.rect
+        share = abs(box) / max(abs(page.rect), 1.0)
+        is_apart = all(abs(box & each) < MOST_SHARED * abs(box) for each in seen)
+        if LEAST_PICTURE < share < MOST_PICTURE and is_apart and len(page.get_text("words", clip=box)) <= MOST_WORDS:
+            seen.append(box)
+            yield Region(label="picture", box=box_of(box))
 
 
 def box_of(values: Any) -> Box:

@@ -60,7 +60,7 @@ def slimmed(block: Block) -> Block:
 
 
 def settled_of(block: Block, found: Block) -> Settled:
-    if block.markup and block.level:
+    if block.markup and block.level and block.kind == "paragraph":  # as `slimmed` calls a model's own headings
         return ("heading", block.level)
     return (found.kind, found.level)
 

@@ -1,4 +1,4 @@
-// What the pages share. Texts from documents are only ever put in as text, never as markup.
+// What the pages share. Texts from documents are only ever put in as text, or as HTML that our server has cleaned.
 
 export const ENDED = new Set(["succeeded", "partial", "failed", "cancelled"]);
 
@@ -29,6 +29,14 @@ export async function getJson(url, signal) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused(response.status, body, Number(response.headers.get("Retry-After")) || 5);
   return body;
+}
+
+/** An element of a page of ours, as the server makes it now. */
+export async function getPart(url, selector) {
+  const response = await fetch(url, { headers: { Accept: "text/html" } });
+  if (!response.ok) throw new Refused(response.status, {}, 5);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  return selector ? document.adoptNode(page.querySelector(selector)) : page;
 }
 
 export function element(name, attributes = {}, ...children) {

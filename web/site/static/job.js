@@ -1,28 +1,23 @@
-// A job page that follows its job: cells change colour, text appears in page order, the pace is kept up to date.
-import { ENDED, PAGE_WORDS, Refused, STATE_WORDS, element, getJson, localTimes, pace, pause } from "./common.js";
+// A job page that follows its job: cells change colour, pages fill in, the pace is kept up to date, and nothing reloads
+// when the job has ended.
+import { ENDED, PAGE_WORDS, Refused, STATE_WORDS, element, getJson, getPart, localTimes, pace, pause } from "./common.js";
+import { sheets, showButtons } from "./reader.js";
 
 const root = document.getElementById("job");
-const { self, pages, events, html } = root.dataset;
-const texts = document.getElementById("texts");
-const more = document.getElementById("more");
+const { self, pages, events, html, name } = root.dataset;
 const POLL_MS = 1000;
-const STEP = 20; // pages of text shown at first, and for each press of "more"
 const FAULTY = new Set(["failed", "fallback"]);
-const READABLE = new Set(["ok", "blank", "fallback", "failed"]);
+const AT_END = ["badge", "meter", "notices", "actions", "faults"]; // parts that the server writes anew
+const title = document.title;
 let seq = Number(root.dataset.seq);
-const hasEnded = ENDED.has(root.dataset.state);
-let shown = STEP;
 let spoken = 0;
-let refreshing = false;
 const live = document.getElementById("live");
 const liveText = document.getElementById("live-text");
 const reading = new Map(); // what has been read so far, by page number
 if (Number(liveText?.dataset.number)) reading.set(Number(liveText.dataset.number), liveText.textContent);
 
 localTimes();
-refreshTexts();
-if (!hasEnded) follow();
-more?.addEventListener("click", () => { shown += STEP; refreshTexts(); });
+if (!ENDED.has(root.dataset.state)) follow();
 
 /** Listen to the server's events; poll where that cannot be had. */
 function follow() {
@@ -41,9 +36,29 @@ function follow() {
   source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) poll(); });
 }
 
-function renew(source) {
+/** Where the job has ended: what the server has to say of it takes the place of what stood there. */
+async function renew(source) {
   source?.close();
-  location.reload();
+  const page = await getPart(location.href).catch(() => null);
+  if (!page?.getElementById("cells") || !sheets) return location.reload();
+  for (const id of AT_END) document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
+  for (const cell of page.querySelectorAll(".cell")) settle(cell);
+  live?.remove();
+  document.title = title;
+  sheets.refresh();
+  localTimes();
+  countCells();
+  showButtons();
+}
+
+/** A page as it is at the end, should its last change not have been heard of. */
+function settle(cell) {
+  const own = document.getElementById(cell.id);
+  const isNew = own.dataset.state !== cell.dataset.state;
+  if (isNew) sheets.change(cell.textContent, cell.dataset.state);
+  own.dataset.state = cell.dataset.state;
+  own.toggleAttribute("data-look", "look" in cell.dataset);
+  own.setAttribute("aria-label", cell.getAttribute("aria-label"));
 }
 
 async function poll() {
@@ -72,10 +87,11 @@ function show(job, changed) {
   badge.dataset.state = job.state;
   badge.textContent = STATE_WORDS[job.state];
   document.getElementById("progress").value = job.progress;
+  document.title = `(${Math.floor(100 * job.progress)} %) ${name}`;
   document.getElementById("pace").textContent = pace(job);
   document.getElementById("so-far").hidden = !(job.pages.ok || job.pages.fallback);
   speak(job);
-  if (changed.length) { countCells(); refreshTexts(); showReading(); }
+  if (changed.length) { countCells(); showReading(); }
   return false;
 }
 
@@ -83,7 +99,9 @@ function updateCell(page) {
   const cell = document.getElementById(`c${page.page_number}`);
   if (!cell) return;
   cell.dataset.state = page.state;
+  cell.toggleAttribute("data-look", page.notices.length > 0);
   cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}`);
+  sheets.change(page.page_number, page.state);
   cell.title = page.fault?.detail || page.notice;
   if (page.state !== "generating") reading.delete(page.page_number);
   if (FAULTY.has(page.state) || page.notice) addFault(page);
@@ -126,34 +144,6 @@ function countCells() {
     entry.hidden = !number;
     entry.querySelector("b").textContent = number;
   }
-}
-
-/** Show the text of the first pages that have ended, in page order; what is there already stays. */
-async function refreshTexts() {
-  if (!texts || refreshing) return;
-  refreshing = true;
-  const ended = [...document.querySelectorAll(".cell")].filter((cell) => READABLE.has(cell.dataset.state));
-  for (const cell of ended.slice(0, shown)) {
-    const number = Number(cell.textContent);
-    if (document.getElementById(`page-${number}`)) continue;
-    const page = await getJson(`${pages}/${number}`).catch(() => null);
-    if (page) insert(page);
-  }
-  document.getElementById("waiting-text").hidden = texts.childElementCount > 0 || hasEnded;
-  more.hidden = ended.length <= shown;
-  refreshing = false;
-}
-
-function insert(page) {
-  const number = page.page_number;
-  const title = element("h3", {}, element("a", { href: `${html}/pages/${number}` }, `Page ${number}`));
-  if (page.state !== "ok") title.append(" ", element("span", { class: "badge", "data-page-state": page.state }, PAGE_WORDS[page.state]));
-  const body = page.text
-    ? element("div", { class: "text", dir: "auto" }, page.text)
-    : element("p", { class: "muted" }, page.fault?.detail || "Nothing is written on this page.");
-  const sheet = element("section", { class: "sheet", id: `page-${number}`, "data-number": number }, title, body);
-  const after = [...texts.children].find((other) => Number(other.dataset.number) > number);
-  texts.insertBefore(sheet, after || null);
 }
 
 /** Tell screen readers at every tenth of the way, not at every page. */

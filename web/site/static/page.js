@@ -29,7 +29,7 @@ async function grow(self) {
   }
 }
 
-markBothWays(document.querySelector(".spread"));
+markBothWays(document);
 
 text?.addEventListener("keydown", (event) => {
   const step = stepOf(event);

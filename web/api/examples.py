@@ -1,0 +1,168 @@
+"""What OpenAPI shows beside the schemas: examples of calls and errors, and the headers that tell what to do next."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from web.api.problems import KINDS, Kind
+
+Json = dict[str, Any]
+
+JOB_ID = "5f1c0e7ab3d94421"
+API = "/api/v1/jobs/" + JOB_ID
+COUNTS = {"total": 2, "ok": 2, "blank": 0, "fallback": 0, "failed": 0, "cancelled": 0, "running": 0, "queued": 0}
+SUMMARY = {
+    "id": JOB_ID, "state": "succeeded", "name": "report.pdf", "kind": "pdf", "size": 48213, "batch_id": "b7d2a1",
+    "parent": "", "run": 1, "num_pages": 2, "pages": COUNTS, "progress": 1.0, "error": None, "seq": 9,
+    "timings": {
+        "created_at": "2026-05-04T09:30:00Z", "started_at": "2026-05-04T09:30:01Z", "ended_at": "2026-05-04T09:30:04Z",
+        "waited_s": 1.0, "running_s": 3.0,
+    },
+    "links": {
+        "self": API, "pages": f"{API}/pages", "events": f"{API}/events", "html": f"/jobs/{JOB_ID}",
+        "results": {"md": f"{API}/result?format=md", "json": f"{API}/result?format=json"},
+    },
+}  # fmt: skip
+JOB = SUMMARY | {
+    "options": {"task": "transcribe", "language": "eng"}, "source_url": "", "selection": "1-2", "queue_position": None,
+    "eta_s": None, "missing_pages": [], "fallback_pages": [], "pages_to_look_at": [], "warnings": [], "deliveries": [],
+}  # fmt: skip
+PAGE = {
+    "page_number": 1, "state": "ok", "fault": None, "engine": "ocr", "stop_reason": "stop", "tokens": 0, "seconds": 1.2,
+    "width": 1240, "height": 1754, "rotation": 0, "cached": False, "text_layer_recall": None, "confidence": 0.98,
+    "notices": [], "notice": "", "attempts": [], "seq": 5, "links": {"self": f"{API}/pages/1"},
+}  # fmt: skip
+CELLS = [
+    {"row": 0, "column": 0, "text": "Ship", "row_span": 1, "column_span": 1, "is_header": True},
+    {"row": 1, "column": 0, "text": "Ann", "row_span": 1, "column_span": 1, "is_header": False},
+]
+BLOCK = {"kind": "heading", "text": "Lamps", "level": 1, "lines": [0], "box": [90.0, 80.0, 400.0, 120.0]}
+LINE = {"text": "Lamps", "box": [90.0, 80.0, 400.0, 120.0], "confidence": 0.98}
+TABLE = {"number": 1, "page_number": 1, "rows": 2, "columns": 1, "cells": CELLS, "links": {"self": f"{API}/tables/1"}}
+MADE = {"batch_id": "b7d2a1", "jobs": [JOB | {"state": "queued", "num_pages": 0, "progress": 0.0}]}
+BATCH = {
+    "batch_id": "b7d2a1", "num_jobs": 1, "has_ended": True, "progress": 1.0, "states": {"succeeded": 1},
+    "pages": COUNTS, "jobs": [SUMMARY],
+}  # fmt: skip
+RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in ("fault", "notice", "seq", "links")} | {
+    "reason": "", "detail": "", "text": "Lamps", "lines": [LINE], "blocks": [BLOCK],
+}  # fmt: skip
+TEXTS = {
+    "application/json": {"schema": "pagefan.result/2", "job": JOB, "pages": [RESULT_PAGE]},
+    "text/markdown": "<!-- page 1 -->\n\n# Lamps\n",
+    "text/plain": "Lamps\n",
+}
+
+BODIES: dict[str, Json] = {
+    "createJobs": {"application/json": {"url": "https://example.com/report.pdf", "pages": "1-3", "language": "eng"}},
+    "convert": {"application/json": {"url": "https://example.com/report.pdf"}},
+    "retryPages": {"application/json": {"pages": "failed", "dpi": 300}},
+}
+ANSWERS: dict[tuple[str, str], Json] = {
+    ("createJobs", "202"): {"application/json": MADE},
+    ("convert", "200"): TEXTS,
+    ("convert", "202"): {"application/json": MADE},
+    ("getJob", "200"): {"application/json": JOB},
+    ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
+    ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
+    ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},
+    ("getBatch", "200"): {"application/json": BATCH},
+    ("listPages", "200"): {"application/json": {"state": "succeeded", "seq": 9, "pages": [PAGE]}},
+    ("getPage", "200"): {"application/json": PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}},
+    ("getResult", "200"): TEXTS,
+    ("listTables", "200"): {"application/json": {"tables": [TABLE]}},
+    ("getTable", "200"): {"text/csv": "Ship\r\nAnn\r\n", "application/json": TABLE},
+    ("isAlive", "200"): {"application/json": {"status": "ok"}},
+}
+
+HEADERS: dict[str, Json] = {
+    "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer", "minimum": 0}},
+    "Location": {"description": "Where to follow the first job.", "schema": {"type": "string"}},
+    "Replayed": {
+        "description": "`true` where an earlier request with this Idempotency-Key made the jobs.",
+        "schema": {"type": "string"},
+    },
+    "ETag": {"description": "Changes with what is answered; for If-None-Match.", "schema": {"type": "string"}},
+    "Job": {"description": "The id of the job that read the document.", "schema": {"type": "string"}},
+    "State": {"description": "How it ended; `partial` where pages have no text.", "schema": {"type": "string"}},
+    "Missing": {"description": "Numbers of the pages without text, such as `3,9`.", "schema": {"type": "string"}},
+}
+TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the headers and their descriptions
+    ("createJobs", "202"): {"Location": "Location", "Idempotency-Replayed": "Replayed"},
+    ("createJobs", "409"): {"Retry-After": "RetryAfter"},
+    ("convert", "200"): {"Pagefan-Job": "Job", "Pagefan-State": "State", "Pagefan-Missing-Pages": "Missing"},
+    ("convert", "202"): {"Location": "Location", "Pagefan-Job": "Job"},
+    ("convert", "409"): {"Retry-After": "RetryAfter"},
+    ("getJob", "200"): {"ETag": "ETag", "Retry-After": "RetryAfter"},
+    ("getResult", "200"): {"ETag": "ETag"},
+    ("getResult", "409"): {"Retry-After": "RetryAfter"},
+    ("azureAnalyze", "202"): {"Retry-After": "RetryAfter"},
+    ("azureResult", "200"): {"Retry-After": "RetryAfter"},
+}
+WAITING = ("429", "503")  # every such answer says how long
+ONLY_AT = {  # problems that come only under paths that match this
+    "unknown-job": r"\{(job|task|file|result)_id\}",
+    "unknown-batch": r"/batches/",
+    "unknown-page": r"/pages/\{",
+    "unknown-table": r"/tables/\{",
+    "no-figure": r"/figures/",
+    "no-image": r"/image$",
+    "not-finished": r"/result$|/pdf$",
+    "being-made": r"/result$|/pdf$|/convert$",
+    "no-result": r"/result$|^(?!/api/v1/jobs)",
+    "page-busy": r"/retry$",
+    "nothing-to-retry": r"/retry$",
+    "key-in-use": r"^/api/v1/(jobs|convert)$",
+    "key-mismatch": r"^/api/v1/(jobs|convert)$",
+    "too-many-listeners": r"/events$|^(?!/api/v1/jobs)",
+}
+
+
+def add_examples(spec: Json, operations: list[tuple[str, str, Json]]) -> None:
+    """Say of each call what its bodies look like, which problems it has and what their headers tell."""
+    spec["components"]["headers"] = HEADERS
+    spec["components"]["examples"] = {name: problem_example(name, kind) for name, kind in KINDS.items()}
+    for path, _, operation in operations:
+        name = operation["operationId"]
+        put(operation.get("requestBody", {}).get("content", {}), BODIES.get(name, {}))
+        for status, answer in operation["responses"].items():
+            content = answer.get("content", {})
+            put(content, ANSWERS.get((name, status), {}))
+            if problem := content.get("application/problem+json"):
+                content["application/problem+json"] = problem | {"examples": problems_of(path, status)}
+            told = TOLD.get((name, status), {}) | ({"Retry-After": "RetryAfter"} if status in WAITING else {})
+            if told:
+                answer["headers"] = {
+                    header: {"$ref": f"#/components/headers/{described}"} for header, described in told.items()
+                }
+
+
+def put(content: Json, examples: Json) -> None:
+    for media, example in examples.items():
+        if media in content:
+            content[media] = content[media] | {"example": example}
+
+
+def problems_of(path: str, status: str) -> Json:
+    """The problems that answer a call with this status, as references by their names."""
+    of_status = [name for name, kind in KINDS.items() if str(kind.status) == status]
+    names = [name for name in of_status if re.search(ONLY_AT.get(name, ""), path)]
+    return {name: {"$ref": f"#/components/examples/{name}"} for name in names}
+
+
+def problem_example(name: str, kind: Kind) -> Json:
+    message = f"{kind.title}. {kind.advice}"
+    return {
+        "summary": kind.title,
+        "value": {
+            "type": f"urn:pagefan:problem:{name}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": f"{kind.title}.",
+            "advice": kind.advice,
+            "message": message,
+            "error": {"code": name, "message": message},
+            "instance": API,
+        },
+    }

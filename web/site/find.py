@@ -1,0 +1,70 @@
+"""Words in a document: on which of its pages they stand, and how often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from tasks.archive import load_pages, read_content
+from tasks.blobs import BlobMissing, job_key
+from tasks.ledger.records import Job
+from tasks.services import get_blobs
+from workers.documents.selection import Selection
+
+MOST_CHARACTERS = 200  # of what is looked for
+AROUND = 60  # characters of a snippet on either side
+
+
+class Hit(BaseModel):
+    page_number: int
+    count: int
+    snippet: str
+
+
+class Found(BaseModel):
+    """The pages that have the words, in page order."""
+
+    pages: list[Hit]
+    count: int
+
+
+def find_words(job: Job, words: str) -> Found:
+    """Where these words follow one another, whatever their case and the white space between them."""
+    pattern = pattern_of(words)
+    pages = [hit for number, text in texts_of(job) if (hit := hit_of(number, text, pattern))] if pattern else []
+    return Found(pages=pages, count=sum(hit.count for hit in pages))
+
+
+def pattern_of(words: str) -> re.Pattern[str] | None:
+    parts = words[:MOST_CHARACTERS].split()
+    return re.compile(r"\s+".join(map(re.escape, parts)), re.IGNORECASE) if parts else None
+
+
+def hit_of(number: int, text: str, pattern: re.Pattern[str]) -> Hit | None:
+    found = list(pattern.finditer(text))
+    if not found:
+        return None
+    around = text[max(0, found[0].start() - AROUND) : found[0].end() + AROUND]
+    return Hit(page_number=number, count=len(found), snippet=" ".join(around.split()))
+
+
+def texts_of(job: Job) -> Iterator[tuple[int, str]]:
+    """The pages' numbers and texts: from the plain text of a job that has ended, which is one file, else one by one."""
+    texts = written_texts(job) if job.has_ended else []
+    numbers = [index + 1 for index in Selection.parse(job.selection)] if job.selection else []
+    if texts and len(texts) == len(numbers):
+        yield from zip(numbers, texts, strict=True)
+        return
+    for page in load_pages(job):
+        if page.blob:
+            yield page.page_number, read_content(page).get("text", "")
+
+
+def written_texts(job: Job) -> list[str]:
+    """Each page's part of `result.txt`, which ends in a form feed; none where there is no such file."""
+    try:
+        return get_blobs().read(job_key(job.id, "result.txt")).decode().split("\f")[:-1]
+    except BlobMissing:
+        return []
