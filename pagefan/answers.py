@@ -13,8 +13,8 @@ from pagefan.records import Job, ResultPage
 
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
-TextFormat = Literal["md", "json", "txt", "html", "docling", "chunks"]
-Format = Literal["md", "json", "txt", "html", "docling", "chunks", "pdf", "zip"]
+TextFormat = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto"]
+Format = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto", "pdf", "zip"]
 TableFormat = Literal["csv", "html", "json"]
 Json = dict[str, Any]
 

@@ -13,8 +13,10 @@ from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
 from workers.layout.dialects.markdown import read_markdown
 from workers.layout.dialects.plain import read_plain
+from workers.results.alto import write_alto
 from workers.results.chunks import write_chunks
 from workers.results.docling import write_docling
+from workers.results.hocr import write_hocr
 from workers.results.json_file import write_json
 from workers.results.markdown import write_markdown
 from workers.results.options import DEFAULTS, ResultOptions
@@ -51,6 +53,10 @@ def write_format(
             write_docling(job.name, pages, outline, out)
         case "chunks":
             write_chunks(pages, outline, out, options.max_chars)
+        case "hocr":
+            write_hocr(job.name, pages, outline, out)
+        case "alto":
+            write_alto(job.name, pages, outline, out)
         case "md":
             write_markdown(pages, outline, out, options.markdown)
         case _:

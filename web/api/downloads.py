@@ -15,6 +15,7 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.problems import Problem
 from workers.results.grid import write_csv
+from workers.results.page import image_name
 
 CHUNK_BYTES = 256 * 1024
 WAIT_S = 8.0  # longest time that a request waits for a PDF to be made
@@ -65,7 +66,7 @@ def zip_entries(job: Job, stem: str, open_format: Opener, has_pdf: bool) -> Iter
         yield f"figures/{name}", read_blob(job_key(job.id, f"figures/{name}"))
     for page in load_pages(job):
         if page.has_image and get_blobs().exists(key := page_key(job.id, page.index, "png")):
-            yield f"pages/{page.page_number:06d}.png", read_blob(key)
+            yield image_name(page.page_number), read_blob(key)
 
 
 class Outbox(io.RawIOBase):

@@ -106,10 +106,10 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
     `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `docling`, a DoclingDocument,
-    `chunks`, an object a line for retrieval, `pdf`, the document with what was read as invisible text, and `zip`, which
-    has Markdown, JSON, text, HTML and PDF with the page images, figures, and tables as CSV. Pages that failed are
-    marked in their place. `page_marks`, `furniture` and `tables` say how Markdown is written, `max_chars` how long a
-    chunk may be.
+    `chunks`, an object a line for retrieval, `hocr` and `alto`, lines and words with boxes, `pdf`, the document with
+    what was read as invisible text, and `zip`, which has Markdown, JSON, text, HTML and PDF with the page images,
+    figures, and tables as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and `tables` say
+    how Markdown is written, `max_chars` how long a chunk may be.
 
     While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
     end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.

@@ -21,6 +21,8 @@ FORMATS: dict[str, Format] = {
     "html": Format("text/html", "html"),
     "docling": Format("application/vnd.docling+json", "docling.json"),
     "chunks": Format("application/x-ndjson", "chunks.jsonl"),
+    "hocr": Format("text/vnd.hocr+html", "hocr"),
+    "alto": Format("application/alto+xml", "alto.xml"),
     "pdf": Format("application/pdf", "pdf", is_text=False),
     "zip": Format("application/zip", "zip", is_text=False),
 }

@@ -75,6 +75,11 @@ def missing_text(page: PageResult) -> str:
     return f"[page {page.page_number} is not finished: {page.state}]"
 
 
+def image_name(page_number: int) -> str:
+    """The page's image, as a path in the ZIP of results."""
+    return f"pages/{page_number:06d}.png"
+
+
 def in_order(pages: Iterable[PageResult]) -> Iterator[PageResult]:
     before = -1
     for page in pages:
