@@ -138,6 +138,9 @@ def test_reader_shows_scan_and_document_and_marks_both(view: Page, job_id: str) 
     assert lit(view) == ["|"]
     view.check("#view-text")
     expect(sheet.locator(".scan")).to_be_hidden()
+    view.check("#view-scan")
+    expect(sheet.locator(".words")).to_be_hidden()
+    expect(view.locator("#page-2 .words")).to_be_visible()  # there is no scan of it
 
 
 def test_pages_come_as_they_are_near_and_go_when_they_are_far(view: Page, web: WebService) -> None:
@@ -163,7 +166,12 @@ def test_keys_turn_pages_and_copy(view: Page, web: WebService, job_id: str) -> N
     view.keyboard.type("25")
     view.keyboard.press("Enter")
     expect(view.locator("[aria-current=true]")).to_have_text("25")
+    view.keyboard.press("n")
+    expect(view.locator("[aria-current=true]")).to_have_text("25")
     view.goto(f"/jobs/{job_id}")
+    for number in (3, 1):  # those whose engine was unsure
+        view.keyboard.press("n")
+        expect(view.locator("[aria-current=true]")).to_have_text(str(number))
     view.keyboard.press("c")
     expect(view.locator("#page-1 .copy")).to_have_text("Copied")
     assert view.evaluate("navigator.clipboard.readText()").startswith("# Ships of the north")
@@ -228,6 +236,9 @@ def test_words_are_found_in_all_pages_and_gone_through(view: Page, web: WebServi
     assert view.evaluate("[...CSS.highlights.get('found-here')].map(String)") == ["oil lamp"]
     view.keyboard.press("Shift+Enter")
     expect(view.locator("#found")).to_have_text("2 of 3 on 2 pages")
+    view.fill("#find-words", "lamp")  # from where one is
+    view.keyboard.press("Enter")
+    expect(view.locator("#found")).to_have_text("1 of 3 on 2 pages")
     view.fill("#find-words", "(c")
     view.keyboard.press("Enter")
     expect(view.locator("#found")).to_have_text("1 of 1 on 1 page")

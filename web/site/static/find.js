@@ -1,7 +1,7 @@
 // Finding words in all pages of a document: the server says on which pages they stand, the strip shows them, and the
 // places themselves are marked as their pages come.
 import { getJson, count } from "./common.js";
-import { goTo, hold, sheets } from "./reader.js";
+import { current, goTo, hold, sheets } from "./reader.js";
 
 const form = document.getElementById("find");
 const input = document.getElementById("find-words");
@@ -44,6 +44,8 @@ async function find() {
   for (const cell of document.querySelectorAll(".cell")) cell.toggleAttribute("data-hit", numbers.has(cell.textContent));
   said.textContent = !words ? "" : found ? "Nothing found" : "Could not be looked for";
   mark();
+  const first = hits.findIndex((hit) => hit.page_number >= Number(current)); // from where one is
+  at = { hit: first < 0 ? -1 : first - 1, place: Infinity };
   if (hits.length) step(1);
 }
 

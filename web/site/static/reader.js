@@ -2,7 +2,7 @@
 import { markBothWays } from "./marks.js";
 import { Sheets } from "./sheets.js";
 
-const EDGE_PX = 90; // below the bar that stays in sight
+const EDGE_PX = 40; // below the bar that stays in sight
 const root = document.getElementById("job");
 const texts = document.getElementById("texts");
 const strip = document.getElementById("cells");
@@ -10,7 +10,7 @@ const jump = document.getElementById("jump");
 const cells = [...(strip?.children || [])].map((item) => item.firstElementChild);
 const numbers = cells.map((cell) => cell.textContent);
 export const sheets = texts && new Sheets(texts, cells, root.dataset.html);
-let current = numbers[0];
+export let current = numbers[0];
 let held = null; // brings back what was gone to, as long as nobody has scrolled since
 let isDue = false; // whether the current page is looked for with the next picture
 
@@ -61,10 +61,11 @@ function soon() {
 /** The page at the upper edge of the window, or the one that was gone to while nobody has scrolled since. */
 function findCurrent() {
   if (held) return;
+  const edge = document.querySelector(".bar").offsetHeight + EDGE_PX;
   let [low, high] = [0, numbers.length - 1];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (texts.children[middle].getBoundingClientRect().top <= EDGE_PX) low = middle;
+    if (texts.children[middle].getBoundingClientRect().top <= edge) low = middle;
     else high = middle - 1;
   }
   setCurrent(numbers[low]);
@@ -84,9 +85,16 @@ function step(by) {
   if (numbers[place]) goTo(numbers[place]);
 }
 
+/** The next page that people should look at, after the last one the first. */
+function nextToLookAt() {
+  const found = numbers.filter((number) => document.getElementById(`c${number}`).matches("[data-look], [data-state=failed], [data-state=fallback]"));
+  const next = found.find((number) => Number(number) > Number(current)) ?? found[0];
+  if (next) goTo(next);
+}
+
 function press(event) {
-  if (event.target.closest("input, textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  const act = { j: () => step(1), k: () => step(-1), g: () => jump.focus(), "/": () => document.getElementById("find-words").focus(), c: () => copyPage(sheets.at(current)) }[event.key];
+  if (event.target.closest("input:not([type=radio]), textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
+  const act = { j: () => step(1), k: () => step(-1), n: nextToLookAt, g: () => jump.focus(), "/": () => document.getElementById("find-words").focus(), c: () => copyPage(sheets.at(current)) }[event.key];
   if (!act) return;
   event.preventDefault();
   act();
@@ -100,6 +108,7 @@ async function copyPage(section) {
 }
 
 document.addEventListener("click", async (event) => {
+  if (event.target.id === "next-look") nextToLookAt();
   if (event.target.id !== "copy-all") return;
   const response = await fetch(event.target.dataset.source);
   if (response.ok) await navigator.clipboard.writeText(await response.text());
@@ -110,5 +119,6 @@ document.addEventListener("click", async (event) => {
 export function showButtons() {
   const copyAll = document.getElementById("copy-all");
   if (copyAll) copyAll.hidden = !navigator.clipboard;
+  document.getElementById("next-look").hidden = !sheets;
 }
 showButtons();
