@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -42,12 +43,22 @@ CELLS = (
 
 
 @contextlib.asynccontextmanager
-async def by_stdio(url: str, *arguments: str) -> AsyncIterator[Any]:
-    """A client of `pagefan-mcp`, or of another command, as an assistant starts it."""
+async def by_stdio(url: str, *arguments: str, mode: str = "auto") -> AsyncIterator[Any]:
+    """A client of `pagefan-mcp`, or of another command, as an assistant starts it.
+
+    Mode `legacy` speaks the protocol of 2025, as most assistants do; `auto` that of 2026.
+    """
     args = list(arguments) or ["-c", LIGHT]
     server = StdioServerParameters(command=sys.executable, args=args, env=plain_env(pagefan_url=url))
-    async with Client(stdio_client(server)) as client:
+    async with Client(stdio_client(server), mode=mode) as client:
         yield client
+
+
+@contextlib.asynccontextmanager
+async def by_http(url: str, mode: str = "auto") -> AsyncIterator[Any]:
+    with http_server(url) as address:
+        async with Client(address, mode=mode) as client:
+            yield client
 
 
 @contextlib.asynccontextmanager
@@ -131,8 +142,9 @@ def only_job(web: WebService) -> str:
     return job.id
 
 
-@pytest.mark.parametrize("connect", [by_stdio, in_memory])
-def test_a_cancelled_call_cancels_its_job(web: WebService, url: str, document: Path, connect: Any) -> None:
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("connect", [by_stdio, by_http])
+def test_a_cancelled_call_cancels_its_job(web: WebService, url: str, connect: Any, mode: str) -> None:
     async def work(client: Any) -> None:
         heard = asyncio.Event()
 
@@ -141,7 +153,7 @@ def test_a_cancelled_call_cancels_its_job(web: WebService, url: str, document: P
                 heard.set()
 
         calling = asyncio.create_task(
-            client.call_tool("convert", {"source": str(document), "wait_s": 600}, progress_callback=hear)
+            client.call_tool("convert", {"source": DATA_URI, "wait_s": 600}, progress_callback=hear)
         )
         await heard.wait()
         calling.cancel()
@@ -150,7 +162,7 @@ def test_a_cancelled_call_cancels_its_job(web: WebService, url: str, document: P
         await asyncio.to_thread(wait_until, lambda: web.job(only_job(web)).state == "cancelled", 30)
 
     with opening(web, 3, first=1):
-        run(connect(url), work)
+        run(connect(url, mode=mode), work)
 
 
 def test_a_long_job_goes_on_when_the_call_has_waited_enough(web: WebService, url: str, document: Path) -> None:
@@ -352,3 +364,29 @@ def test_search_shows_the_surroundings_and_counts_the_rest() -> None:
 def test_data_and_file_addresses_are_read() -> None:
     assert bytes_of("data:text/plain,a%20b") == b"a b"
     assert path_of("file:///tmp/a%20b.pdf") == Path("/tmp/a b.pdf")
+
+
+def line(**message: object) -> str:
+    return json.dumps({"jsonrpc": "2.0", **message}) + "\n"
+
+
+def test_an_assistant_that_ends_cancels_its_jobs(web: WebService, url: str) -> None:
+    arguments = [sys.executable, "-c", LIGHT, "--server", url]
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    convert = {"name": "convert", "arguments": {"source": DATA_URI, "wait_s": 600}}
+    with (
+        opening(web, 3, first=1),
+        subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(line(id=1, method="initialize", params=hello))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "pagefan"
+        process.stdin.write(line(method="notifications/initialized"))
+        process.stdin.write(line(id=2, method="tools/call", params=convert))
+        process.stdin.flush()
+        wait_until(lambda: [job for job in web.ledger.jobs() if job.state == "running"], 30, "the job")
+        process.stdin.close()
+        wait_until(lambda: web.job(only_job(web)).state == "cancelled", 30)
+        assert process.wait(30) == 0
