@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.documents.layer_text import text_of
+from workers.layout.ticks import with_ticks
+from workers.layout.words import rows_of, text_of_row, words_of_page
 from workers.line_text import is_code_like, shorten_leaders, tidy
 from workers.reading_order import Box, order_rows
 from workers.row_text import join_rows
@@ -130,3 +132,19 @@ def test_boxes_of_a_form_stand_beside_their_labels(page: pymupdf.Page) -> None:
     tick(page, (72, 130, 84, 142), is_ticked=False)
     tick(page, (72, 400, 84, 412), is_ticked=True)
     assert text_of(page).splitlines() == ["Member: [x]", "[ ] I want the newsletter", "[x]"]
+
+
+def test_boxes_of_a_form_are_words_in_the_lines_of_their_labels(page: pymupdf.Page) -> None:
+    page.insert_text((72, 100), "Member:")
+    tick(page, (130, 90, 142, 102), is_ticked=True)
+    page.insert_text((90, 140), "I want the newsletter")
+    tick(page, (72, 130, 84, 142), is_ticked=False)
+    tick(page, (72, 400, 84, 412), is_ticked=True)
+    rows = rows_of(with_ticks(words_of_page(page), page))
+    assert [text_of_row(row) for row in rows] == ["Member: [x]", "[ ] I want the newsletter", "[x]"]
+    assert len({word.line for word in rows[0]}) == len({word.line for word in rows[1]}) == 1
+
+
+def test_printed_boxes_are_in_the_letters_of_the_plain_text_in_the_layout_too(page: pymupdf.Page) -> None:
+    page.insert_htmlbox(pymupdf.Rect(72, 72, 400, 120), "\u2611 Yes \u2610 No")
+    assert [word.text for word in words_of_page(page)] == ["[x]", "Yes", "[ ]", "No"]

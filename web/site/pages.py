@@ -52,6 +52,7 @@ FORMATS = {
     "html": ("HTML", "One file to read in a browser or to print, with figures"),
     "pdf": ("Searchable PDF", "The document as it was, with its text to search and select"),
     "json": ("JSON", "Blocks and lines with their places; for programs"),
+    "chunks": ("Chunks", "JSON Lines for retrieval, with headings, pages and places"),
     "docling": ("DoclingDocument", "JSON for docling, LangChain and LlamaIndex"),
     "zip": ("ZIP", "All of these, tables as CSV, figures and page images"),
 }

@@ -23,6 +23,7 @@ from workers.layout.detect import Found, find_regions
 from workers.layout.rules import Grey, find_rules
 from workers.layout.scan_page import LONGEST_SIDE, make_document
 from workers.layout.scan_words import split_line
+from workers.layout.ticks import with_ticks
 from workers.layout.words import Word, words_of_page
 from workers.light_pymupdf import pymupdf
 from workers.png import open_png
@@ -47,7 +48,7 @@ def layout_of_pdf_page(
     document = open_pdf(Path(path), password)
     page = document.load_page(index)
     if page.rotation == 0:
-        words = words_of_page(page)
+        words = with_ticks(words_of_page(page), page)
         if main_angle(words) == 0:
             canvas = canvas_of(page, width, height, 0)
             return build(with_lines(words, lines, canvas), find_regions(page), canvas)

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from workers.light_pymupdf import pymupdf
+from workers.line_text import BOXES
 from workers.reading_order import Box
 
 TEXT_FLAGS = (pymupdf.TEXTFLAGS_WORDS & ~pymupdf.TEXT_PRESERVE_LIGATURES) | pymupdf.TEXT_COLLECT_STYLES
@@ -92,7 +93,7 @@ def words_of_line(line: dict[str, Any], number: int) -> Iterable[tuple[Word, boo
         letters = list(group)
         span = Counter(id(span) for _, span in letters).most_common(1)[0][0]
         style = next(each for _, each in letters if id(each) == span)
-        text = "".join(char["c"] for char, _ in letters).replace("\x00", "")
+        text = "".join(char["c"] for char, _ in letters).replace("\x00", "").translate(BOXES)
         if not text:
             continue
         yield (
