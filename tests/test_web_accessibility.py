@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from documents import save_readable
 from playwright.sync_api import Browser, FilePayload, Page, expect
 from services import wait_until
 from web_service import WebService, page
 
-from tasks.blobs import page_key
 from tasks.page_end import save_text
-from tasks.services import get_blobs
 
 pytestmark = pytest.mark.browser
 
@@ -23,12 +21,9 @@ MARKDOWN = (
 
 
 def ended_job(web: WebService) -> str:
-    """Pages in every state a page can end in, with an image, a table and a fault to look at."""
+    """Pages in every state a page can end in, with an image, blocks of many kinds and a fault to look at."""
     job_id = web.open(5)
-    image = Image.new("RGB", (200, 300), "white")
-    with get_blobs().writer(page_key(job_id, 0, "png")) as file:
-        image.save(file, "PNG")
-    web.read(job_id, 1, width=200, height=300, has_image=True)
+    save_readable(job_id, 1)
     save_text(page(job_id, 2), MARKDOWN, engine="vlm", seconds=0.5, text_layer_recall=0.5)
     web.read(job_id, 3, "", state="blank")
     web.fail(job_id, 4)

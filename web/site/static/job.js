@@ -99,8 +99,9 @@ function updateCell(page) {
   const cell = document.getElementById(`c${page.page_number}`);
   if (!cell) return;
   cell.dataset.state = page.state;
-  cell.toggleAttribute("data-look", page.notices.length > 0);
-  cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}`);
+  const isLook = ["ok", "blank"].includes(page.state) && Boolean(page.notice);
+  cell.toggleAttribute("data-look", isLook);
+  cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}${isLook ? ", to be looked at" : ""}`);
   sheets.change(page.page_number, page.state);
   cell.title = page.fault?.detail || page.notice;
   if (page.state !== "generating") reading.delete(page.page_number);
