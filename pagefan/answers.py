@@ -14,7 +14,7 @@ from pagefan.records import Job, ResultPage
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 
 TextFormat = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto"]
-Format = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto", "pdf", "zip"]
+Format = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto", "docx", "pdf", "zip"]
 TableFormat = Literal["csv", "html", "json"]
 Json = dict[str, Any]
 
@@ -111,8 +111,8 @@ class Result:
 
     @property
     def text(self) -> str:
-        """The content as text; raises ValueError for `pdf` and `zip`, which are none."""
-        if self.format in ("pdf", "zip"):
+        """The content as text; raises ValueError for `docx`, `pdf` and `zip`, which are none."""
+        if self.format in ("docx", "pdf", "zip"):
             raise ValueError(f"a result of format {self.format} is no text; take `content`")
         return self.content.decode()
 

@@ -107,7 +107,7 @@ def test_plain_layout_keeps_every_line(found: list[Word], rotation: int) -> None
     lines = [Line(text=word.text, box=word.box, confidence=0.5) for word in found]
     layout = plain_layout(lines, width=600, height=800, rotation=rotation)
     assert_whole(layout, "".join(word.text for word in found))
-    assert {block.kind for block in layout.blocks} <= {"paragraph", "list_item", "page_header"}
+    assert {block.kind for block in layout.blocks} <= {"paragraph", "list_item", "page_header", "table"}
 
 
 @given(st.text(max_size=300))

@@ -31,7 +31,7 @@ def family(stack: Stack, name: str) -> list[int]:
 
 WEB = "import gunicorn.app.wsgiapp, web.stack.server, web; web.create_app()"
 CPU_WORKER = "import celery.bin.worker; from tasks.app import app; app.loader.import_default_modules()"
-NEEDLESS = ("httpx", "rich", "pymupdf", "onnxruntime", "openvino", "cv2", "torch", "transformers")
+NEEDLESS = ("httpx", "rich", "pymupdf", "onnxruntime", "openvino", "cv2", "torch", "transformers", "docx", "lxml")
 
 
 @pytest.mark.parametrize("start", [WEB, CPU_WORKER])

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from workers.layout.blocks import KINDS, Block
 from workers.results.alto import write_alto
 from workers.results.hocr import write_hocr
-from workers.results.line_blocks import NOT_IN_XML, TextLine, words_of
+from workers.results.line_blocks import TextLine, words_of
 from workers.results.outline import Outline, outline_of
 from workers.results.page import PageResult
+from workers.results.xml_text import xml_text
 
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -80,7 +81,7 @@ def test_any_lines_in_any_blocks_are_there_once(
             for index, kind in enumerate(kinds)
         ]
         root = write(page(1, *blocks, lines=lines, rotation=data.draw(st.sampled_from([0, 90, 180, 270]))), name=name)
-        wanted = [word for each in lines for word in NOT_IN_XML.sub(" ", str(each["text"])).split()]
+        wanted = [word for each in lines for word in xml_text(str(each["text"])).split()]
         assert sorted(words(root)) == sorted(wanted)
         ids = [element.get("id") or element.get("ID") for element in root.iter()]
         assert len(set(filter(None, ids))) == len(list(filter(None, ids)))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import docx
 import pytest
 from web_service import WebService, body_of, check_problem, web_service
 
@@ -241,3 +242,15 @@ def test_chunks_are_as_long_as_was_asked(web: WebService) -> None:
     assert answers[0].content_type == "application/x-ndjson"
     assert answers[0].headers["ETag"] != answers[1].headers["ETag"]
     assert web.get(f"/jobs/{job_id}/result?format=chunks&max_chars=7").status_code == 422
+
+
+def test_word_file_is_made_so_far_and_at_the_end(web: WebService) -> None:
+    job_id = web.open(2, name="report.pdf")
+    web.read(job_id, 1, "First.")
+    so_far = web.get(f"/jobs/{job_id}/result?format=docx&partial=1")
+    assert docx.Document(io.BytesIO(so_far.data)).paragraphs[0].text == "First."
+    web.read(job_id, 2, "Second.")
+    web.finish(job_id)
+    answer = web.get(f"/jobs/{job_id}/result?download=1", headers={"Accept": FORMATS["docx"].mimetype})
+    assert answer.headers["Content-Disposition"] == "attachment; filename=report.docx"
+    assert [each.text for each in docx.Document(io.BytesIO(answer.data)).paragraphs] == ["First.", "Second."]

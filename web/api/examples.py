@@ -48,10 +48,12 @@ BATCH = {
 RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in ("fault", "notice", "seq", "links")} | {
     "reason": "", "detail": "", "text": "Lamps", "lines": [LINE], "blocks": [BLOCK],
 }  # fmt: skip
+READY = {"status": "ready", "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"}, "runtimes": []}
 TEXTS = {
     "application/json": {"schema": "pagefan.result/2", "job": JOB, "pages": [RESULT_PAGE]},
     "text/markdown": "<!-- page 1 -->\n\n# Lamps\n",
     "text/plain": "Lamps\n",
+    "text/html": "<!doctype html><title>report.pdf</title><h1>Lamps</h1>",
 }
 
 BODIES: dict[str, Json] = {
@@ -73,7 +75,11 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("getResult", "200"): TEXTS,
     ("listTables", "200"): {"application/json": {"tables": [TABLE]}},
     ("getTable", "200"): {"text/csv": "Ship\r\nAnn\r\n", "application/json": TABLE},
+    ("followJob", "200"): {"text/event-stream": {"id": "9", "event": "end", "data": '{"state": "succeeded"}'}},
     ("isAlive", "200"): {"application/json": {"status": "ok"}},
+    ("isReady", "200"): {"application/json": READY},
+    ("isReady", "503"): {"application/json": READY | {"status": "not ready", "checks": {"redis": "away"}}},
+    ("getMetrics", "200"): {"text/plain": 'pagefan_pages_total{state="ok"} 12.0\n'},
 }
 
 HEADERS: dict[str, Json] = {

@@ -10,7 +10,7 @@ from web.api.inputs import Input
 from workers.results.markdown import MarkdownOptions, PageMarks, Tables
 from workers.results.options import DEFAULTS, ResultOptions
 
-ResultFormat = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto", "pdf", "zip"]
+ResultFormat = Literal["md", "json", "txt", "html", "docling", "chunks", "hocr", "alto", "docx", "pdf", "zip"]
 
 
 class ResultQuery(Input):

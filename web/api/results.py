@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.archive import pages_since
 from tasks.assemble.results import WRITTEN_FORMATS, write_format
+from tasks.assemble.word import write_word
 from tasks.blobs import BlobMissing, job_key, page_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs
@@ -39,12 +40,13 @@ IMAGE_ANSWERS: Answers = {
     404: {"description": "Unknown job or page, or no image of it"},
     503: {"description": "Job store away"},
 }
-FILES = ("pdf", "zip")
+FILES = ("pdf", "zip")  # of whole documents only
+BINARY = (*FILES, "docx")
 DOCLING = {"type": "object", "description": "A DoclingDocument, version 1.1.0 of its schema."}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "json": {"$ref": "#/components/schemas/DocumentResult"},
     "docling": DOCLING,
-} | {name: {"type": "string", "format": "binary"} for name in FILES}
+} | {name: {"type": "string", "format": "binary"} for name in BINARY}
 CONTENT = {mimetype: {"schema": SCHEMAS.get(name, {"type": "string"})} for name, mimetype in MIMETYPES.items()}
 RESULT_ANSWERS: Answers = {
     200: {"description": "All pages, in page order", "content": CONTENT},
@@ -106,10 +108,10 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """The result
 
     `format`, or else `Accept`, chooses between Markdown, JSON, plain text, HTML, `docling`, a DoclingDocument,
-    `chunks`, an object a line for retrieval, `hocr` and `alto`, lines and words with boxes, `pdf`, the document with
-    what was read as invisible text, and `zip`, which has Markdown, JSON, text, HTML and PDF with the page images,
-    figures, and tables as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and `tables` say
-    how Markdown is written, `max_chars` how long a chunk may be.
+    `chunks`, an object a line for retrieval, `hocr` and `alto`, lines and words with boxes, `docx`, a Word file, `pdf`,
+    the document with what was read as invisible text, and `zip`, which has Markdown, JSON, text, HTML and PDF with the
+    page images, figures, and tables as CSV. Pages that failed are marked in their place. `page_marks`, `furniture` and
+    `tables` say how Markdown is written, `max_chars` how long a chunk may be.
 
     While the job runs this is 409, unless `partial=1` asks for the pages read so far; `pdf` and `zip` wait for the
     end. The PDF is made at the first request, which may be answered by 409 with `Retry-After` meanwhile.
@@ -164,6 +166,8 @@ def open_result(job: Job, format: str, *, partial: bool, options: ResultOptions 
 
 
 def open_text(job: Job, format: str, *, has_files: bool, options: ResultOptions = DEFAULTS) -> Iterator[bytes]:
+    if format == "docx":
+        return assemble_word(job)
     if format == "html":
         return (piece.encode() for piece in write_html(job))
     if has_files and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
@@ -177,3 +181,11 @@ def assemble_now(job: Job, format: str, options: ResultOptions) -> Iterator[byte
         out.seek(0)
         while chunk := out.read(CHUNK_BYTES):
             yield chunk.encode()
+
+
+def assemble_word(job: Job) -> Iterator[bytes]:
+    with tempfile.SpooledTemporaryFile(CHUNK_BYTES) as out:
+        write_word(job, out)
+        out.seek(0)
+        while chunk := out.read(CHUNK_BYTES):
+            yield chunk

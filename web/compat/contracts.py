@@ -8,6 +8,7 @@ from apiflask import APIBlueprint, APIFlask
 
 from tasks.settings import get_settings
 from web.compat import azure, docling, mistral, mistral_files, openwebui, tika, versions
+from web.compat.examples import add_examples
 
 BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
     "azure": (azure.bp,),
@@ -21,6 +22,9 @@ BODIES = (
 )  # that APIFlask does not read, by path and method
 
 
+METHODS = {"get", "put", "post", "delete"}
+
+
 def register_contracts(app: APIFlask) -> None:
     served = (blueprint for name in get_settings().contracts() for blueprint in BLUEPRINTS[name])
     for blueprint in dict.fromkeys(served):
@@ -28,7 +32,10 @@ def register_contracts(app: APIFlask) -> None:
 
 
 def describe_bodies(spec: dict[str, Any]) -> None:
-    """Tell OpenAPI of the bodies that APIFlask does not read."""
+    """Tell OpenAPI of the bodies that APIFlask does not read, and show examples."""
     for (path, method), content in BODIES.items():
         if path in spec["paths"]:
-            spec["paths"][path][method]["requestBody"] = {"content": content}
+            spec["paths"][path][method]["requestBody"] = {"content": dict(content)}
+    for methods in spec["paths"].values():
+        for method in METHODS & methods.keys():
+            add_examples(methods[method])

@@ -50,11 +50,14 @@ FORMATS = {
     "md": ("Markdown", "Headings, lists and tables as text; for notes, and for models"),
     "txt": ("Plain text", "Page by page, with nothing left out; for search"),
     "html": ("HTML", "One file to read in a browser or to print, with figures"),
+    "docx": ("Word", "A file to go on writing in, with headings, lists, tables and figures"),
     "pdf": ("Searchable PDF", "The document as it was, with its text to search and select"),
     "json": ("JSON", "Blocks and lines with their places; for programs"),
     "chunks": ("Chunks", "JSON Lines for retrieval, with headings, pages and places"),
     "docling": ("DoclingDocument", "JSON for docling, LangChain and LlamaIndex"),
-    "zip": ("ZIP", "All of these, tables as CSV, figures and page images"),
+    "hocr": ("hOCR", "HTML with lines and words in their places; for scanning tools"),
+    "alto": ("ALTO", "XML with lines and words in their places; for archives"),
+    "zip": ("ZIP", "Markdown, text, HTML, PDF and JSON, tables as CSV, figures and page images"),
 }
 FAULTS_SHOWN = 20
 

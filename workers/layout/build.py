@@ -15,6 +15,7 @@ from workers.layout.bare_tables import find_bare_tables
 from workers.layout.blocks import BlockKind, PageLayout
 from workers.layout.canvas import Canvas
 from workers.layout.code import find_code
+from workers.layout.contents import find_contents
 from workers.layout.detect import Found, Region
 from workers.layout.drafts import Draft, finish
 from workers.layout.frames import Frames
@@ -55,6 +56,9 @@ def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[B
     listings = outside_tables(find_code(words), words, found.regions)
     drafts += [draft_of("code", listing) for listing in listings]
     words = without(words, (word for listing in listings for row in listing for word in row))
+    entries = find_contents(words)
+    drafts += entries
+    words = without(words, (word for entry in entries for row in entry.rows for word in row))
     bare = find_bare_tables(words, found.regions)
     drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
     words = without(words, (word for table in bare for cell in table.cells for word in cell.words))

@@ -14,6 +14,8 @@ class Format:
     is_text: bool = True
 
 
+WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
 FORMATS: dict[str, Format] = {
     "md": Format("text/markdown", "md"),
     "json": Format("application/json", "json"),
@@ -23,6 +25,7 @@ FORMATS: dict[str, Format] = {
     "chunks": Format("application/x-ndjson", "chunks.jsonl"),
     "hocr": Format("text/vnd.hocr+html", "hocr"),
     "alto": Format("application/alto+xml", "alto.xml"),
+    "docx": Format(WORD, "docx", is_text=False),
     "pdf": Format("application/pdf", "pdf", is_text=False),
     "zip": Format("application/zip", "zip", is_text=False),
 }

@@ -14,9 +14,9 @@ from typing import Any
 
 from workers.layout.blocks import Block, BlockKind, Box
 from workers.results.page import PageResult, missing_text
+from workers.results.xml_text import xml_text
 
 WORD = re.compile(r"\S+")
-NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 TALL = 2.0  # times as high as wide: a line of several characters that runs downwards
 
 
@@ -73,7 +73,7 @@ def lines_of_text(block: Block, *, has_lines: bool) -> list[TextLine]:
 
 def clean(text: str) -> str:
     """Without what XML cannot have, and with single spaces."""
-    return " ".join(NOT_IN_XML.sub(" ", text).split())
+    return " ".join(xml_text(text).split())
 
 
 def around(lines: list[TextLine]) -> Box | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -27,3 +30,26 @@ def words_of(token: Token) -> str:
     if token.type == "image":
         return "".join(map(words_of, token.children or []))
     return token.content
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Words that look alike."""
+
+    text: str
+    is_bold: bool = False
+    is_italic: bool = False
+
+
+def runs_of(block: Block, text: str) -> Iterator[Run]:
+    """`text` of the block in runs; where it is Markdown its emphasis is theirs."""
+    if block.markup != "markdown":
+        yield Run(text)
+        return
+    [inline] = INLINE.parseInline(text)
+    depths = {"strong": 0, "em": 0}
+    for token in inline.children or []:
+        if (name := token.tag) in depths:
+            depths[name] += token.nesting
+        elif words := words_of(token):
+            yield Run(words, depths["strong"] > 0, depths["em"] > 0)

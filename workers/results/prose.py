@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
+from workers.line_text import shorten_leaders
+
 SOFT_HYPHEN = "\u00ad"
 TAKEN = "\b"  # between two lines: without the hyphen that the first one ends in
 MOST_WORD = 80  # characters that are looked at for the last word of a line
@@ -24,8 +26,8 @@ ENDS = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*$")
 
 
 def join_lines(text: str, compounds: Collection[str] = ()) -> str:
-    """The lines of a text as one; `compounds` are words with a hyphen, in lower case, from `compounds_of`."""
-    lines = [" ".join(line.split()) for line in text.split("\n")]
+    """The lines of a text as one, with short leaders; `compounds` are words with a hyphen, see `compounds_of`."""
+    lines = [shorten_leaders(" ".join(line.split())) for line in text.split("\n")]
     lines = [line for line in lines if line]
     return join_all(lines, [end_of(before, after, compounds) for before, after in pairwise(lines)]) if lines else ""
 
