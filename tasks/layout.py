@@ -26,7 +26,7 @@ from tasks.settings import get_settings
 from workers.documents.kinds import DocumentError
 from workers.documents.text_layer import TEXT_LAYER
 from workers.engines import Line
-from workers.layout.blocks import PageLayout
+from workers.layout.blocks import PageLayout, figure_name
 from workers.layout.laid_out import lay_out_both, lay_out_lines, lay_out_pdf_page, lay_out_plainly
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
@@ -157,8 +157,16 @@ def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:
         return {"blocks": []}  # writers make paragraphs of the text then
     for name, png in found.crops.items():
         get_blobs().write(job_key(page.job_id, f"figures/{name}"), png)
+    remove_older_figures(page, len(found.crops) + 1)
     lines = [{"text": line.text, "box": line.box, "confidence": line.confidence} for line in found.lines]
     return {"lines": lines, "blocks": [block.to_json() for block in found.blocks]}
+
+
+def remove_older_figures(page: PageTask, number: int) -> None:
+    """Remove the page's pictures from this number on, which an earlier reading left."""
+    while get_blobs().exists(key := job_key(page.job_id, f"figures/{figure_name(page.page_number, number)}")):
+        get_blobs().delete(key)
+        number += 1
 
 
 @contextlib.contextmanager

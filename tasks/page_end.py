@@ -72,7 +72,10 @@ def save_text(
     content |= {"layer": layer} if layer else {}
     get_blobs().write_json(key, content | about | (layout_content(page, layout) if layout else {}))
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
-    about |= {"confidence": confidence_of(lines), "notices": [*notices, *confidence_notices(lines)]}
+    about |= {
+        "confidence": None if engine == TEXT_LAYER else confidence_of(lines),
+        "notices": [*notices, *confidence_notices(lines)],
+    }
     if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
         log_end(page, state, seconds, reason)
     remove_intermediates(page, keep_image=bool(lines) and engine != TEXT_LAYER and has_layout())

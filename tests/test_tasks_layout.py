@@ -11,11 +11,12 @@ from web_service import WebService, page
 
 from tasks import layout
 from tasks.archive import load_job, read_content
-from tasks.blobs import page_key
+from tasks.blobs import job_key, page_key
 from tasks.layout import NO_LAYOUT, lay_out, lay_out_rest
 from tasks.page_end import save_text
 from tasks.services import get_blobs, get_layout_sandbox, get_sandbox
 from workers.engines import Line
+from workers.layout.blocks import PageLayout
 from workers.sandbox.sandbox import SandboxTimeout
 
 LINES = (
@@ -130,3 +131,18 @@ def test_a_repaired_page_is_not_touched_by_the_layout_of_the_run_before(web: Web
     web.ledger.open_repair(job_id, indexes=[0], selection="1", options={})
     assert lay_out(page(job_id, 1))
     assert blocks_of(web, job_id, 1) == "none yet"
+
+
+def test_pictures_that_an_earlier_reading_left_go(web: WebService) -> None:
+    job_id = web.open(1)
+    for number, crops in ((1, ("p001-1.png", "p001-2.png", "p001-3.png")), (2, ("p001-1.png",))):
+        found = PageLayout(lines=(), blocks=(), crops=dict.fromkeys(crops, b"png"))
+        save_text(page(job_id, 1), "x", engine="text-layer", seconds=0.0, layout=found)
+        assert get_blobs().names(job_key(job_id, "figures")) == list(crops), number
+
+
+def test_a_pdfs_own_text_has_no_confidence(web: WebService) -> None:
+    job_id = web.open(1)
+    save_text(page(job_id, 1), "x", engine="text-layer", seconds=0.0, lines=LINES)
+    assert web.ledger.page(job_id, 0).confidence is None
+    assert "confidence" not in web.client.get(f"/jobs/{job_id}/pages/1").text.split("Read this page again")[0]

@@ -32,6 +32,11 @@ KINDS: tuple[str, ...] = get_args(BlockKind)
 FURNITURE = frozenset({"page_header", "page_footer"})
 
 
+def figure_name(page_number: int, number: int) -> str:
+    """The name of a page's picture among the job's figures; both count from 1."""
+    return f"p{page_number:03d}-{number}.png"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cell of a table at its first row and column, 0-based; empty cells are left out."""

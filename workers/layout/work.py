@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workers.engines import Line
-from workers.layout.blocks import Block, Box, PageLayout
+from workers.layout.blocks import Block, Box, PageLayout, figure_name
 from workers.layout.figures import crop_image, crop_pdf
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, plain_layout
 
@@ -60,7 +60,7 @@ def with_crops(
     named: list[Block] = []
     for block in blocks:
         if block.kind in CROPPED and block.box and is_large(block.box) and len(crops) < MOST_CROPS:
-            name = f"p{index + 1:03d}-{len(crops) + 1}.png"
+            name = figure_name(index + 1, len(crops) + 1)
             crops[name] = crop(block.box)
             block = replace(block, figure=name)
         named.append(block)
