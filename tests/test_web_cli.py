@@ -304,6 +304,29 @@ def test_source_is_not_overwritten_by_its_result(
     assert (tmp_path / "report-2.pdf").read_bytes() == b"searchable"
 
 
+@pytest.mark.parametrize(
+    ("format", "name"),
+    [("docling", "report.docling.json"), ("chunks", "report.chunks.jsonl"), ("alto", "report.alto.xml")],
+)
+def test_result_has_the_suffix_that_other_programs_know(
+    web: WebService, url: str, document: Path, tmp_path: Path, format: str, name: str
+) -> None:
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path / "out", "--format", format, "--server", url) == 0
+    [made] = (tmp_path / "out").iterdir()
+    assert made.name == name
+    assert ('CONTENT="3"' if format == "alto" else "page 3") in made.read_text()
+
+
+def test_word_file_is_not_written_to_a_terminal(
+    web: WebService, url: str, document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run("convert", document, "-o", "-", "--format", "docx", "--server", url) == 2
+    assert "docx is no text" in capsys.readouterr().err
+    assert web.ledger.jobs() == []
+
+
 def test_ask_prints_the_answer_alone_and_page_by_page_where_there_are_several(
     web: WebService, url: str, document: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
