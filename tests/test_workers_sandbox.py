@@ -189,6 +189,15 @@ def test_process_killed_while_idle_costs_no_call() -> None:
         assert sandbox.run(square, 5, timeout_s=PATIENCE_S) == 25
 
 
+def test_process_that_stops_taking_work_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Sandbox(1, 500)) as sandbox:
+        process = sandbox.run(os.getpid, timeout_s=PATIENCE_S)
+        os.kill(process, signal.SIGSTOP)
+        monkeypatch.setattr(module, "BEGIN_TIMEOUT_S", 2.0)
+        assert sandbox.run(len, bytes(5_000_000), timeout_s=PATIENCE_S) == 5_000_000  # more than the pipe holds
+        assert not psutil.pid_exists(process)
+
+
 def test_memory_beyond_the_limit_is_refused_and_the_process_lives(sandbox: Sandbox) -> None:
     for _ in range(3):
         with pytest.raises(DocumentError) as caught:

@@ -12,9 +12,9 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -62,7 +62,8 @@ class Child:
     def call(self, work: partial[Any], timeout_s: float, should_stop: Callable[[], bool] | None) -> Outcome:
         self.num_calls += 1
         try:
-            self.pipe.send(work)
+            with self.watched():
+                self.pipe.send(work)
             self.receive(BEGIN_TIMEOUT_S)  # the word that it begins
         except (EOFError, OSError, SandboxTimeout) as exc:
             raise NotStarted from exc
@@ -81,7 +82,19 @@ class Child:
                 raise SandboxTimeout(f"no answer within {timeout_s:g} s")
             if should_stop is not None and should_stop():
                 raise SandboxStopped
-        return self.pipe.recv()
+        with self.watched():
+            return self.pipe.recv()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Kill the process where it stops in the middle of what goes through the pipe, which has room for little."""
+        watch = threading.Timer(BEGIN_TIMEOUT_S, self.process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
 
     def kill(self) -> None:
         self.process.kill()
