@@ -52,9 +52,13 @@ def is_unprepared(page: PageTask) -> bool:
     return seen is not None and seen.state in ("queued", "preparing")
 
 
-def render(page: PageTask) -> PreparedPage:
-    """The page, rendered in a process that can be killed. Raises DocumentError with the reason when it cannot be."""
+def render(page: PageTask, *, judges_layer: bool = True) -> PreparedPage:
+    """The page, rendered in a process that can be killed. Raises DocumentError with the reason when it cannot be.
+
+    Where a look at its text layer takes too long, the page is rendered without it.
+    """
     context, settings = load_run(page.job_id, page.run), get_settings()
+    judges_layer = judges_layer and page.run == 1 and context.options.wants_layer
     for death in range(1, settings.poison_limit + 1):
         try:
             return get_sandbox().run(
@@ -67,13 +71,16 @@ def render(page: PageTask) -> PreparedPage:
                 dpi=context.options.dpi,
                 password=context.options.password,
                 limits=document_limits(),
-                judges_layer=page.run == 1 and context.options.wants_layer,
+                judges_layer=judges_layer,
                 timeout_s=settings.render_timeout_s,
                 should_stop=lambda: is_unwanted(page),
             )
         except EngineError as exc:  # its words say what is missing
             raise DocumentError("generation_failed", str(exc)) from exc
         except SandboxTimeout as exc:
+            if judges_layer:
+                logger.info("job %s page %d is rendered without a look at its text", page.job_id, page.page_number)
+                return render(page, judges_layer=False)
             limit = settings.render_timeout_s
             raise DocumentError("timeout", f"Rendering took over {limit:g} s and was stopped.") from exc
         except SandboxDied as exc:

@@ -14,10 +14,12 @@ from web_service import page as page_of
 from tasks.blobs import source_key
 from tasks.ledger.records import Page
 from tasks.pipeline import prepare_page
+from tasks.prepare import render
 from tasks.reasons import NOTICES, REASONS
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs
 from workers.engines import EngineError, Generation, Line
+from workers.sandbox.sandbox import SandboxTimeout
 
 
 @pytest.fixture
@@ -163,3 +165,22 @@ def test_engine_that_cannot_prepare_pages_says_why_in_its_words(
     prepare_page(page_of(job_id, 1).to_json())
     page = web.ledger.page(job_id, 0)
     assert (page.state, page.reason, page.detail) == ("failed", "generation_failed", "There is no program. Install it.")
+
+
+def test_page_whose_text_layer_takes_too_long_to_look_at_is_rendered_without_a_look(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+
+    class Sandbox:
+        def run(self, *_: Any, judges_layer: bool, **__: Any) -> str:
+            looks.append(judges_layer)
+            if judges_layer:
+                raise SandboxTimeout("no answer within 30 s")
+            return "the page"
+
+    job_id = open_job(web, text_layer="auto")
+    get_blobs().write(source_key(job_id, "pdf"), b"%PDF-1.7")
+    monkeypatch.setattr("tasks.prepare.get_sandbox", Sandbox)
+    assert render(page_of(job_id, 1)) == "the page"
+    assert looks == [True, False]
