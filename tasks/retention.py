@@ -7,10 +7,12 @@ import time
 
 from tasks import chord, passwords
 from tasks.app import app
-from tasks.archive import load_job, load_pages
+from tasks.archive import load_job, load_pages, pages_at
 from tasks.blobs import BlobMissing, job_key
 from tasks.cache import forget, trim
 from tasks.ids import is_job_id
+from tasks.messages import PageTask
+from tasks.page_end import remove_intermediates
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 
@@ -21,9 +23,15 @@ ORPHAN_S = 86_400  # after the last write to a job's folder that no record came 
 
 @app.task(name="clear_cancelled")
 def clear_cancelled(job_id: str) -> None:
-    """Remove what Celery keeps of a cancelled job's chord."""
+    """Remove what Celery keeps of a cancelled job's chord, and what only the engine wanted of its unread pages."""
     job = get_ledger().job(job_id)
     chord.forget(job_id, job.run if job else 1)
+    if job is None or job.state != "cancelled":
+        return
+    found = {int(name[:6]) - 1 for name in get_blobs().names(job_key(job_id, "pages"))}
+    for page in pages_at(job, sorted(found)):
+        if page.state == "cancelled":
+            remove_intermediates(PageTask(job_id=job_id, run=job.run, index=page.index))
 
 
 def purge_job(job_id: str, *, texts_too: bool = False) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from web_service import WebService
 
-from tasks.retention import ORPHAN_S, expire_jobs
+from tasks.blobs import job_key, page_key
+from tasks.retention import ORPHAN_S, clear_cancelled, expire_jobs
+from tasks.services import get_blobs
 
 ID = "00000000000000aa"
 
@@ -60,3 +62,18 @@ def test_the_folder_of_a_job_stays_though_it_has_no_record(web: WebService, tmp_
         os.utime(path, (1, 1))
     expire_jobs()
     assert folder.is_dir()
+
+
+@pytest.mark.parametrize(("keeps_images", "kept"), [(True, ["000001.png", "000002.png"]), (False, ["000001.png"])])
+def test_pages_of_a_cancelled_job_leave_nothing_that_only_the_engine_wanted(
+    web: WebService, monkeypatch: pytest.MonkeyPatch, keeps_images: bool, kept: list[str]
+) -> None:
+    monkeypatch.setattr("tasks.page_end.keeps_images", lambda _: keeps_images)
+    job_id = web.open(3)
+    web.read(job_id, 1)
+    get_blobs().write(page_key(job_id, 0, "png"), b"of a page that waits for its layout")
+    for suffix in ("png", "packed", "layer.txt"):
+        get_blobs().write(page_key(job_id, 1, suffix), b"of a page that waits for the engine")
+    web.ledger.cancel(job_id)
+    clear_cancelled(job_id)
+    assert [name for name in get_blobs().names(job_key(job_id, "pages")) if not name.endswith("json")] == kept
