@@ -95,6 +95,13 @@ def test_a_table_with_spans_is_html_and_the_same_cells_come_back() -> None:
     assert read_html_table(html) == SPANNED
 
 
+def test_an_empty_line_in_a_cell_does_not_end_a_table_of_html() -> None:
+    cells = (Cell(row=0, column=0, text="a\n\n b", row_span=2), Cell(row=0, column=1, text="*c*"))
+    markdown = document((block("table", "t", cells=(*cells, Cell(row=1, column=1, text="d"))),))
+    assert COMMONMARK.render(markdown).count("<p>") == 0
+    assert shown(markdown) == "a b*c* d"
+
+
 def test_csv_has_every_row_whole_and_no_formulas() -> None:
     cells = (*SPANNED, Cell(row=3, column=0, text='=HYPERLINK("x")'), Cell(row=3, column=1, text="-12.5 %"))
     assert write_csv(cells).splitlines() == [

@@ -6,6 +6,7 @@ that the body waits in a temporary file.
 
 from __future__ import annotations
 
+import html
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -145,7 +146,12 @@ def table_markdown(block: Block, options: MarkdownOptions) -> str:
         return escape_line(" ".join(block.text.split()))
     if options.tables == "pipe" and not has_spans(block.cells):
         return write_pipes(block.cells, is_markdown=block.markup == "markdown")
-    return write_html(block.cells)
+    return write_html(block.cells, cell_html)
+
+
+def cell_html(text: str) -> str:
+    """The text of a cell without empty lines, for Markdown takes one for the end of the table."""
+    return html.escape("\n".join(line for line in text.splitlines() if line.strip()))
 
 
 def code_markdown(block: Block) -> str:
