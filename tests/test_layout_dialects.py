@@ -106,3 +106,10 @@ def test_what_is_more_than_a_table_stays_as_it_was_written(text: str) -> None:
 def test_too_much_is_one_paragraph() -> None:
     text = "[" * 6000
     assert read_markdown(text) == (Block(kind="paragraph", text=text),)
+
+
+@pytest.mark.parametrize(
+    "inside", ["<p>one</p><p>two</p>", "<ul><li>one<li>two</ul>", "one<br/><br>two", "<div>one</div>two"]
+)
+def test_words_in_parts_of_a_cell_of_html_stay_apart(inside: str) -> None:
+    assert [cell.text for cell in read_html_table(f"<table><tr><td>{inside}</td></tr></table>")] == ["one\ntwo"]

@@ -8,6 +8,7 @@ from workers.layout.blocks import Cell
 
 MOST_SPAN = 100  # rows or columns of one cell; no page has more
 MOST_FIELDS = 20_000
+LINES = frozenset({"br", "p", "div", "li", "h1", "h2", "h3", "h4", "h5", "h6"})  # in a cell: they begin and end a line
 
 
 class TableReader(HTMLParser):
@@ -32,7 +33,7 @@ class TableReader(HTMLParser):
         elif tag in ("td", "th") and self._row >= 0:
             self._end_cell()
             self._open = self._place(tag, dict(attrs))
-        elif tag == "br":
+        elif tag in LINES:
             self._text.append("\n")
         elif tag == "thead":
             self._head = True
@@ -40,6 +41,8 @@ class TableReader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th", "tr", "table"):
             self._end_cell()
+        elif tag in LINES:
+            self._text.append("\n")
         if tag == "thead":
             self._head = False
         self._depth -= tag == "table"
@@ -65,7 +68,8 @@ class TableReader(HTMLParser):
 
     def _end_cell(self) -> None:
         if self._open is not None:
-            text = "\n".join(" ".join(line.split()) for line in "".join(self._text).split("\n")).strip()
+            lines = (" ".join(line.split()) for line in "".join(self._text).split("\n"))
+            text = "\n".join(filter(None, lines))
             if text:
                 self.cells.append(Cell(text=text, **self._open))  # type: ignore[arg-type]
         self._open = None
