@@ -108,20 +108,20 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
 }
 WAITING = ("429", "503")  # every such answer says how long
 ONLY_AT = {  # problems that come only under paths that match this
-    "unknown-job": r"\{(job|task|file|result)_id\}",
-    "unknown-batch": r"/batches/",
-    "unknown-page": r"/pages/\{",
-    "unknown-table": r"/tables/\{",
-    "no-figure": r"/figures/",
-    "no-image": r"/image$",
-    "not-finished": r"/result$|/pdf$",
-    "being-made": r"/result$|/pdf$|/convert$",
-    "no-result": r"/result$|^(?!/api/v1/jobs)",
-    "page-busy": r"/retry$",
-    "nothing-to-retry": r"/retry$",
-    "key-in-use": r"^/api/v1/(jobs|convert)$",
-    "key-mismatch": r"^/api/v1/(jobs|convert)$",
-    "too-many-listeners": r"/events$|^(?!/api/v1/jobs)",
+    "unknown-job": re.compile(r"\{(job|task|file|result)_id\}"),
+    "unknown-batch": re.compile(r"/batches/"),
+    "unknown-page": re.compile(r"/pages/\{"),
+    "unknown-table": re.compile(r"/tables/\{"),
+    "no-figure": re.compile(r"/figures/"),
+    "no-image": re.compile(r"/image$"),
+    "not-finished": re.compile(r"/result$|/pdf$"),
+    "being-made": re.compile(r"/result$|/pdf$|/convert$"),
+    "no-result": re.compile(r"/result$|^(?!/api/v1/jobs)"),
+    "page-busy": re.compile(r"/retry$"),
+    "nothing-to-retry": re.compile(r"/retry$"),
+    "key-in-use": re.compile(r"^/api/v1/(jobs|convert)$"),
+    "key-mismatch": re.compile(r"^/api/v1/(jobs|convert)$"),
+    "too-many-listeners": re.compile(r"/events$|^(?!/api/v1/jobs)"),
 }
 
 
@@ -153,7 +153,7 @@ def put(content: Json, examples: Json) -> None:
 def problems_of(path: str, status: str) -> Json:
     """The problems that answer a call with this status, as references by their names."""
     of_status = [name for name, kind in KINDS.items() if str(kind.status) == status]
-    names = [name for name in of_status if re.search(ONLY_AT.get(name, ""), path)]
+    names = [name for name in of_status if name not in ONLY_AT or ONLY_AT[name].search(path)]
     return {name: {"$ref": f"#/components/examples/{name}"} for name in names}
 
 
