@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from pydantic import BaseModel
@@ -32,22 +31,21 @@ class Found(BaseModel):
 
 def find_words(job: Job, words: str) -> Found:
     """Where these words follow one another, whatever their case and the white space between them."""
-    pattern = pattern_of(words)
-    pages = [hit for number, text in texts_of(job) if (hit := hit_of(number, text, pattern))] if pattern else []
+    wanted = " ".join(words[:MOST_CHARACTERS].split()).lower()
+    pages = [hit for number, text in texts_of(job) if (hit := hit_of(number, text, wanted))] if wanted else []
     return Found(pages=pages, count=sum(hit.count for hit in pages))
 
 
-def pattern_of(words: str) -> re.Pattern[str] | None:
-    parts = words[:MOST_CHARACTERS].split()
-    return re.compile(r"\s+".join(map(re.escape, parts)), re.IGNORECASE) if parts else None
-
-
-def hit_of(number: int, text: str, pattern: re.Pattern[str]) -> Hit | None:
-    found = list(pattern.finditer(text))
-    if not found:
+def hit_of(number: int, text: str, wanted: str) -> Hit | None:
+    """The page's hits; `wanted` is in lower case, with single spaces."""
+    text = " ".join(text.split())
+    lowered = text.lower()
+    start = lowered.find(wanted)
+    if start < 0:
         return None
-    around = text[max(0, found[0].start() - AROUND) : found[0].end() + AROUND]
-    return Hit(page_number=number, count=len(found), snippet=" ".join(around.split()))
+    shown = text if len(text) == len(lowered) else lowered  # a few letters are two in lower case
+    snippet = shown[max(0, start - AROUND) : start + len(wanted) + AROUND]
+    return Hit(page_number=number, count=lowered.count(wanted), snippet=snippet)
 
 
 def texts_of(job: Job) -> Iterator[tuple[int, str]]:
