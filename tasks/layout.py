@@ -148,7 +148,8 @@ def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: Pa
 
 def keeps_images(job_id: str) -> bool:
     """Whether the job is short enough to keep its page images for people who look at it."""
-    return 0 < get_ledger().num_selected(job_id) <= get_settings().keep_page_images
+    most = get_settings().keep_page_images
+    return most > 0 and get_ledger().num_selected(job_id) <= most  # 0 for a job that was put away or purged
 
 
 def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:

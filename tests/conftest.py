@@ -13,6 +13,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf whe
 
 import psutil
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from web_service import PDF, WebService, served, web_service
 
@@ -23,6 +24,14 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 StartStack = Callable[..., Stack]
+
+
+@pytest.fixture(autouse=True)
+def image_limit() -> Iterator[None]:
+    """Readers of documents set Pillow's limit for their whole process, which here is that of all tests."""
+    before = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = before
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class Converter:
     submitted: dict[str, bool] = field(default_factory=dict)  # job id -> has ended
     sources: dict[str, str] = field(default_factory=dict)  # job id -> what was sent
     taken: set[Path] = field(default_factory=set)  # files that are not to be written
+    naming: threading.Lock = field(default_factory=threading.Lock)  # held while a name is chosen
     turns: list[threading.Event] = field(default_factory=list)  # whose place on standard output has come
 
     def run(self, sources: Sequence[str]) -> int:
@@ -190,12 +191,13 @@ class Converter:
 
     def free_path(self, folder: Path, stem: str) -> Path:
         """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
-        number = 1
-        while (
-            path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", FORMATS[self.format].suffix)
-        ).resolve() in self.taken:
-            number += 1
-        self.taken.add(path.resolve())
+        with self.naming:
+            number = 1
+            while (
+                path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", FORMATS[self.format].suffix)
+            ).resolve() in self.taken:
+                number += 1
+            self.taken.add(path.resolve())
         return path
 
     def report(self, source: str, facts: Json, path: Path | None = None) -> None:
