@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 MARK = re.compile(r"<!-- page (\d+) -->")  # the server escapes what only looks like one
-PART = re.compile(r"\s*(-?\d{1,6})?\s*(?:(-)\s*(\d{1,6})?)?\s*")
+PART = re.compile(r"(-?\d{1,6})?(?:(-)(\d{1,6})?)?")  # of a part without white space
 AROUND = 100  # characters of a snippet on each side of what was found
 
 
@@ -28,7 +28,7 @@ def chosen(selection: str, last: int) -> list[int]:
     """The numbers that "1-3,7,-1" names in a document of `last` pages; "" names all. Raises ValueError."""
     numbers: set[int] = set()
     for part in selection.split(",") if selection.strip() else ["1-"]:
-        match = PART.fullmatch(part)
+        match = PART.fullmatch("".join(part.split()))
         if not match or not match[1]:
             raise ValueError(f"{part!r:.60} is no page or range of pages; write for example 1-3,7,-1 or 5-.")
         first = int(match[1]) if int(match[1]) > 0 else last + 1 + int(match[1])
@@ -73,18 +73,23 @@ def search(pages: Iterable[tuple[int, str]], query: str, most: int) -> tuple[lis
 
     Raises ValueError for a query without words.
     """
-    words = query.split()
-    if not words:
+    wanted = " ".join(query.split()).lower()
+    if not wanted:
         raise ValueError("Nothing to search for: give a word or a phrase in `query`.")
-    pattern = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
-    hits = hits_in(pages, pattern)
+    hits = hits_in(pages, wanted)
     found = list(islice(hits, most))
     return found, len(found) + sum(1 for _ in hits)
 
 
-def hits_in(pages: Iterable[tuple[int, str]], pattern: re.Pattern[str]) -> Iterator[Hit]:
-    for number, text in pages:
-        for match in pattern.finditer(text):
-            start, stop = max(0, match.start() - AROUND), match.end() + AROUND
-            snippet = " ".join(text[start:stop].split())
-            yield Hit(number, f"{'…' if start else ''}{snippet}{'…' if stop < len(text) else ''}")
+def hits_in(pages: Iterable[tuple[int, str]], wanted: str) -> Iterator[Hit]:
+    """Each place of `wanted`, which is in lower case with single spaces."""
+    for number, page in pages:
+        text = " ".join(page.split())
+        lowered = text.lower()
+        shown = text if len(text) == len(lowered) else lowered  # a few letters are two in lower case
+        start = lowered.find(wanted)
+        while start >= 0:
+            first, stop = max(0, start - AROUND), start + len(wanted) + AROUND
+            snippet = shown[first:stop].strip()
+            yield Hit(number, f"{'…' if first else ''}{snippet}{'…' if stop < len(shown) else ''}")
+            start = lowered.find(wanted, start + len(wanted))

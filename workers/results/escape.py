@@ -17,7 +17,7 @@ INLINE = re.compile(
     r"|&(?=#?\w{1,32};)"
     r"|~"
 )
-START = re.compile(r"(#{1,6}(?=\s|$)|[-+](?=\s|$)|[>=]|-(?=[-\s]*$)|:(?=-))")
+START = re.compile(r"(#{1,6}(?=\s|$)|[-+](?=\s|$)|[>=]|:(?=-))")
 NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 
 
@@ -31,7 +31,8 @@ def escape_line(text: str) -> str:
     text = escape_inline(text.strip())
     if found := NUMBER.match(text):
         return f"{found[1]}\\{text[found.end(1) :]}"
-    return f"\\{text}" if START.match(text) else text
+    is_rule = text.startswith("-") and not text.strip("- \t")
+    return f"\\{text}" if is_rule or START.match(text) else text
 
 
 def escape_cell(text: str) -> str:

@@ -18,8 +18,8 @@ MOST_WORD = 80  # characters that are looked at for the last word of a line
 TORN = re.compile(r"(?<=\w)[-\u2010\u00ad]$")
 RANGE = re.compile(r"\d[\u2012\u2013]$")  # "2020-" with a longer dash
 TORN_URL = re.compile(r"https?://(?:\S*/)?$")
-COMPOUND = re.compile(r"\w+(?:[-\u2010]\w+)+")
-LAST_WORD = re.compile(r"\w+(?:[-\u2010]\w+)*[-\u2010\u00ad]$")
+COMPOUND = re.compile(r"(?<![\w\-\u2010])\w++(?:[-\u2010]\w++)+")
+LAST_WORD = re.compile(r"(?<![\w\-\u2010])\w++(?:[-\u2010]\w++)*+[-\u2010\u00ad]$")
 FIRST_WORD = re.compile(r"\w{1,80}")
 SPACELESS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\u3000-\u303f]")
 ENDS = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*$")

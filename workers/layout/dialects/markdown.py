@@ -21,7 +21,6 @@ from workers.layout.dialects.html import read_html_table
 MOST_CHARACTERS = 60_000  # of a page; one of a book has some 3,000
 MOST_BRACKETS = 5_000
 MOST_CELLS = 10_000
-WRAPPER = re.compile(r"(`{3,}|~{3,})(?:markdown|md)[ \t]*\n(.*)\n\1[ \t]*", re.DOTALL)
 FORMULAS = {"$$": "$$", "\\[": "\\]"}
 TICKED = re.compile(r"\[[ xX]\](?=\s)")
 
@@ -51,10 +50,14 @@ def read_markdown(text: str) -> tuple[Block, ...]:
 
 def unwrapped(text: str) -> str:
     """The text without one fence around all of it."""
-    found = WRAPPER.fullmatch(text)
-    if found is None or found[1] in found[2]:
+    first, _, rest = text.partition("\n")
+    inner, _, last = rest.rpartition("\n")
+    named = first.strip()
+    fence = named.removesuffix("markdown").removesuffix("md")
+    is_fence = fence != named and len(fence) >= 3 and set(fence) in ({"`"}, {"~"})
+    if not is_fence or last.rstrip() != fence or fence in inner:
         return text
-    return found[2].strip("\n")
+    return inner.strip("\n")
 
 
 def split_formulas(text: str) -> Iterator[tuple[str, bool]]:
