@@ -21,7 +21,7 @@ from web.api.block_html import block_html, items_html
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
 from workers.results.flow import Flowed, Item, flow
-from workers.results.outline import Outline, outline_of, with_outline
+from workers.results.outline import HEADINGS, Outline, outline_of, with_outline
 from workers.results.page import PageResult
 from workers.results.prose import join_lines
 
@@ -79,7 +79,7 @@ def write_html(job: Job) -> Iterator[str]:
     """The document, piece by piece; each page begins at the anchor `page-12`."""
     outline = outline_of(iter_page_results(job))
     yield str(HEAD.format(job.name, Markup(STYLE)))
-    yield contents(job, outline)
+    yield contents(outline)
     numbers = count(1)
     pages = with_outline(iter_page_results(job), outline)
     for flowed in flow(pages, compounds=outline.compounds):
@@ -87,19 +87,13 @@ def write_html(job: Job) -> Iterator[str]:
     yield "</body>\n</html>\n"
 
 
-def contents(job: Job, outline: Outline) -> str:
+def contents(outline: Outline) -> str:
     """The table of contents, of a document that has headings enough for one."""
-    heads = [
-        block
-        for page in with_outline(iter_page_results(job), outline)
-        for block in page.blocks
-        if page.has_text and is_heading(block)
-    ]
-    if len(heads) < LEAST_HEADINGS:
+    if len(outline.headings) < LEAST_HEADINGS:
         return ""
     entries = Markup("\n").join(
-        Markup('<li class="l{}"><a href="#h-{}">{}</a></li>').format(min(head.level, 6), number, join_lines(head.text))
-        for number, head in enumerate(heads, 1)
+        Markup('<li class="l{}"><a href="#h-{}">{}</a></li>').format(min(level, 6), number, join_lines(text))
+        for number, (level, text) in enumerate(outline.headings, 1)
     )
     return str(
         Markup("<nav><details open><summary>Contents</summary>\n<ul>\n{}\n</ul></details></nav>\n").format(entries)
@@ -107,7 +101,7 @@ def contents(job: Job, outline: Outline) -> str:
 
 
 def is_heading(block: Block) -> bool:
-    return block.kind in ("title", "heading") and bool(block.text.strip())
+    return block.kind in HEADINGS and bool(block.text.strip())
 
 
 def page_html(job: Job, flowed: Flowed, numbers: Iterator[int]) -> str:

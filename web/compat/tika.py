@@ -80,9 +80,7 @@ def put_text() -> Response:
 @bp.doc(operation_id="tikaJson", responses=JSON_ANSWERS)
 def put_json(handler: str) -> Response:
     """The text of a file in JSON, as `text`, `md`, `html` or `xml`"""
-    check_handler(handler)
-    job = read_file()
-    return jsonify(metadata_of(job) | {"X-TIKA:content": text_of(job, handler)})
+    return text_in_json(handler, "X-TIKA:content")
 
 
 @bp.put("/tika/json/<handler>")
@@ -90,9 +88,13 @@ def put_json(handler: str) -> Response:
 @bp.doc(operation_id="tika4Json", responses=JSON_ANSWERS)
 def put_json_4(handler: str) -> Response:
     """The text of a file in JSON, as Tika 4 gives it"""
+    return text_in_json(handler, "tk:content")
+
+
+def text_in_json(handler: str, member: str) -> Response:
     check_handler(handler)
     job = read_file()
-    return jsonify(metadata_of(job) | {"tk:content": text_of(job, handler)})
+    return jsonify(metadata_of(job) | {member: text_of(job, handler)})
 
 
 @bp.put("/rmeta", defaults={"handler": "xml"})

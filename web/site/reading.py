@@ -6,7 +6,7 @@ Blocks carry `data-block` and `data-kind`, lines inside them `data-line`: what t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -52,10 +52,7 @@ def settled(job: Job, index: int, blocks: Sequence[Block]) -> tuple[Block, ...]:
     """The blocks with the kinds and levels that they have in the document, once that can be told."""
     if not job.has_ended or job.num_selected > MOST_SETTLED:
         return tuple(blocks)
-    found = outline(job.id, job.seq).settled.get(index, ())
-    if len(found) != len(blocks):
-        return tuple(blocks)
-    return tuple(replace(block, kind=kind, level=level) for block, (kind, level) in zip(blocks, found, strict=True))
+    return outline(job.id, job.seq).blocks_of(index, blocks)
 
 
 @lru_cache(maxsize=8)

@@ -31,8 +31,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image
-
 from workers.engines import (
     Control,
     EngineError,
@@ -44,7 +42,7 @@ from workers.engines import (
     TransientEngineError,
 )
 from workers.engines.options import ImageOptions, option
-from workers.png import open_png
+from workers.engines.whole_image import WholeImage
 from workers.prompts import TRANSCRIBE
 
 STEP_S = 0.02  # longest time between two looks at the control
@@ -64,7 +62,7 @@ class EchoOptions(ImageOptions):
     )
 
 
-class EchoEngine:
+class EchoEngine(WholeImage):
     """Says what it was given. Needs no model and no weights."""
 
     name = "echo"
@@ -75,16 +73,6 @@ class EchoEngine:
         self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
         self._seconds = options.seconds
         self._jitter_s = options.jitter_s
-
-    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
-        return Prepared(request=request, image=image)
-
-    def pack(self, prepared: Prepared) -> bytes | None:  # noqa: ARG002
-        return None
-
-    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
-        """`data` is the page's PNG."""
-        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Nothing to load."""

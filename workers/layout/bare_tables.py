@@ -7,14 +7,13 @@ at least tell them from prose in columns, and rows with few words in each cell f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from workers.layout.columns import is_figure
 from workers.layout.detect import Region
 from workers.layout.grid import Grid
 from workers.layout.loose import split_row
-from workers.layout.tables import LEAST_FIT, Table, corridors, table_of, with_headers
-from workers.layout.words import Row, Word, box_of, rows_of, union
+from workers.layout.tables import LEAST_FIT, Table, corridors, row_borders, table_of, with_headers
+from workers.layout.words import Row, Word, box_of, holds, rows_of, union
 
 LEAST_ROWS = 5
 LEAST_COLUMNS = 3
@@ -30,14 +29,9 @@ OWN = frozenset({"table", "picture"})  # regions that are read as one thing alre
 def find_bare_tables(words: Sequence[Word], regions: Sequence[Region]) -> list[Table]:
     """The tables among the words outside the model's own tables and pictures."""
     taken = [region.box for region in regions if region.label in OWN]
-    free = [word for word in words if not word.angle and not any(is_in(word, box) for box in taken)]
+    free = [word for word in words if not word.angle and not any(holds(box, word) for box in taken)]
     tables = (table_in(run) for run in runs_of_rows(rows_of(free)))
     return [table for table in tables if table is not None]
-
-
-def is_in(word: Word, box: tuple[float, float, float, float]) -> bool:
-    x, y = word.centre
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def runs_of_rows(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -68,10 +62,8 @@ def table_in(rows: Sequence[Row]) -> Table | None:
         return None
     words = [word for row in rows for word in row]
     box = union(map(box_of, rows))
-    middles = [(min(w.middle for w in row), max(w.middle for w in row)) for row in rows]
-    ys = [box[1], *((above[1] + below[0]) / 2 for above, below in pairwise(middles)), box[3]]
     least = CORRIDOR * min(map(height_of, rows))
-    grid = Grid(ys, [box[0], *corridors(words, least), box[2]])
+    grid = Grid(row_borders(box, rows), [box[0], *corridors(words, least), box[2]])
     grid.put(words)
     if grid.fit < LEAST_FIT or not is_table(grid):
         return None

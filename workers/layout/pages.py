@@ -16,7 +16,7 @@ from PIL import Image
 
 from workers.documents.pdf import open_pdf
 from workers.engines import Line
-from workers.layout.blocks import Box, PageLayout
+from workers.layout.blocks import PageLayout
 from workers.layout.build import build
 from workers.layout.canvas import Canvas
 from workers.layout.detect import Found, find_regions
@@ -24,7 +24,7 @@ from workers.layout.rules import Grey, find_rules
 from workers.layout.scan_page import LONGEST_SIDE, make_document
 from workers.layout.scan_words import split_line
 from workers.layout.ticks import with_ticks
-from workers.layout.words import Word, words_of_page
+from workers.layout.words import Word, holds, words_of_page
 from workers.light_pymupdf import pymupdf
 from workers.png import open_png
 
@@ -85,11 +85,6 @@ def with_lines(words: list[Word], lines: Sequence[Line], canvas: Canvas) -> list
     own = [word for word, place in zip(words, places, strict=True) if place not in bare]
     read = words_of_lines([lines[i] for i in bare], canvas, None)
     return own + [replace(word, line=word.line + APART) for word in read]
-
-
-def holds(box: Box, word: Word) -> bool:
-    x, y = word.centre
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def main_angle(words: Sequence[Word]) -> int:

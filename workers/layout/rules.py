@@ -12,7 +12,6 @@ Grey = NDArray[np.uint8]  # [height, width]
 DARK = 0.6  # of the paper's brightness
 SHORTEST = 0.03  # of the longer side
 MOST_THICK = 0.005  # of the longer side; what is thicker is a bar or a picture
-LEAST_WHITE = 0.5  # of a rule's length with white on both sides
 
 
 def find_rules(grey: Grey) -> list[Box]:

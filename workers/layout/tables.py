@@ -17,7 +17,7 @@ from workers.layout.columns import part_spans, split_columns
 from workers.layout.detect import FoundTable, Region, Span
 from workers.layout.grid import Grid
 from workers.layout.rows import split_rows
-from workers.layout.words import Row, Word, box_of, rows_of, text_of_row
+from workers.layout.words import Row, Word, holds, rows_of, text_of_row
 from workers.reading_order import Box
 
 LEAST_FIT = 0.8  # share of words in exactly one cell
@@ -58,7 +58,7 @@ class Table:
 def read_tables(region: Region, words: Sequence[Word], found: Sequence[FoundTable]) -> tuple[list[Table], list[Word]]:
     """The tables of a region, and its words that belong to none; no table where the words fit none."""
     own = grid_of(region, words)
-    tables = [table for table in found if share_inside(table.box, words, table) >= MOST_OVERLAP]
+    tables = [table for table in found if share_inside(table.box, words) >= MOST_OVERLAP]
     rival, rest = fill_found(tables, words)
     filled = sum(len(table.cells) for table in rival)
     is_sound = own is not None and min(own.shape) >= 2
@@ -69,14 +69,9 @@ def read_tables(region: Region, words: Sequence[Word], found: Sequence[FoundTabl
     return (rival, rest) if rival else ([], list(words))
 
 
-def share_inside(box: Box, words: Sequence[Word], table: FoundTable) -> float:  # noqa: ARG001
+def share_inside(box: Box, words: Sequence[Word]) -> float:
     """The share of the region's words that lie in `box`."""
     return sum(holds(box, word) for word in words) / max(1, len(words))
-
-
-def holds(box: Box, word: Word) -> bool:
-    x, y = word.centre
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def grid_of(region: Region, words: Sequence[Word]) -> Grid | None:
@@ -102,12 +97,17 @@ def corridor_grid(box: Box, words: Sequence[Word]) -> Grid | None:
     many = [row for row in rows if len(row) >= 3]
     if len(many) < 4:
         return None
-    middles = [(min(w.middle for w in row), max(w.middle for w in row)) for row in rows]
-    ys = [box[1], *((above[1] + below[0]) / 2 for above, below in pairwise(middles)), box[3]]
+    ys = row_borders(box, rows)
     letter = median((w.box[2] - w.box[0]) / len(w.text) for row in many for w in row)
     grid = Grid(ys, [box[0], *corridors([w for row in many for w in row], CORRIDOR * letter), box[2]])
     grid.put(words)
     return grid
+
+
+def row_borders(box: Box, rows: Sequence[Row]) -> list[float]:
+    """The edges of the box, and between them the middle between each row and the next."""
+    middles = [(min(word.middle for word in row), max(word.middle for word in row)) for row in rows]
+    return [box[1], *((above[1] + below[0]) / 2 for above, below in pairwise(middles)), box[3]]
 
 
 def corridors(words: Sequence[Word], least: float) -> list[float]:
@@ -175,7 +175,3 @@ def num_header_rows(rows: Sequence[Sequence[TableCell]]) -> int:
         return min(bold.index(False), MOST_HEADER_ROWS)
     first = next((number for number, row in enumerate(rows) if is_body(row)), 0)
     return first if 0 < first <= MOST_HEADER_ROWS else 1
-
-
-def cell_box(cell: TableCell) -> Box:
-    return box_of(cell.words)

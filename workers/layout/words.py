@@ -121,6 +121,12 @@ def angle_of(direction: tuple[float, float]) -> int:
     return 90 if y > 0 else 270
 
 
+def holds(box: Box, word: Word) -> bool:
+    """Whether the middle of the word lies in the box."""
+    x, y = word.centre
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
 def union(boxes: Iterable[Box]) -> Box:
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return min(x0), min(y0), max(x1), max(y1)

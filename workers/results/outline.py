@@ -5,7 +5,7 @@ It keeps little of each page, so that a long document costs a few kB of memory a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from workers.documents.text_layer import TEXT_LAYER
@@ -14,17 +14,29 @@ from workers.layout.document import settle
 from workers.results.page import PageResult
 from workers.results.prose import compounds_of
 
-MOST_KEPT = 301  # characters of a block: one more than a title may have, so that what is longer still shows
+HEADINGS = frozenset({"title", "heading"})
+MOST_KEPT = 301  # characters of a block that is no heading: one more than a title may have, so that this shows
 
 Settled = tuple[BlockKind, int]  # what the document makes of a block: its kind and its level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """`settled` has a kind and a level for each block, by the page's 0-based index; `compounds` see `prose`."""
+    """`settled` has a kind and a level for each block, by the page's 0-based index; `compounds` see `prose`.
+
+    `headings` are those of the table of contents, the title too: level and text, in their order.
+    """
 
     settled: dict[int, tuple[Settled, ...]]
     compounds: frozenset[str]
+    headings: tuple[tuple[int, str], ...] = ()
+
+    def blocks_of(self, index: int, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """The blocks of the page at this index as they stand in the document; as they are if it was read anew since."""
+        found = self.settled.get(index, ())
+        if len(found) != len(blocks):
+            return tuple(blocks)
+        return tuple(replace(block, kind=kind, level=level) for block, (kind, level) in zip(blocks, found, strict=True))
 
 
 def outline_of(pages: Iterable[PageResult]) -> Outline:
@@ -36,21 +48,24 @@ def outline_of(pages: Iterable[PageResult]) -> Outline:
         slim[page.index] = tuple(map(slimmed, page.blocks))
         num_scans += page.engine != TEXT_LAYER
         compounds |= compounds_of(block.text for block in page.blocks if not block.markup)
-    settled = settle(list(slim.values()), is_scan=2 * num_scans > len(slim))
-    return Outline(
-        settled={
-            index: tuple(map(settled_of, own, found)) for (index, own), found in zip(slim.items(), settled, strict=True)
-        },
-        compounds=frozenset(compounds),
+    found = settle(list(slim.values()), is_scan=2 * num_scans > len(slim))
+    settled = {index: tuple(map(settled_of, own, page)) for (index, own), page in zip(slim.items(), found, strict=True)}
+    headings = (
+        (level, block.text)
+        for index, own in slim.items()
+        for block, (kind, level) in zip(own, settled[index], strict=True)
+        if kind in HEADINGS and block.text.strip()
     )
+    return Outline(settled=settled, compounds=frozenset(compounds), headings=tuple(headings))
 
 
 def slimmed(block: Block) -> Block:
     """What decides of a block. A model's own headings are no matter of type and are left as they are."""
-    kind: BlockKind = "paragraph" if block.markup and block.kind in ("heading", "title") else block.kind
+    is_heading = block.kind in HEADINGS
+    kind: BlockKind = "paragraph" if block.markup and is_heading else block.kind
     return Block(
         kind=kind,
-        text=block.text[:MOST_KEPT],
+        text=block.text if is_heading else block.text[:MOST_KEPT],
         box=block.box,
         level=block.level,
         markup=block.markup,
@@ -68,11 +83,4 @@ def settled_of(block: Block, found: Block) -> Settled:
 def with_outline(pages: Iterable[PageResult], outline: Outline) -> Iterator[PageResult]:
     """The pages with the kinds and levels that their blocks have in the document."""
     for page in pages:
-        found = outline.settled.get(page.index, ())
-        if len(found) == len(page.blocks):
-            blocks = (
-                replace(block, kind=kind, level=level) for block, (kind, level) in zip(page.blocks, found, strict=True)
-            )
-            yield replace(page, blocks=tuple(blocks))
-        else:  # the page was read anew since
-            yield page
+        yield replace(page, blocks=outline.blocks_of(page.index, page.blocks))

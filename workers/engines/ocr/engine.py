@@ -19,14 +19,12 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from workers.engines import (
     Control,
     EngineError,
     Generation,
     ImageSpec,
-    PageRequest,
     Prepared,
 )
 from workers.engines.ocr.choose import choose_runtime
@@ -34,7 +32,7 @@ from workers.engines.ocr.helper import make_helper
 from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.page import Models, Page
 from workers.engines.ocr.scripts import SCRIPTS
-from workers.png import open_png
+from workers.engines.whole_image import WholeImage
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ NETWORKS = "PP-OCRv6_small+tiny"
 READER_VERSION = 3  # to be raised when the text of a page changes with these modules, or with reading_order
 
 
-class OcrEngine:
+class OcrEngine(WholeImage):
     """Reads printed text of the scripts PP-OCRv6 knows; says of a page that it seems to be in another."""
 
     name = "ocr"
@@ -63,16 +61,6 @@ class OcrEngine:
         self._runtime_description = ""
         self._models: Models | None = None
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="ocr")
-
-    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
-        return Prepared(request=request, image=image)
-
-    def pack(self, prepared: Prepared) -> bytes | None:  # noqa: ARG002
-        return None
-
-    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
-        """`data` is the page's PNG."""
-        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Import a runtime and load the networks; the engine's constructor needs neither."""

@@ -16,21 +16,19 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import httpx
-from PIL import Image
 
 from workers.engines import (
     Control,
     EngineError,
     Generation,
     ImageSpec,
-    PageRequest,
     Prepared,
     StopReason,
 )
 from workers.engines.openai.client import MAX_NOTES, Call, Client
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault
-from workers.png import open_png
+from workers.engines.whole_image import WholeImage
 
 T = TypeVar("T")
 
@@ -42,7 +40,7 @@ CLOSE_S = 5.0
 MIN_LETTER = 5.0  # px; a line of 6 pt print on A4 at 1024 px
 
 
-class OpenAIEngine:
+class OpenAIEngine(WholeImage):
     """Asks the server at `base_url` for the text of each page."""
 
     name = "openai"
@@ -71,16 +69,6 @@ class OpenAIEngine:
         """Outcome and seconds of each request, and the seconds of each page, that ended since the last call."""
         requests = self.client.requests if self.client else deque[tuple[str, float]]()
         return _take(requests), _take(self.page_seconds)
-
-    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
-        return Prepared(request=request, image=image)
-
-    def pack(self, prepared: Prepared) -> bytes | None:  # noqa: ARG002
-        return None
-
-    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
-        """`data` is the page's PNG."""
-        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """Start the client; a server that is down now may come later. Raises EngineError without an address."""

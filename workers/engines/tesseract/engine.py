@@ -13,14 +13,12 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from PIL import Image
-
-from workers.engines import Control, EngineError, Generation, ImageSpec, PageRequest, Prepared
+from workers.engines import Control, EngineError, Generation, ImageSpec, Prepared
 from workers.engines.tesseract.options import TesseractOptions
 from workers.engines.tesseract.page import Page
 from workers.engines.tesseract.program import Program, Stopped
+from workers.engines.whole_image import WholeImage
 from workers.languages import AUTO, LanguageError, of_script, parse, readable, require
-from workers.png import open_png
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +27,7 @@ MIN_LETTER = 13.0  # px; a line of 6 pt print at 200 dpi
 READER_VERSION = 3  # to be raised when the text of a page changes with these modules, or with reading_order
 
 
-class TesseractEngine:
+class TesseractEngine(WholeImage):
     """Reads print in the languages that are installed."""
 
     name = "tesseract"
@@ -44,16 +42,6 @@ class TesseractEngine:
         self.max_batch = options.processes or os.cpu_count() or 1
         self._installed: frozenset[str] = frozenset()
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="tesseract")
-
-    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
-        return Prepared(request=request, image=image)
-
-    def pack(self, prepared: Prepared) -> bytes | None:  # noqa: ARG002
-        return None
-
-    def unpack(self, data: bytes, request: PageRequest) -> Prepared:
-        """`data` is the page's PNG."""
-        return self.prepare(open_png(data), request)
 
     def load(self) -> None:
         """See what is installed. Raises EngineError where the language of the options is not."""
