@@ -97,17 +97,17 @@ def test_max_tokens_makes_chunks_smaller_and_the_document_comes_where_it_is_want
 
 
 @pytest.mark.parametrize(
-    ("order", "max_chars"),
+    ("options", "max_chars"),
     [
-        (ChunkOrder(), 2000),
-        (ChunkOrder(max_tokens=512), 1536),
-        (ChunkOrder(max_tokens=1), 100),
-        (ChunkOrder(max_tokens=10**9), 100_000),
-        (ChunkOrder(chunker="hierarchical", max_tokens=512), 0),
+        ({}, 2000),
+        ({"max_tokens": 512}, 1536),
+        ({"max_tokens": 1}, 100),
+        ({"max_tokens": 10**9}, 100_000),
+        ({"chunker": "hierarchical", "max_tokens": 512}, 0),
     ],
 )
-def test_tokens_are_taken_for_characters(order: ChunkOrder, max_chars: int) -> None:
-    assert order.max_chars == max_chars
+def test_tokens_are_taken_for_characters(options: dict[str, Any], max_chars: int) -> None:
+    assert ChunkOrder.model_validate(options).max_chars == max_chars
 
 
 @pytest.mark.parametrize(
