@@ -479,6 +479,22 @@ function ops.note(a)
   return true
 end
 
+-- A person has corrected the text of a page, or takes that back; once the job has ended.
+function ops.correct(a)
+  local state = job_state(a.job)
+  if not state then return 'unknown' end
+  if not ENDED_JOB[state] then return 'running' end
+  local page = get_page(a.job, a.index)
+  if a.is_corrected and not GOOD_PAGE[page.state] then return 'no_text' end
+  local before = (page.corrected_at or 0) > 0
+  if before ~= a.is_corrected then
+    redis.call('HINCRBY', job_key(a.job), 'num_corrected', a.is_corrected and 1 or -1)
+  end
+  page.corrected_at = a.is_corrected and now or nil
+  put_page(a.job, a.index, page, page.state)
+  return 'done'
+end
+
 -- One more time that a page's task was sent again; a page that has ended does not count.
 function ops.resent(a)
   if not job_state(a.job) then return 0 end
