@@ -27,7 +27,7 @@ export class Sheets {
   }
 
   watch(section) {
-    for (const button of section.querySelectorAll(".copy")) button.hidden = !navigator.clipboard;
+    for (const button of section.querySelectorAll(".head [hidden]")) button.hidden = button.matches(".copy") && !navigator.clipboard;
     this.coming.observe(section);
     this.going.observe(section);
   }
@@ -39,7 +39,7 @@ export class Sheets {
 
   go(entries) {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting || target.matches(".far") || isSelected(target)) continue;
+      if (isIntersecting || target.matches(".far") || isInUse(target)) continue;
       const height = target.offsetHeight;
       const empty = placeholder(this.html, target.dataset.number, target.dataset.state);
       empty.style.minHeight = `${height}px`;
@@ -55,6 +55,13 @@ export class Sheets {
     if (section.matches(".far")) section.querySelector(".badge").replaceWith(badge(state));
     section.classList.add("stale");
     this.load();
+  }
+
+  /** The page as the server has it now, whatever is chosen in it. */
+  async renew(number) {
+    getSelection().removeAllRanges();
+    this.at(number).classList.add("stale");
+    return this.fetch(number);
   }
 
   /** Pages whose layout was not known when they were fetched. */
@@ -73,7 +80,7 @@ export class Sheets {
   /** The section with its text; the one that is there already where it is as it should be. */
   async fetch(number) {
     const old = this.at(number);
-    if (!old.matches(".far, .stale") || this.loading.has(number) || (isSelected(old) && !old.matches(".far"))) return old;
+    if (!old.matches(".far, .stale") || this.loading.has(number) || (isInUse(old) && !old.matches(".far"))) return old;
     this.loading.add(number);
     old.classList.remove("stale");
     const fresh = await getPart(`${this.html}/pages/${number}/fragment`, ".sheet").catch(() => null);
@@ -109,7 +116,9 @@ function badge(state) {
   return element("span", { class: "badge", "data-page-state": state, hidden: state === "ok" ? "" : null }, PAGE_WORDS[state]);
 }
 
-function isSelected(section) {
+/** Whether something is chosen in a section, or being written. */
+function isInUse(section) {
+  if (section.querySelector(".editor")) return true;
   const selection = getSelection();
   return !selection.isCollapsed && (section.contains(selection.anchorNode) || section.contains(selection.focusNode));
 }

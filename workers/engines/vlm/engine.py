@@ -23,6 +23,7 @@ from workers.engines import (
     PageRequest,
     Prepared,
 )
+from workers.engines.profiles import Profile, profile_of
 from workers.engines.vlm.checkpoint import open_checkpoint
 from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm.decode import DecodeLoop
@@ -59,7 +60,8 @@ class VlmEngine:
         self.options = options
         self.checkpoint = open_checkpoint(options.model, options.model_revision)
         self.revision = self.checkpoint.identity
-        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension, min_letter=MIN_LETTER)
+        self._profile = profile_of(options, self.checkpoint.model_type)
+        self.image_spec = ImageSpec(factor=self._profile.factor, max_side=self._profile.max_side, min_letter=MIN_LETTER)
         self.max_batch = max(1, min(options.batch_pages, MOST_ON_CPU if options.device == "cpu" else MOST_ON_GPU))
         self._pixel_dtype = pixel_dtype(self.checkpoint, options)
         self._lock = threading.Lock()
@@ -75,8 +77,13 @@ class VlmEngine:
         """The checkpoint's processor, built at its first use; needs no weights."""
         with self._lock:
             if self._processor is None:
-                self._processor = PageProcessor(self.checkpoint, self.options.prompt_style)
+                self._processor = PageProcessor(self.checkpoint, self.options.prompt_style, self._profile)
             return self._processor
+
+    @property
+    def profile(self) -> Profile:
+        """What the checkpoint is asked and how it answers; its tokenizer may tell more of that than its name."""
+        return self.processor.profile
 
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         """CPU side: resize, normalise, chat template and tokenizer; the image itself is not kept."""
