@@ -16,9 +16,11 @@ from operator import attrgetter
 from pathlib import Path
 
 from tools.settings_table import replace_between
-from workers.engines.vlm.checkpoint import OWN_PROMPTS, refusal
+from workers.engines.profiles import find
+from workers.engines.vlm.checkpoint import refusal
 from workers.engines.vlm.compat import IMAGE_BACKENDS, MODEL_CLASSES, processor_class, processor_parts
 from workers.engines.vlm.processor import IMAGE_ONLY, PLACES_IMAGE_ITSELF, PROCESSOR_CLASSES
+from workers.prompts import TRANSCRIBE
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "checkpoints.md", ROOT / "README.md"
@@ -129,7 +131,8 @@ def write_table() -> Iterator[str]:
     for verdict in filter(lambda v: v.is_tested, verdicts):
         name = verdict.model_type
         style = "raw" if name in PLACES_IMAGE_ITSELF else "none" if name in IMAGE_ONLY else "chat"
-        prompt = f"`{OWN_PROMPTS[name]}`" if OWN_PROMPTS.get(name) else ""
+        own = find("", name).prompt
+        prompt = f"`{own}`" if own not in ("", TRANSCRIBE) else ""
         yield f"| `{name}` | {KNOWN_AS.get(name, '')} | {style} | {prompt} |"
     yield "\n## Same path\n"
     yield ", ".join(v.name for v in verdicts if not v.reason and not v.is_tested) + "."

@@ -10,8 +10,7 @@ from tasks.blobs import source_key
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
-from tasks.services import get_ledger
-from tasks.settings import get_settings
+from tasks.services import get_ledger, longest_answer
 from workers.documents.selection import Selection
 from workers.engines import PageRequest
 from workers.prompts import build_prompt
@@ -44,13 +43,13 @@ class RunContext:
             task=options.task,
             language=options.language,
             prompt=build_prompt(options.task, question=options.question, prompt=options.prompt),
-            max_new_tokens=options.max_new_tokens or get_settings().max_new_tokens,
+            max_new_tokens=options.max_new_tokens or longest_answer(),
             temperature=options.temperature,
         )
 
     def bucket(self, num_tokens: int) -> str:
         """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
-        longest = self.options.max_new_tokens or get_settings().max_new_tokens
+        longest = self.options.max_new_tokens or longest_answer()
         expected = longest if self.options.task == "transcribe" else min(longest, SHORT_ANSWER)
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 

@@ -12,6 +12,7 @@ from tasks.messages import TextLayer
 from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineOptions
+from workers.engines.profiles import profile_of
 from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
 from workers.processes import num_gpus
@@ -72,6 +73,11 @@ def default_text_layer() -> TextLayer:
 def engine_options() -> EngineOptions:
     """What the engine of this process is told."""
     return get_settings().engine_options(engine_name())
+
+
+def longest_answer() -> int:
+    """Most tokens of an answer for a page where the job does not say."""
+    return get_settings().max_new_tokens or profile_of(engine_options()).max_new_tokens
 
 
 def make_engine() -> Engine:

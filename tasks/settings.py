@@ -14,6 +14,7 @@ from tasks.messages import TextLayer
 from workers.documents.kinds import DocumentLimits
 from workers.engines import EngineOptions
 from workers.engines.options import declared
+from workers.engines.profiles import profiles
 from workers.engines.registry import ENGINES, options_of
 from workers.net.addresses import AddressRules
 
@@ -42,12 +43,14 @@ class Settings:
     device: str = setting("auto", "name", "Where the model runs: auto, cpu, cuda, cuda:1.")
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
     vlm_retry_count: int = setting(2, "attempts", "Attempts at a page when the error is transient.")
-    max_new_tokens: int = setting(4096, "tokens", "Longest answer for a page where the job does not say.")
+    max_new_tokens: int = setting(
+        0, "tokens", "Longest answer for a page where the job does not say; 0 is the model's own, else 4096."
+    )
     text_layer: str = setting(
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
-    gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
+    gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
     urgent_pages: int = setting(8, "pages", "First pages of a job that go ahead of other jobs' later pages.")
@@ -150,6 +153,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings.address_rules()
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
+    if (profile := values.get("model_profile", "auto")) not in ("auto", *profiles()):
+        raise SettingsError(f"MODEL_PROFILE={profile!r} is not one of auto, {', '.join(profiles())}")
     try:
         settings.contracts()
     except ValueError as exc:

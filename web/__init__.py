@@ -9,13 +9,13 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, convert, docs, events, health, jobs, metrics, results, tables
+from web.api import batches, convert, corrections, docs, events, health, jobs, metrics, results, tables
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
 from web.api.render import render_markdown
 from web.compat.contracts import describe_bodies, register_contracts
-from web.site import login, pages, reader
+from web.site import actions, login, pages, reader
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
 
@@ -59,8 +59,8 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in()})
-    of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, tables.bp, health.bp, metrics.bp)
-    for blueprint in (*of_api, login.bp, pages.bp, reader.bp, docs.bp):
+    of_api = (jobs.bp, convert.bp, batches.bp, events.bp, results.bp, corrections.bp, tables.bp, health.bp, metrics.bp)
+    for blueprint in (*of_api, login.bp, pages.bp, actions.bp, reader.bp, docs.bp):
         app.register_blueprint(blueprint)
     register_contracts(app)
     app.spec_processor(finish_spec)

@@ -170,7 +170,8 @@ def open_text(job: Job, format: str, *, has_files: bool, options: ResultOptions 
         return assemble_word(job)
     if format == "html":
         return (piece.encode() for piece in write_html(job))
-    if has_files and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
+    is_written = has_files and not job.num_corrected
+    if is_written and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
         return read_blob(job_key(job.id, f"result.{format}"))
     return assemble_now(job, format, options)
 

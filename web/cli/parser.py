@@ -16,6 +16,7 @@ from tasks.settings import get_settings
 from web.cli import commands
 from web.cli.commands import USAGE, console
 from web.cli.convert import AWAY, FAILED
+from web.cli.engines import run_engines
 from workers.results.formats import FORMATS
 
 BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
@@ -53,6 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
     actions.add_parser("demo").set_defaults(run=commands.run_demo)
     of_server = [*add_reading(actions), *add_following(actions), add_mcp(actions)]
     add_keys(actions)
+    engines = actions.add_parser("engines", help="what can read pages, and what is known of models")
+    engines.add_argument("--json", action="store_true", help="all of it as JSON")
+    engines.set_defaults(run=run_engines)
     settings = get_settings()
     server = os.environ.get("PAGEFAN_URL") or f"http://{settings.web_host}:{settings.web_port}"
     key = os.environ.get("PAGEFAN_API_KEY") or settings.api_keys.partition(",")[0].strip()

@@ -70,7 +70,7 @@ class EchoEngine(WholeImage):
     max_batch = 64
 
     def __init__(self, options: EchoOptions) -> None:
-        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension)
+        self.image_spec = ImageSpec(factor=options.resize_factor or 32, max_side=options.max_dimension or 1024)
         self._seconds = options.seconds
         self._jitter_s = options.jitter_s
 

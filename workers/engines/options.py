@@ -40,9 +40,17 @@ class ImageOptions(EngineOptions):
     """Of engines whose page images are made for a vision model."""
 
     resize_factor: int = option(
-        32, setting="vlm_resize_factor", unit="px", help="Both sides of a page image are multiples of this."
+        0,
+        setting="vlm_resize_factor",
+        unit="px",
+        help="Both sides of a page image are multiples of this; 0 is the model's own, 32 where that is not known.",
     )
-    max_dimension: int = option(1024, setting="vlm_max_dimension", unit="px", help="Longest side of a page image.")
+    max_dimension: int = option(
+        0,
+        setting="vlm_max_dimension",
+        unit="px",
+        help="Longest side of a page image; 0 is the model's own, 1024 where that is not known.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +60,25 @@ class ModelOptions(ImageOptions):
     model: str = option("", setting="model", tells=True)
     model_revision: str = option(
         "", setting="model_revision", unit="git revision", help="Pins a hub model to one revision.", tells=True
+    )
+    model_profile: str = option(
+        "auto",
+        setting="model_profile",
+        unit="name",
+        help="How to ask the model and read its answers, one of `pagefan engines`; auto goes by MODEL.",
+        tells=True,
+    )
+    model_prompt: str = option(
+        "",
+        setting="model_prompt",
+        unit="text",
+        help="Asks the model for a page's text; empty is what its profile says.",
+        tells=True,
+    )
+    model_dialect: str = option(
+        "",
+        setting="model_dialect",
+        unit="name",
+        help="What the model answers in, one of `pagefan engines`; empty is what its profile says.",
+        tells=True,
     )

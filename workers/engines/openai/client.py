@@ -22,6 +22,7 @@ from workers.engines import Generation, Prepared
 from workers.engines.openai.breaker import Breaker
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault, fault_of_status, fault_of_transport, read_answer, request_body
+from workers.engines.profiles import Profile
 
 T = TypeVar("T")
 
@@ -51,8 +52,8 @@ class Client:
     `requests` holds outcome and seconds of every request, until someone takes them. Raises httpx.InvalidURL.
     """
 
-    def __init__(self, options: OpenAIOptions) -> None:
-        self.model = options.model
+    def __init__(self, options: OpenAIOptions, profile: Profile) -> None:
+        self.model, self.profile = options.model, profile
         self.num_attempts = max(1, options.retry_count)
         self.in_flight = 0
         self.requests: deque[tuple[str, float]] = deque(maxlen=MAX_NOTES)
@@ -62,7 +63,7 @@ class Client:
 
     async def ask_patiently(self, call: Call) -> Generation:
         """All attempts at a page. Raises the last one's Fault."""
-        body = await self._in_pool(lambda: request_body(call.prepared, self.model))
+        body = await self._in_pool(lambda: request_body(call.prepared, self.model, self.profile))
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(lambda exc: isinstance(exc, Fault) and exc.transient),
             stop=lambda state: state.attempt_number >= self.num_attempts or _ends_in_pause(state, call),

@@ -28,6 +28,7 @@ from workers.engines import (
 from workers.engines.openai.client import MAX_NOTES, Call, Client
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault
+from workers.engines.profiles import profile_of
 from workers.engines.whole_image import WholeImage
 
 T = TypeVar("T")
@@ -47,7 +48,8 @@ class OpenAIEngine(WholeImage):
 
     def __init__(self, options: OpenAIOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
-        self.image_spec = ImageSpec(factor=options.resize_factor, max_side=options.max_dimension, min_letter=MIN_LETTER)
+        self.profile = profile_of(options)
+        self.image_spec = ImageSpec(factor=self.profile.factor, max_side=self.profile.max_side, min_letter=MIN_LETTER)
         self.max_batch = max(1, options.parallel_requests)
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None
@@ -78,7 +80,7 @@ class OpenAIEngine(WholeImage):
                 "The openai engine needs a server: set OPENAI_BASE_URL (such as http://127.0.0.1:8001/v1) and MODEL."
             )
         try:
-            self.client = Client(options)
+            self.client = Client(options, self.profile)
         except httpx.InvalidURL as exc:
             raise EngineError(f"OPENAI_BASE_URL={options.base_url!r} cannot be used: {exc}") from exc
         self.loop = asyncio.new_event_loop()

@@ -16,6 +16,7 @@ import httpx
 from PIL import Image
 
 from workers.engines import EngineError, Generation, Prepared, StopReason
+from workers.engines.profiles import PLAIN, Profile
 from workers.repetition import cut_loop
 
 JPEG_QUALITY = 90
@@ -61,15 +62,17 @@ class Fault(Exception):
         return self.kind.startswith("http_4") or self.kind in ("invalid", "incomplete")
 
 
-def request_body(prepared: Prepared, model: str) -> bytes:
-    """The JSON of a chat completion for one page, its image as a JPEG data URL. Raises EngineError without image."""
+def request_body(prepared: Prepared, model: str, profile: Profile = PLAIN) -> bytes:
+    """The JSON of a chat completion for one page, its image as a JPEG data URL. Raises EngineError without image.
+
+    `skip_special_tokens` is vLLM's and SGLang's; it goes only where the answer is made of special tokens.
+    """
     if prepared.image is None:
         raise EngineError("The openai engine wants the page's image.")
     request = prepared.request
-    content = [
-        {"type": "image_url", "image_url": {"url": data_url(prepared.image)}},
-        {"type": "text", "text": request.prompt},
-    ]
+    prompt = profile.resolve(request.prompt)
+    content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": data_url(prepared.image)}}]
+    content += [{"type": "text", "text": prompt}] if prompt else []
     body = {
         "model": model,
         "messages": [{"role": "user", "content": content}],
@@ -77,6 +80,7 @@ def request_body(prepared: Prepared, model: str) -> bytes:
         "temperature": request.temperature,
         "stream": False,
     }
+    body |= {"skip_special_tokens": False} if profile.keeps_special else {}
     return json.dumps(body).encode()
 
 

@@ -34,17 +34,6 @@ REFUSED = {
     "video_llava": "it reads videos, not images",
 }
 
-# What a checkpoint that was trained for one prompt wants to see when a page is to be transcribed (its model card).
-OWN_PROMPTS = {
-    "florence2": "<OCR>",
-    "glm_ocr": "Text Recognition:",
-    "granite_docling": "Convert this page to docling.",
-    "kosmos-2.5": "<md>",
-    "lighton_ocr": "",
-    "paddleocr_vl": "OCR:",
-    "paligemma": "ocr",
-}
-
 SAMPLES = 16  # places in a large weight file that are hashed
 SAMPLE_BYTES = 1 << 16
 WHOLE_FILE_BYTES = 64 << 20  # files up to this size are hashed whole

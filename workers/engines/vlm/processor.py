@@ -14,6 +14,7 @@ import copy
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -22,8 +23,8 @@ from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer
 
 import workers.engines.vlm.compat as compat
 from workers.engines import EngineError
-from workers.engines.vlm.checkpoint import OWN_PROMPTS, Checkpoint
-from workers.prompts import TRANSCRIBE
+from workers.engines.profiles import GENERAL, Profile, find, named
+from workers.engines.vlm.checkpoint import Checkpoint
 
 PromptStyle = Literal["chat", "raw", "none"]
 Tensors = dict[str, torch.Tensor]
@@ -43,7 +44,7 @@ class PageProcessor:
     each has its own.
     """
 
-    def __init__(self, checkpoint: Checkpoint, style: str = "auto") -> None:
+    def __init__(self, checkpoint: Checkpoint, style: str = "auto", profile: Profile | None = None) -> None:
         self.checkpoint = checkpoint
         self.processor = load_processor(checkpoint)
         self.tokenizer = getattr(self.processor, "tokenizer", None) or _load_tokenizer(checkpoint)
@@ -52,7 +53,7 @@ class PageProcessor:
         self._lock = threading.Lock()
         self.chat_template = self._find_chat_template()
         self.style = self._choose_style(style)
-        self.writes_tags = "<doctag>" in self.tokenizer.get_vocab()  # DocTags: the special tokens are the answer
+        self.profile = self._choose_profile(profile or find(checkpoint.name, checkpoint.model_type))
         self._taken = set(inspect.signature(checkpoint.model_class.forward).parameters) - NOT_FOR_GENERATE
 
     def __call__(self, image: Image.Image, prompt: str) -> Tensors:
@@ -63,10 +64,7 @@ class PageProcessor:
 
     def resolve_prompt(self, prompt: str) -> str:
         """The prompt the model is asked: a checkpoint made for one prompt gets its own for a plain transcription."""
-        if prompt and prompt != TRANSCRIBE:
-            return prompt
-        model_type = "granite_docling" if self.writes_tags else self.checkpoint.model_type
-        return OWN_PROMPTS.get(model_type, TRANSCRIBE)
+        return self.profile.resolve(prompt)
 
     def render_chat(self, prompt: str) -> str:
         """The text of a conversation with one image and one prompt, ready for the model's answer."""
@@ -85,7 +83,7 @@ class PageProcessor:
             return ""
         try:
             text = self._decoder.decode(
-                list(ids), skip_special_tokens=not self.writes_tags, clean_up_tokenization_spaces=False
+                list(ids), skip_special_tokens=not self.profile.keeps_special, clean_up_tokenization_spaces=False
             )
         except BaseException as exc:
             if type(exc).__name__ != "PanicException":  # of tokenizers' Rust code; no Exception, and not exported
@@ -111,6 +109,13 @@ class PageProcessor:
         if token and token not in prompt and self.checkpoint.model_type not in PLACES_IMAGE_ITSELF:
             prompt = f"{token}\n{prompt}"
         return dict(self.processor(images=[image], text=[prompt], return_tensors="pt"))
+
+    def _choose_profile(self, profile: Profile) -> Profile:
+        """Where the name says nothing, a tokenizer with DocTags does: they are special tokens, and the answer."""
+        writes_tags = profile.name == GENERAL and "<doctag>" in self.tokenizer.get_vocab()
+        tagged = named("granite-docling")
+        said = {"max_side": profile.max_side, "factor": profile.factor}  # the page images are made by then
+        return replace(tagged, **said) if writes_tags else profile  # type: ignore[arg-type]
 
     def _find_chat_template(self) -> str | None:
         template = getattr(self.processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
