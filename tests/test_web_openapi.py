@@ -26,6 +26,7 @@ OWN_CALLS = {
     "POST /api/v1/jobs": "createJobs",
     "GET /api/v1/jobs": "listJobs",
     "GET /api/v1/jobs/{job_id}": "getJob",
+    "PATCH /api/v1/jobs/{job_id}": "renameJob",
     "DELETE /api/v1/jobs/{job_id}": "cancelJob",
     "POST /api/v1/jobs/{job_id}/retry": "retryPages",
     "GET /api/v1/jobs/{job_id}/events": "followJob",

@@ -64,6 +64,7 @@ BODIES: dict[str, Json] = {
     "createJobs": {"application/json": {"url": "https://example.com/report.pdf", "pages": "1-3", "language": "eng"}},
     "convert": {"application/json": {"url": "https://example.com/report.pdf"}},
     "retryPages": {"application/json": {"pages": "failed", "dpi": 300}},
+    "renameJob": {"application/json": {"name": "Lamps of 1890.pdf"}},
     "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
 ANSWERS: dict[tuple[str, str], Json] = {
@@ -71,6 +72,7 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("convert", "200"): TEXTS,
     ("convert", "202"): {"application/json": MADE},
     ("getJob", "200"): {"application/json": JOB},
+    ("renameJob", "200"): {"application/json": JOB | {"name": "Lamps of 1890.pdf"}},
     ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
     ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
     ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
+from tasks.repair import is_locked
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.batches import find_batch
@@ -126,8 +127,9 @@ def show_job(job_id: str) -> str:
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
+        is_locked=is_locked(job),
         has_password=job.options.has_password,
-        languages=known_languages() if job.has_ended else [],
+        languages=known_languages(),
         poll_s=3,
     )
 

@@ -28,6 +28,7 @@ class Sheet:
     has_image: bool
     is_notable: bool
     can_correct: bool
+    can_repair: bool
 
 
 @bp.get("/jobs/<job_id>/pages/<int:number>/fragment")
@@ -51,6 +52,7 @@ def sheet_of(job: Job, page: Page) -> Sheet:
         has_image=page.has_image,
         is_notable=page.state in ("ok", "blank") and page.is_notable,
         can_correct=job.has_ended and page.state in WITH_TEXT,
+        can_repair=job.has_ended,
     )
 
 
