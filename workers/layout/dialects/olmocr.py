@@ -17,7 +17,6 @@ from workers.layout.dialects.markdown import read_markdown
 KEYS = ("primary_language", "is_rotation_valid", "rotation_correction", "is_table", "is_diagram")
 FIELD = re.compile(rf"({'|'.join(KEYS)}):[ \t]*([^\n]*)")
 FIGURE = re.compile(r"!\[([^\]\n]{0,4000})\]\(page_(\d{1,5})_(\d{1,5})_(\d{1,5})_(\d{1,5})\.png\)")
-FENCE = re.compile(r"`{3,}\w*$")
 
 
 def read_olmocr(text: str) -> Answer:
@@ -32,7 +31,7 @@ def read_olmocr(text: str) -> Answer:
 def front_matter(text: str) -> tuple[dict[str, str], str]:
     """The fields at the head, and the text after them; a head that was cut off ends with its last known line."""
     lines = text.replace("\r\n", "\n").lstrip().split("\n")
-    start = 1 if FENCE.match(lines[0].strip()) else 0
+    start = 1 if lines[0].startswith("```") and lines[0].strip("` ").isalpha() else 0
     if start >= len(lines) or lines[start].strip() != "---":
         return {}, text
     fields: dict[str, str] = {}

@@ -17,11 +17,10 @@ KNOWN = (
     "|watermark|page_number|signature|header|footer"
 )
 TAG = re.compile(rf"""<(/?)({KNOWN})(?=[\s/>])((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
-TORN = re.compile(
-    rf"""<(?:/?[a-z0-9]{{0,12}}|(?:{KNOWN})(?:\s+[a-z-]+(?:="?[a-z0-9 ,.:;_\[\]-]*"?)?){{0,9}}\s*)\Z""", re.IGNORECASE
-)
+NAMES = frozenset([*KNOWN.split("|"), "h1", "h2", "h3", "h4", "h5", "h6"])
 MOST_TORN = 300  # characters of a tag that the end of the answer tore
-ATTRIBUTE = re.compile(r"""([a-zA-Z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+STRUCTURAL = ("colspan", "rowspan", "data-bbox", "data-label", "class", "style", "border", "align", "display", "type")
+ATTRIBUTE = re.compile(r"""(?<![a-zA-Z-])([a-zA-Z-]{1,20})\s?=\s?(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 
 
 class Tag(NamedTuple):
@@ -44,8 +43,7 @@ class Tag(NamedTuple):
 
 def pieces(text: str) -> Iterator[Tag | str]:
     """Tags, and the texts between them as they are read."""
-    torn = TORN.search(text, max(0, len(text) - MOST_TORN))
-    end = torn.start() if torn else len(text)
+    end = whole_end(text)
     read = 0
     for found in TAG.finditer(text, 0, end):
         if found.start() > read:
@@ -54,3 +52,17 @@ def pieces(text: str) -> Iterator[Tag | str]:
         read = found.end()
     if read < end:
         yield html.unescape(text[read:end])
+
+
+def whole_end(text: str) -> int:
+    """Where the text ends without a tag that the end of the answer tore; a torn `alt` is text, and is left, as is `<b`."""
+    start = text.rfind("<", max(0, len(text) - MOST_TORN))
+    written = text[start + 1 :].lower()
+    torn = written.removeprefix("/")
+    if start < 0 or ">" in torn:
+        return len(text)
+    if not torn or (len(written) > 1 and any(name.startswith(torn) for name in NAMES)):
+        return start
+    name, *said = torn.split() or [""]
+    is_tag = not said or any(said[0].startswith(known) or known.startswith(said[0]) for known in STRUCTURAL)
+    return start if name in NAMES and is_tag and torn.isascii() and "alt" not in torn else len(text)
