@@ -14,7 +14,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf whe
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from web_service import PDF, WebService, served, web_service
 
 from tasks.settings import known_settings
@@ -147,6 +147,22 @@ def url(web: WebService) -> Iterator[str]:
     """Where the web application answers on a real socket."""
     with served(web) as address:
         yield address
+
+
+@pytest.fixture
+def view(browser: Browser, url: str) -> Iterator[Page]:
+    """A page of a browser; the test fails if anything goes wrong in its console, or if it asks another site."""
+    context = browser.new_context(
+        base_url=url, permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce"
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith(url) else None)
+    yield page
+    assert not complaints
+    context.close()
 
 
 @pytest.fixture

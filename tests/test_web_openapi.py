@@ -26,6 +26,9 @@ OWN_CALLS = {
     "POST /api/v1/jobs": "createJobs",
     "GET /api/v1/jobs": "listJobs",
     "GET /api/v1/jobs/{job_id}": "getJob",
+    "PATCH /api/v1/jobs/{job_id}": "renameJob",
+    "POST /api/v1/jobs/{job_id}/share": "shareJob",
+    "DELETE /api/v1/jobs/{job_id}/share": "unshareJob",
     "DELETE /api/v1/jobs/{job_id}": "cancelJob",
     "POST /api/v1/jobs/{job_id}/retry": "retryPages",
     "GET /api/v1/jobs/{job_id}/events": "followJob",
@@ -33,6 +36,9 @@ OWN_CALLS = {
     "GET /api/v1/jobs/{job_id}/pages": "listPages",
     "GET /api/v1/jobs/{job_id}/pages/{number}": "getPage",
     "GET /api/v1/jobs/{job_id}/pages/{number}/image": "getPageImage",
+    "GET /api/v1/jobs/{job_id}/pages/{number}/text": "getPageText",
+    "PUT /api/v1/jobs/{job_id}/pages/{number}/text": "correctPage",
+    "DELETE /api/v1/jobs/{job_id}/pages/{number}/text": "undoCorrection",
     "GET /api/v1/jobs/{job_id}/tables": "listTables",
     "GET /api/v1/jobs/{job_id}/tables/{number}": "getTable",
     "GET /api/v1/jobs/{job_id}/figures/{name}": "getFigure",
@@ -79,7 +85,7 @@ def spec(web: WebService) -> Json:
 def operations(spec: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
-            if method in ("get", "post", "put", "delete"):
+            if method in ("get", "post", "put", "patch", "delete"):
                 yield f"{method.upper()} {path}", operation
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from documents import save_readable
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -21,22 +19,6 @@ def job_id(web: WebService) -> str:
     save_readable(job_id, 3)
     web.finish(job_id)
     return job_id
-
-
-@pytest.fixture
-def view(browser: Browser, url: str) -> Iterator[Page]:
-    """A page of a browser; the test fails if anything goes wrong in its console, or if it asks another site."""
-    context = browser.new_context(
-        base_url=url, permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce"
-    )
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: complaints.append(request.url) if not request.url.startswith(url) else None)
-    yield page
-    assert not complaints
-    context.close()
 
 
 def lit(view: Page) -> list[str]:

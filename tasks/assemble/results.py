@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO
 
 from tasks.archive import iter_pages, job_record, load_pages, read_content
+from tasks.assemble.content import blocks_of, content_of
 from tasks.blobs import job_key
-from tasks.ledger.records import Job, Page
+from tasks.ledger.records import Job
 from tasks.services import get_blobs, get_ledger
-from workers.documents.text_layer import TEXT_LAYER
-from workers.layout.blocks import Block
-from workers.layout.dialects.markdown import read_markdown
-from workers.layout.dialects.plain import read_plain
 from workers.results.alto import write_alto
 from workers.results.chunks import write_chunks
 from workers.results.docling import write_docling
@@ -28,20 +25,27 @@ WRITTEN_FORMATS = ("md", "txt", "json")  # at the end of a job; the others when 
 
 
 def write_results(job_id: str) -> None:
+    """Write what was read; corrections are of what is made from it, see `tasks.corrections`."""
     job = get_ledger().job(job_id)
     if job is None:
         return
-    outline = outline_of(iter_page_results(job))
+    outline = outline_of(iter_page_results(job, as_read=True))
     for format in WRITTEN_FORMATS:
         with get_blobs().writer(job_key(job_id, f"result.{format}"), "w") as out:
-            write_format(job, format, out, outline)
+            write_format(job, format, out, outline, as_read=True)
 
 
 def write_format(
-    job: Job, format: str, out: IO[str], outline: Outline | None = None, options: ResultOptions = DEFAULTS
+    job: Job,
+    format: str,
+    out: IO[str],
+    outline: Outline | None = None,
+    options: ResultOptions = DEFAULTS,
+    *,
+    as_read: bool = False,
 ) -> None:
     """Write one result file of the job as its pages are now."""
-    pages = iter_page_results(job)
+    pages = iter_page_results(job, as_read=as_read)
     if format == "txt":
         write_text(pages, out)
         return
@@ -63,10 +67,11 @@ def write_format(
             raise ValueError(f"no result is written as {format}")
 
 
-def iter_page_results(job: Job) -> Iterator[PageResult]:
-    """Pages with their text, in page order."""
+def iter_page_results(job: Job, *, as_read: bool = False) -> Iterator[PageResult]:
+    """Pages with their text, in page order, corrected where people have, unless as they were read."""
     for page in load_pages(job) if job.has_ended else iter_pages(job):
-        content = read_content(page)
+        content = read_content(page) if as_read else content_of(job.id, page)
+        is_corrected = bool(page.corrected_at) and not as_read
         yield PageResult(
             index=page.index,
             state=page.state,
@@ -83,17 +88,9 @@ def iter_page_results(job: Job) -> Iterator[PageResult]:
             cached=page.cached,
             text_layer_recall=page.text_layer_recall,
             confidence=page.confidence,
-            notices=page.notices,
+            notices=() if is_corrected else page.notices,
+            is_corrected=is_corrected,
             lines=tuple(content.get("lines", ())),
             blocks=blocks_of(page, content),
             attempts=page.attempts,
         )
-
-
-def blocks_of(page: Page, content: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The page's blocks as its layout found them; else those of its Markdown, or paragraphs of its plain text."""
-    if found := content.get("blocks"):
-        return tuple(map(Block.from_json, found))
-    text = content.get("text", "")
-    is_plain = page.engine == TEXT_LAYER or bool(content.get("lines"))
-    return read_plain(text) if is_plain else read_markdown(text)

@@ -1,7 +1,7 @@
 """The searchable PDF of a job, made by a CPU worker when somebody first asks for it, and kept with the job.
 
 It is as large as the source and costs a look at each page, so that a job does not wait for it and most need none.
-A repair gives a job another run, and with it another file.
+A repair gives a job another run, and with it another file; a correction removes it.
 """
 
 from __future__ import annotations
@@ -123,9 +123,14 @@ def make_pdf(job: Job) -> None:
 
 def remove_older(job: Job) -> None:
     """Remove the PDFs of earlier runs, which have other text."""
-    for name in get_blobs().names(job_key(job.id)):
-        if name.startswith("searchable.") and job_key(job.id, name) != pdf_key(job):
-            get_blobs().delete(job_key(job.id, name))
+    remove_pdfs(job.id, but=pdf_key(job))
+
+
+def remove_pdfs(job_id: str, *, but: str = "") -> None:
+    """Remove the PDFs of a job, whose text is no longer its pages'; the next one who asks has another made."""
+    for name in get_blobs().names(job_key(job_id)):
+        if name.startswith("searchable.") and job_key(job_id, name) != but:
+            get_blobs().delete(job_key(job_id, name))
 
 
 def note_failure(job: Job, detail: str) -> None:

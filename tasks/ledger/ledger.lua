@@ -479,6 +479,44 @@ function ops.note(a)
   return true
 end
 
+-- Another name for a job, in any state.
+function ops.rename(a)
+  if not job_state(a.job) then return false end
+  redis.call('HSET', job_key(a.job), 'name', a.name)
+  next_seq(a.job)
+  return true
+end
+
+-- A job that failed because its document is locked begins again, with options that say that there is a password.
+function ops.unlock(a)
+  local state = job_state(a.job)
+  if not state then return 'unknown' end
+  if state ~= 'failed' or (job_field(a.job, 'selection') or '') ~= '' then return 'not_locked' end
+  redis.call('HSET', job_key(a.job), 'options', a.options)
+  redis.call('HDEL', job_key(a.job), 'ended_at', 'error', 'splits', 'tries:look')
+  redis.call('ZREM', UNCONCLUDED, a.job)
+  redis.call('ZREM', SETTLED, a.job)
+  activate(a.job)
+  set_job(a.job, 'queued')
+  return 'done'
+end
+
+-- A person has corrected the text of a page, or takes that back; once the job has ended.
+function ops.correct(a)
+  local state = job_state(a.job)
+  if not state then return 'unknown' end
+  if not ENDED_JOB[state] then return 'running' end
+  local page = get_page(a.job, a.index)
+  if a.is_corrected and not GOOD_PAGE[page.state] then return 'no_text' end
+  local before = (page.corrected_at or 0) > 0
+  if before ~= a.is_corrected then
+    redis.call('HINCRBY', job_key(a.job), 'num_corrected', a.is_corrected and 1 or -1)
+  end
+  page.corrected_at = a.is_corrected and now or nil
+  put_page(a.job, a.index, page, page.state)
+  return 'done'
+end
+
 -- One more time that a page's task was sent again; a page that has ended does not count.
 function ops.resent(a)
   if not job_state(a.job) then return 0 end

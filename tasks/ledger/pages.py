@@ -48,6 +48,10 @@ class Pages(Script):
         }  # fmt: skip
         return bool(self._call("move", **arguments))
 
+    def correct(self, job_id: str, *, index: int, is_corrected: bool) -> str:
+        """Whether a person corrected the page: "done", "unknown" for the job, "running", or "no_text" of the page."""
+        return str(self._call("correct", job=job_id, index=index, is_corrected=is_corrected))
+
     def note(self, page: PageTask, notice: str = "") -> bool:
         """Tell listeners that more is known of a page that has ended; with a notice for people, if given.
 

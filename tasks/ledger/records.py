@@ -20,7 +20,8 @@ Attempts = Sequence[Mapping[str, Any]]  # records {engine, seconds, reason}
 class Job:
     """One document, as the ledger has it. `counts` has a number for each page state; they add up to `num_selected`.
 
-    `parent` is the job of the document that this one was attached to, "" for others.
+    `num_corrected` pages have been corrected by people. `parent` is the job of the document that this one was attached
+    to, "" for others.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Job:
     run: int = 0
     num_pages: int = 0
     num_selected: int = 0
+    num_corrected: int = 0
     selection: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     error: dict[str, str] | None = None
@@ -75,8 +77,9 @@ class Page:
     `attempts` has one record {engine, seconds, reason} for each try that did not end the page well.
     `text_layer_recall` is the share of the PDF's own words that the engine's text has, None where it has none.
     `confidence` is how sure the engine was of its lines, 0 to 1, None where it gives none. `notices` are words for what
-    people should look at; `tasks.reasons` has their sentences. `cache_key` is the place in the page cache that
-    its text will have; "" for none. A repair may have another one, and then the earlier ones are known too.
+    people should look at; `tasks.reasons` has their sentences. `corrected_at` is when a person corrected the text last,
+    0 for never. `cache_key` is the place in the page cache that its text will have; "" for none. A repair may have
+    another one, and then the earlier ones are known too.
     """
 
     index: int
@@ -101,6 +104,7 @@ class Page:
     attempts: tuple[dict[str, Any], ...] = ()
     cache_key: str = ""
     earlier_cache_keys: tuple[str, ...] = ()
+    corrected_at: float = 0.0
     resends: int = 0
     seq: int = 0
 
@@ -116,7 +120,8 @@ class Page:
     def is_notable(self) -> bool:
         """Whether people should hear of it: its text is missing, not the engine's, or to be compared with the page."""
         has_little = self.text_layer_recall is not None and self.text_layer_recall < LOW_RECALL
-        return self.state in ("failed", "cancelled", "fallback") or bool(self.notices) or has_little
+        is_doubtful = not self.corrected_at and (bool(self.notices) or has_little)
+        return self.state in ("failed", "cancelled", "fallback") or is_doubtful
 
     def to_line(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
@@ -158,6 +163,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         run=int(raw.get("run", 0)),
         num_pages=int(raw.get("num_pages", 0)),
         num_selected=num_selected,
+        num_corrected=int(raw.get("num_corrected", 0)),
         selection=raw.get("selection", ""),
         counts=counts,
         error=json.loads(raw["error"]) if "error" in raw else None,

@@ -35,6 +35,8 @@ WITH_FILES = frozenset(
         "pages.create_jobs",
         "docling.convert_file",
         "docling.convert_file_async",
+        "docling_chunks.chunk_file",
+        "docling_chunks.chunk_file_async",
         "mistral_files.upload",
     }
 )
@@ -50,7 +52,14 @@ AS_BODY = frozenset(
     }
 )  # the whole body is a file, whatever its type
 AS_BASE64 = frozenset(  # a file may stand in the JSON
-    {"docling.convert_source", "docling.convert_source_async", "mistral.ocr", "azure.analyze"}
+    {
+        "docling.convert_source",
+        "docling.convert_source_async",
+        "docling_chunks.chunk_source",
+        "docling_chunks.chunk_source_async",
+        "mistral.ocr",
+        "azure.analyze",
+    }
 )
 LOGIN = frozenset({"login.log_in", "login.log_out"})
 # A string, even one that does not end, or a sign of structure; possessive, so that no text takes it long.

@@ -31,7 +31,7 @@ JOB = SUMMARY | {
 PAGE = {
     "page_number": 1, "state": "ok", "fault": None, "engine": "ocr", "stop_reason": "stop", "tokens": 0, "seconds": 1.2,
     "width": 1240, "height": 1754, "rotation": 0, "cached": False, "text_layer_recall": None, "confidence": 0.98,
-    "notices": [], "notice": "", "attempts": [], "seq": 5, "links": {"self": f"{API}/pages/1"},
+    "notices": [], "corrected_at": None, "notice": "", "attempts": [], "seq": 5, "links": {"self": f"{API}/pages/1"},
 }  # fmt: skip
 CELLS = [
     {"row": 0, "column": 0, "text": "Ship", "row_span": 1, "column_span": 1, "is_header": True},
@@ -39,13 +39,21 @@ CELLS = [
 ]
 BLOCK = {"kind": "heading", "text": "Lamps", "level": 1, "lines": [0], "box": [90.0, 80.0, 400.0, 120.0]}
 LINE = {"text": "Lamps", "box": [90.0, 80.0, 400.0, 120.0], "confidence": 0.98}
+PAGE_TEXT = PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}
+CORRECTED = PAGE_TEXT | {"corrected_at": "2026-05-04T09:41:00.000Z"}
 TABLE = {"number": 1, "page_number": 1, "rows": 2, "columns": 1, "cells": CELLS, "links": {"self": f"{API}/tables/1"}}
+SHARE = {
+    "url": f"https://pagefan.example/shared/{JOB_ID}/1778491800.n0LrbYvXy7eXhXjBvQ8sT0o2m5cK1dR9uWq3zPaEiFg",
+    "expires_at": "2026-05-11T09:30:00.000Z",
+}
 MADE = {"batch_id": "b7d2a1", "jobs": [JOB | {"state": "queued", "num_pages": 0, "progress": 0.0}]}
 BATCH = {
     "batch_id": "b7d2a1", "num_jobs": 1, "has_ended": True, "progress": 1.0, "states": {"succeeded": 1},
     "pages": COUNTS, "jobs": [SUMMARY],
 }  # fmt: skip
-RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in ("fault", "notice", "seq", "links")} | {
+NOT_IN_RESULTS = ("fault", "notice", "seq", "links", "corrected_at")
+RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in NOT_IN_RESULTS} | {
+    "is_corrected": False,
     "reason": "", "detail": "", "text": "Lamps", "lines": [LINE], "blocks": [BLOCK],
 }  # fmt: skip
 READY = {"status": "ready", "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"}, "runtimes": []}
@@ -60,18 +68,26 @@ BODIES: dict[str, Json] = {
     "createJobs": {"application/json": {"url": "https://example.com/report.pdf", "pages": "1-3", "language": "eng"}},
     "convert": {"application/json": {"url": "https://example.com/report.pdf"}},
     "retryPages": {"application/json": {"pages": "failed", "dpi": 300}},
+    "renameJob": {"application/json": {"name": "Lamps of 1890.pdf"}},
+    "shareJob": {"application/json": {"days": 7}},
+    "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
     ("convert", "202"): {"application/json": MADE},
     ("getJob", "200"): {"application/json": JOB},
+    ("renameJob", "200"): {"application/json": JOB | {"name": "Lamps of 1890.pdf"}},
+    ("shareJob", "200"): {"application/json": SHARE},
     ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
     ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
     ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},
     ("getBatch", "200"): {"application/json": BATCH},
     ("listPages", "200"): {"application/json": {"state": "succeeded", "seq": 9, "pages": [PAGE]}},
-    ("getPage", "200"): {"application/json": PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}},
+    ("getPage", "200"): {"application/json": PAGE_TEXT},
+    ("getPageText", "200"): {"text/markdown": "# Lamps\n"},
+    ("correctPage", "200"): {"application/json": CORRECTED},
+    ("undoCorrection", "200"): {"application/json": PAGE_TEXT},
     ("getResult", "200"): TEXTS,
     ("listTables", "200"): {"application/json": {"tables": [TABLE]}},
     ("getTable", "200"): {"text/csv": "Ship\r\nAnn\r\n", "application/json": TABLE},
@@ -100,6 +116,9 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("convert", "200"): {"Pagefan-Job": "Job", "Pagefan-State": "State", "Pagefan-Missing-Pages": "Missing"},
     ("convert", "202"): {"Location": "Location", "Pagefan-Job": "Job"},
     ("convert", "409"): {"Retry-After": "RetryAfter"},
+    ("shareJob", "409"): {"Retry-After": "RetryAfter"},
+    ("correctPage", "409"): {"Retry-After": "RetryAfter"},
+    ("undoCorrection", "409"): {"Retry-After": "RetryAfter"},
     ("getJob", "200"): {"ETag": "ETag", "Retry-After": "RetryAfter"},
     ("getResult", "200"): {"ETag": "ETag"},
     ("getResult", "409"): {"Retry-After": "RetryAfter"},
@@ -116,6 +135,9 @@ ONLY_AT = {  # problems that come only under paths that match this
     "no-image": re.compile(r"/image$"),
     "not-finished": re.compile(r"/result$|/pdf$"),
     "being-made": re.compile(r"/result$|/pdf$|/convert$"),
+    "still-running": re.compile(r"/text$|/share$"),
+    "no-sharing": re.compile(r"/share$"),
+    "no-text": re.compile(r"/text$"),
     "no-result": re.compile(r"/result$|^(?!/api/v1/jobs)"),
     "page-busy": re.compile(r"/retry$"),
     "nothing-to-retry": re.compile(r"/retry$"),

@@ -144,6 +144,7 @@ class PageOut(BaseModel):
     notices: list[str] = Field(
         description="Words for what to look at: unread_script, unread_ink, unreadable, no_text, low_confidence."
     )
+    corrected_at: str | None = Field(description="When a person corrected the text last, UTC; null for never.")
     notice: str = Field(description="What to look at on a page that ended well; mostly empty.")
     attempts: list[dict[str, Any]]
     seq: int

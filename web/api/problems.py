@@ -90,6 +90,21 @@ KINDS: dict[str, Kind] = {
         title="The job has not finished",
         advice="Wait with `GET /api/v1/jobs/{id}?wait=30`, or add `partial=1` to get the pages read so far.",
     ),
+    "still-running": Kind(
+        status=409,
+        title="The job has not ended",
+        advice="Wait for its end with `GET /api/v1/jobs/{id}?wait=30`, then send it again.",
+    ),
+    "no-sharing": Kind(
+        status=409,
+        title="This server asks for no keys",
+        advice="Who can reach it can open the job's own page; send that address.",
+    ),
+    "no-text": Kind(
+        status=409,
+        title="The page has no text",
+        advice="Have it read again with `POST /api/v1/jobs/{id}/retry`; what is read then can be corrected.",
+    ),
     "no-result": Kind(
         status=409,
         title="The job ended without a result",

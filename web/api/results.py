@@ -20,6 +20,7 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.document_html import policy, write_html
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
+from web.api.guests import refuse_guest
 from web.api.inputs import PagesQuery
 from web.api.jobs import find_job
 from web.api.names import attachment, file_stem
@@ -118,6 +119,7 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
+    refuse_guest(format)
     options = query_data.to_options()
     content = open_result(job, format, partial=query_data.partial, options=options)
     response = respond_with_result(job, format, content)
@@ -170,7 +172,8 @@ def open_text(job: Job, format: str, *, has_files: bool, options: ResultOptions 
         return assemble_word(job)
     if format == "html":
         return (piece.encode() for piece in write_html(job))
-    if has_files and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
+    is_written = has_files and not job.num_corrected
+    if is_written and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
         return read_blob(job_key(job.id, f"result.{format}"))
     return assemble_now(job, format, options)
 

@@ -9,7 +9,7 @@ from typing import Any
 from flask import url_for
 
 from tasks.archive import load_pages, notable_pages, pages_at, read_content
-from tasks.assemble.results import blocks_of
+from tasks.assemble.content import blocks_of, content_of
 from tasks.layout import awaits_layout
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
@@ -169,6 +169,7 @@ def page_values(job: Job, page: Page) -> dict[str, Any]:
         "page_number": page.page_number,
         "state": page.state,
         "fault": page_fault(page),
+        "corrected_at": iso_time(page.corrected_at) if page.corrected_at else None,
         "notice": page_notice(page),
         "attempts": list(page.attempts),
         "links": links,
@@ -182,6 +183,8 @@ def page_fault(page: Page) -> Fault | None:
 
 def page_notice(page: Page) -> str:
     """Words about a page that was read but may lack something, or have something that is not there."""
+    if page.corrected_at:
+        return ""  # somebody has looked at it
     words = describe(notice for notice in page.notices if notice != page.reason)
     if page.text_layer_recall is None or page.text_layer_recall >= LOW_RECALL:
         return words
@@ -194,10 +197,14 @@ def page_out(job: Job, page: Page) -> PageOut:
     return PageOut(**page_values(job, page))
 
 
-def page_text_out(job: Job, page: Page) -> PageTextOut:
-    """The page with its text: what has been read so far, if it is being read, else what it had or has."""
+def page_text_out(job: Job, page: Page, *, as_read: bool = False) -> PageTextOut:
+    """The page with its text: what has been read so far, if it is being read, else what it had or has.
+
+    What a person corrected stands for what was read, unless the page is wanted as it was read.
+    """
     so_far = text_so_far(job, page)
-    content: dict[str, Any] = {"text": so_far} if so_far else read_content(page)
+    content = read_content(page) if as_read else content_of(job.id, page)
+    content = {"text": so_far} if so_far else content
     is_early = bool(so_far) or awaits_layout(page, content)
     blocks = [] if is_early else [BlockOut(**block.to_json()) for block in blocks_of(page, content)]
     text, lines = content.get("text", ""), content.get("lines", [])

@@ -7,20 +7,25 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask
 
 from tasks.settings import get_settings
-from web.compat import azure, docling, mistral, mistral_files, openwebui, tika, versions
+from web.compat import azure, docling, docling_chunks, mistral, mistral_files, openwebui, tika, versions
 from web.compat.examples import add_examples
 
 BLUEPRINTS: dict[str, tuple[APIBlueprint, ...]] = {
     "azure": (azure.bp,),
-    "docling": (docling.bp, versions.bp),
+    "docling": (docling.bp, docling_chunks.bp, versions.bp),
     "mistral": (mistral.bp, mistral_files.bp),
     "openwebui": (openwebui.bp,),
     "tika": (tika.bp, versions.bp),
 }
 BODIES = (
-    azure.BODIES | docling.BODIES | mistral.BODIES | mistral_files.BODIES | openwebui.BODIES | tika.BODIES
+    azure.BODIES
+    | docling.BODIES
+    | docling_chunks.BODIES
+    | mistral.BODIES
+    | mistral_files.BODIES
+    | openwebui.BODIES
+    | tika.BODIES
 )  # that APIFlask does not read, by path and method
-
 
 METHODS = {"get", "put", "post", "delete"}
 

@@ -17,11 +17,13 @@ from web.api.uploads import Submitted
 from web.api.waiting import MOST_WAIT_S, wait_for_end
 from web.compat.answers import REFUSALS, wait_for_job
 from web.compat.docling_answers import STATUS_OF, answer_with_document, answer_with_failure
+from web.compat.docling_chunk_answers import answer_with_chunks, chunks_of_failure
 from web.compat.docling_orders import Order, submit_form, submit_source
 from web.compat.orders import keep_order, kept_order
 
 TAG = {"name": "docling-serve", "description": "The calls of docling-serve v1, for its clients."}
-OPTIONS = {name: schema for name, schema in Order.model_json_schema()["properties"].items() if name != "target"}
+HIDDEN = ("target", "chunks")  # which are not among the options
+OPTIONS = {name: schema for name, schema in Order.model_json_schema()["properties"].items() if name not in HIDDEN}
 FORM_FIELDS = {"files": {"type": "string", "format": "binary"}, "target_type": {"enum": ["inbody", "zip"]}} | OPTIONS
 FORM = {"multipart/form-data": {"schema": {"type": "object", "required": ["files"], "properties": FORM_FIELDS}}}
 SOURCE = {
@@ -60,7 +62,7 @@ class TaskOut(BaseModel):
     """A conversion that is under way, or has ended."""
 
     task_id: str
-    task_type: str
+    task_type: str = Field(description="`convert` or `chunk`.")
     task_status: str = Field(description="`pending`, `started`, `success` or `failure`.")
     task_position: int | None
     error_message: str | None
@@ -88,7 +90,7 @@ def convert_file() -> Response:
     here are left out of account.
     """
     submitted, order = submit_form()
-    return answer_with_document(wait_for_job(submitted), order)
+    return answer(wait_for_job(submitted), order)
 
 
 @bp.post("/v1/convert/source")
@@ -97,7 +99,7 @@ def convert_file() -> Response:
 def convert_source() -> Response:
     """Convert a file in JSON, or the document at a URL"""
     submitted, order = submit_source()
-    return answer_with_document(wait_for_job(submitted), order)
+    return answer(wait_for_job(submitted), order)
 
 
 @bp.post("/v1/convert/file/async")
@@ -121,7 +123,7 @@ def convert_source_async() -> TaskOut:
 def begin(submitted: Submitted, order: Order) -> TaskOut:
     job_id = submitted[1][0]
     keep_order(job_id, ORDER, order)
-    return task_out(find_job(job_id))
+    return task_out(find_job(job_id), order)
 
 
 @bp.get("/v1/status/poll/<task_id>")
@@ -133,8 +135,8 @@ def poll(task_id: str, query_data: PollQuery) -> TaskOut:
 
     With `wait`, the answer comes at the end of the job, or when the time is over.
     """
-    find_task(task_id)
-    return task_out(wait_for_end(task_id, min(query_data.wait, MOST_WAIT_S), cancel_if_left=False))
+    order = kept_order(find_task(task_id), ORDER, Order)
+    return task_out(wait_for_end(task_id, min(query_data.wait, MOST_WAIT_S), cancel_if_left=False), order)
 
 
 @bp.get("/v1/result/<task_id>")
@@ -144,12 +146,18 @@ def get_result(task_id: str) -> Response:
     job = find_task(task_id)
     if not job.has_ended:
         raise Problem("unknown-job", "Task result not found. Please wait for a completion status.")
+    order = kept_order(job, ORDER, Order)
     try:
-        return answer_with_document(job, kept_order(job, ORDER, Order))
+        return answer(job, order)
     except Problem as exc:
         if exc.kind != "no-result":
             raise
-        return answer_with_failure(job, exc.detail)
+        return chunks_of_failure(job, exc.detail) if order.chunks else answer_with_failure(job, exc.detail)
+
+
+def answer(job: Job, order: Order) -> Response:
+    """What was asked for of a job that has ended. Raises Problem where it ended without a result."""
+    return answer_with_chunks(job, order, order.chunks) if order.chunks else answer_with_document(job, order)
 
 
 def find_task(task_id: str) -> Job:
@@ -160,12 +168,12 @@ def find_task(task_id: str) -> Job:
         raise Problem("unknown-job", "Task not found.") from exc
 
 
-def task_out(job: Job) -> TaskOut:
+def task_out(job: Job, order: Order) -> TaskOut:
     fault = job_fault(job)
     status = STATUS_OF.get(job.state, "pending" if job.state == "queued" else "started")
     return TaskOut(
         task_id=job.id,
-        task_type="convert",
+        task_type="chunk" if order.chunks else "convert",
         task_status="success" if status == "partial_success" else status,
         task_position=queue_position(job),
         error_message=fault.detail if fault else None,

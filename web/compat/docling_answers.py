@@ -25,10 +25,14 @@ RESULT_OF = SUFFIX_OF | {"json": "docling"}
 def answer_with_document(job: Job, order: Order) -> Response:
     """The document of a job that has ended. Raises Problem where it ended without a result."""
     if order.target == "zip":
-        archive = Response(pack(zip_entries(job, order)), mimetype="application/zip")
-        archive.headers.set("Content-Disposition", "attachment", filename="converted_docs.zip")
-        return archive
+        return zip_response(pack(zip_entries(job, order)))
     return jsonify(body_of(job, contents_of(job, order), errors_of(job)))
+
+
+def zip_response(content: Iterator[bytes]) -> Response:
+    archive = Response(content, mimetype="application/zip")
+    archive.headers.set("Content-Disposition", "attachment", filename="converted_docs.zip")
+    return archive
 
 
 def answer_with_failure(job: Job, detail: str) -> Response:

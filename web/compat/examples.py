@@ -14,6 +14,18 @@ SOURCES = {"options": {"to_formats": ["md"]}, "sources": [{"kind": "http", "url"
 TASK = {
     "task_id": JOB_ID, "task_type": "convert", "task_status": "started", "task_position": None, "error_message": None,
 }  # fmt: skip
+CHUNK = {
+    "filename": "report.pdf", "chunk_index": 0, "text": "Lamps\n\nThey burn all night.", "raw_text": None,
+    "num_tokens": None, "headings": ["Lamps"], "captions": None, "doc_items": ["#/texts/0", "#/texts/1"],
+    "page_numbers": [1], "metadata": {"has_image": False, "kinds": ["heading", "paragraph"], "places": []},
+}  # fmt: skip
+KEPT = {"kind": "ExportResult", "content": {"filename": "report.pdf", "json_content": None}}
+CHUNKED = {
+    "chunks": [CHUNK],
+    "documents": [KEPT | {"status": "success", "errors": [], "timings": {}}],
+    "processing_time": 3.0,
+}
+CHUNK_SOURCES = {"chunking_options": {"max_tokens": 512}, "sources": SOURCES["sources"]}
 FILE = {
     "id": JOB_ID, "object": "file", "bytes": 48213, "created_at": 1777887000, "filename": "report.pdf",
     "purpose": "ocr", "sample_type": "ocr_input", "source": "upload", "deleted": False,
@@ -37,6 +49,8 @@ ANALYSED = {
 BODIES: dict[str, Json] = {
     "doclingConvertSource": SOURCES,
     "doclingConvertSourceAsync": SOURCES,
+    "doclingChunkSource": CHUNK_SOURCES,
+    "doclingChunkSourceAsync": CHUNK_SOURCES,
     "mistralOcr": {"document": {"type": "document_url", "document_url": "https://example.com/report.pdf"}},
     "azureAnalyze": {"urlSource": "https://example.com/report.pdf"},
 }
@@ -46,6 +60,10 @@ ANSWERS: dict[str, Any] = {
     "doclingConvertSource": CONVERTED,
     "doclingConvertFileAsync": TASK,
     "doclingConvertSourceAsync": TASK,
+    "doclingChunkFile": CHUNKED,
+    "doclingChunkSource": CHUNKED,
+    "doclingChunkFileAsync": TASK | {"task_type": "chunk"},
+    "doclingChunkSourceAsync": TASK | {"task_type": "chunk"},
     "doclingPoll": TASK | {"task_status": "success"},
     "doclingResult": CONVERTED,
     "mistralUpload": FILE,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from tasks.archive import load_pages, read_content
+from tasks.archive import load_pages
+from tasks.assemble.content import content_of
 from tasks.blobs import BlobMissing, job_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs
@@ -50,14 +51,14 @@ def hit_of(number: int, text: str, wanted: str) -> Hit | None:
 
 def texts_of(job: Job) -> Iterator[tuple[int, str]]:
     """The pages' numbers and texts: from the plain text of a job that has ended, which is one file, else one by one."""
-    texts = written_texts(job) if job.has_ended else []
+    texts = written_texts(job) if job.has_ended and not job.num_corrected else []
     numbers = [index + 1 for index in Selection.parse(job.selection)] if job.selection else []
     if texts and len(texts) == len(numbers):
         yield from zip(numbers, texts, strict=True)
         return
     for page in load_pages(job):
         if page.blob:
-            yield page.page_number, read_content(page).get("text", "")
+            yield page.page_number, content_of(job.id, page).get("text", "")
 
 
 def written_texts(job: Job) -> list[str]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, TypeVar
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import g, redirect, render_template, request, url_for
-from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
+from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
-from tasks.repair import cancel_job
-from tasks.retention import purge_job
+from tasks.repair import is_locked
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.batches import find_batch
-from web.api.inputs import Input, JobForm, RetryFields, UrlFields
-from web.api.jobs import find_job, read_cursor, retry_pages
+from web.api.guests import NOT_FOR_GUESTS, is_guest
+from web.api.inputs import JobForm, UrlFields
+from web.api.jobs import find_job, read_cursor
 from web.api.languages import known_languages
 from web.api.outputs import JobSummary, PageOut
 from web.api.partials import text_so_far
@@ -26,14 +26,14 @@ from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
+from web.site.fields import form_values, validate
 from web.site.find import find_words
 from web.site.reader import sheets_of
 from web.site.reading import reading_of
 from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
 from workers.net.addresses import MAX_URL
-
-Model = TypeVar("Model", bound=Input)
+from workers.results.page import WITH_TEXT
 
 bp = APIBlueprint("pages", __name__, enable_openapi=False)
 
@@ -98,21 +98,6 @@ def create_jobs() -> Response:
     return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
 
 
-def form_values() -> dict[str, Any]:
-    return {name: value for name, value in request.form.items() if name != "csrf_token"}
-
-
-def validate(model: type[Model], values: dict[str, Any]) -> Model:
-    """The form as `model`; raises Problem naming each field that cannot be used."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as exc:
-        found = [(".".join(map(str, error["loc"])) or "form", error["msg"]) for error in exc.errors()]
-        errors = [{"option": option, "message": words.removeprefix("Value error, ")} for option, words in found]
-        detail = "; ".join(f"{error['option']}: {error['message']}" for error in errors)
-        raise Problem("invalid-options", detail, extra={"errors": errors}) from exc
-
-
 @bp.get("/jobs")
 def list_jobs() -> str:
     if batch_id := request.args.get("batch", ""):
@@ -144,8 +129,11 @@ def show_job(job_id: str) -> str:
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
+        is_locked=is_locked(job),
+        can_share=job.has_ended and get_keyring().is_needed,
+        not_for_guests=NOT_FOR_GUESTS,
         has_password=job.options.has_password,
-        languages=known_languages() if job.has_ended else [],
+        languages=known_languages(),
         poll_s=3,
     )
 
@@ -185,29 +173,9 @@ def show_page(job_id: str, number: int) -> str:
         reading=reading_of(job, shown),
         has_image=page.has_image,
         has_ended=page.has_ended,
+        can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
         has_password=job.options.has_password,
         languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
     )
-
-
-@bp.post("/jobs/<job_id>/cancel")
-def cancel(job_id: str) -> Response:
-    check_csrf()
-    cancel_job(find_job(job_id).id)
-    return redirect(url_for("pages.show_job", job_id=job_id), 303)
-
-
-@bp.post("/jobs/<job_id>/retry")
-def retry(job_id: str) -> Response:
-    check_csrf()
-    retry_pages(find_job(job_id).id, validate(RetryFields, form_values()))
-    return redirect(url_for("pages.show_job", job_id=job_id), 303)
-
-
-@bp.post("/jobs/<job_id>/delete")
-def delete(job_id: str) -> Response:
-    check_csrf()
-    purge_job(find_job(job_id).id, texts_too=True)
-    return redirect(url_for("pages.list_jobs"), 303)

@@ -9,11 +9,13 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, render_template, request
 
 from tasks.ledger.records import Job, Page
+from web.api.guests import is_guest
 from web.api.jobs import find_job
 from web.api.outputs import PageTextOut
 from web.api.shown import find_page, page_text_out
 from web.site.find import find_words
 from web.site.reading import Reading, reading_of
+from workers.results.page import WITH_TEXT
 
 bp = APIBlueprint("reader", __name__, enable_openapi=False)
 
@@ -25,6 +27,9 @@ class Sheet:
     page: PageTextOut
     reading: Reading
     has_image: bool
+    is_notable: bool
+    can_correct: bool
+    can_repair: bool
 
 
 @bp.get("/jobs/<job_id>/pages/<int:number>/fragment")
@@ -42,7 +47,14 @@ def find(job_id: str) -> Response:
 
 def sheet_of(job: Job, page: Page) -> Sheet:
     shown = page_text_out(job, page)
-    return Sheet(page=shown, reading=reading_of(job, shown, with_furniture=False), has_image=page.has_image)
+    return Sheet(
+        page=shown,
+        reading=reading_of(job, shown, with_furniture=False),
+        has_image=page.has_image,
+        is_notable=page.state in ("ok", "blank") and page.is_notable,
+        can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
+        can_repair=job.has_ended and not is_guest(),
+    )
 
 
 def sheets_of(job: Job, pages: Sequence[Page]) -> list[Sheet]:

@@ -7,28 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from flask import url_for
 from markupsafe import Markup, escape
 
-from tasks.archive import load_job
-from tasks.assemble.results import iter_page_results
 from tasks.ledger.records import Job
 from web.api.block_html import Writer, block_html, items_html
 from web.api.outputs import LineOut, PageTextOut
+from web.api.page_source import blocks_shown, compounds_in, has_layout, source_of
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import FURNITURE, Block
-from workers.results.flow import Item, items_of
-from workers.results.markdown import MarkdownOptions, items_markdown
-from workers.results.outline import Outline, outline_of
-from workers.results.page import PageResult
-from workers.results.prose import TAKEN, compounds_of, end_of
+from workers.results.flow import Item
+from workers.results.prose import TAKEN, end_of
 
 UNSURE = 0.8  # confidence below which a line is marked
-MOST_SETTLED = 300  # pages; of a longer document each page is shown with the kinds and levels it has by itself
-WITHOUT_MARKS = MarkdownOptions(page_marks="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,38 +34,11 @@ class Reading:
 
 
 def reading_of(job: Job, page: PageTextOut, *, with_furniture: bool = True) -> Reading:
-    blocks = settled(job, page.page_number - 1, [Block.from_json(block.model_dump()) for block in page.blocks])
-    if page.lines and not any(block.lines for block in blocks):  # the layout is not found yet
+    blocks = blocks_shown(job, page)
+    if not has_layout(page, blocks):  # or not found yet
         return Reading(html=Markup(""), source="\n".join(line.text for line in page.lines), blocks=())
     parts = blocks_html(job.id, page, blocks, with_furniture=with_furniture)
     return Reading(html=Markup("\n").join(map(Markup, parts)), source=source_of(page, blocks), blocks=blocks)
-
-
-def settled(job: Job, index: int, blocks: Sequence[Block]) -> tuple[Block, ...]:
-    """The blocks with the kinds and levels that they have in the document, once that can be told."""
-    if not job.has_ended or job.num_selected > MOST_SETTLED:
-        return tuple(blocks)
-    return outline(job.id, job.seq).blocks_of(index, blocks)
-
-
-@lru_cache(maxsize=8)
-def outline(job_id: str, seq: int) -> Outline:
-    """The outline of a job that has ended; `seq` changes where a repair changes the document."""
-    job = load_job(job_id)
-    return outline_of(iter_page_results(job)) if job and job.seq == seq else Outline(settled={}, compounds=frozenset())
-
-
-def source_of(page: PageTextOut, blocks: tuple[Block, ...]) -> str:
-    """The page's Markdown: what a language model wrote, or what its blocks make."""
-    if not page.lines and page.engine != TEXT_LAYER:
-        return page.text
-    result = PageResult(index=page.page_number - 1, state=page.state, engine=page.engine, blocks=blocks)
-    items = items_of(result, keep_furniture=False, compounds=compounds_in(blocks))
-    return items_markdown(items, WITHOUT_MARKS, with_figures=page.engine != TEXT_LAYER)
-
-
-def compounds_in(blocks: Sequence[Block]) -> set[str]:
-    return compounds_of(block.text for block in blocks if not block.markup)
 
 
 def blocks_html(job_id: str, page: PageTextOut, blocks: Sequence[Block], *, with_furniture: bool) -> Iterator[str]:

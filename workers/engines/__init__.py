@@ -174,3 +174,13 @@ class StagingEngine(Protocol):
     def stage(self, batch: Sequence[Prepared]) -> None:
         """Called from another thread than `generate`, which may then get these very pages, in this order, or not."""
         ...
+
+
+@runtime_checkable
+class JoiningEngine(Protocol):
+    """The part of an engine whose pages join those that run: `generate` may be called in several threads at once."""
+
+    @property
+    def num_slots(self) -> int:
+        """Most pages it can be given at once; 0 where it wants batches after all, which is known once it is loaded."""
+        ...

@@ -3,10 +3,12 @@
 A chunk ends where a title or a heading of the first two levels begins, and else when it is full. Text is plain, tables
 are Markdown and whole, even where that is more than `max_chars`. The text of every block but furniture is in exactly
 one chunk, that of a long one in several that follow one another. Sizes are characters: tokens are a model's own.
+With `max_chars` 0 each block is a chunk with the headings right above it, and so is each list.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import IO, Any
@@ -30,7 +32,7 @@ def write_chunks(pages: Iterable[PageResult], outline: Outline, out: IO[str], ma
     """Write a line for each chunk; the pages come in order, and `outline` is of the same pages."""
     sizes: Sizes = {}
     numbers = count(1)
-    packer = Packer(max_chars)
+    packer = Packer(max_chars) if max_chars else BlockPacker()
     for part in iter_parts(noted(with_outline(pages, outline), sizes), outline):
         for chunk in packer.add(part):
             out.write(dump(record(next(numbers), *chunk, sizes)) + "\n")
@@ -120,6 +122,19 @@ class Packer:
     def _num_to_body(self) -> int:
         """How many parts there are up to the last that is no heading."""
         return max((place for place, part in enumerate(self._parts, 1) if not part.level), default=0)
+
+
+class BlockPacker(Packer):
+    """Makes a chunk of each block, with the headings right above it; the items of a list are one."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.maxsize)
+
+    def add(self, part: Part) -> Iterator[Chunk]:
+        is_next_item = part.kind == "list_item" and bool(self._parts) and self._parts[-1].kind == "list_item"
+        if self._has_body() and not is_next_item:
+            yield self._take(len(self._parts))
+        yield from super().add(part)
 
 
 def record(number: int, headings: list[str], parts: Sequence[Part], sizes: Sizes) -> dict[str, Any]:

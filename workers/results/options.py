@@ -11,7 +11,7 @@ from workers.results.markdown import MarkdownOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultOptions:
-    """`max_chars` is of a chunk."""
+    """`max_chars` is of a chunk; 0 makes one of each block."""
 
     markdown: MarkdownOptions = MARKDOWN_DEFAULTS
     max_chars: int = MAX_CHARS

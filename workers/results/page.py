@@ -23,9 +23,9 @@ class PageResult:
     machines and `detail` a sentence for people, both empty for a page that went well. `width` and `height` are
     pixels of the page image and `rotation` degrees clockwise. `text_layer_recall` is the share, 0 to 1, of the words
     in a PDF's own sound text that `text` has too, None where there is no such text to compare. `confidence` is how
-    sure the engine was of its lines, 0 to 1, None where it gives none; `notices` are words for what to look at. `lines`
-    are records {text, box, confidence}, `blocks` are made of them, in reading order, and `attempts` are records
-    {engine, seconds, reason}.
+    sure the engine was of its lines, 0 to 1, None where it gives none; `notices` are words for what to look at;
+    `is_corrected` says whether a person has corrected the text. `lines` are records {text, box, confidence}, `blocks`
+    are made of them, in reading order, and `attempts` are records {engine, seconds, reason}.
     """
 
     index: int
@@ -44,6 +44,7 @@ class PageResult:
     text_layer_recall: float | None = None
     confidence: float | None = None
     notices: tuple[str, ...] = ()
+    is_corrected: bool = False
     lines: tuple[Mapping[str, Any], ...] = ()
     blocks: tuple[Block, ...] = ()
     attempts: tuple[Mapping[str, Any], ...] = ()

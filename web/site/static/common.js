@@ -31,6 +31,15 @@ export async function getJson(url, signal) {
   return body;
 }
 
+/** Send JSON to our API; throws Refused with the server's words. */
+export async function send(method, url, body) {
+  const headers = { Accept: "application/json", ...(body ? { "Content-Type": "application/json" } : {}) };
+  const response = await fetch(url, { method, headers, body: body ? JSON.stringify(body) : undefined });
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, answer, Number(response.headers.get("Retry-After")) || 5);
+  return answer;
+}
+
 /** An element of a page of ours, as the server makes it now. */
 export async function getPart(url, selector) {
   const response = await fetch(url, { headers: { Accept: "text/html" } });

@@ -17,7 +17,7 @@ export class Sheets {
     this.loading = new Set();
     this.coming = new IntersectionObserver((entries) => this.come(entries), { rootMargin: NEAR });
     this.going = new IntersectionObserver((entries) => this.go(entries), { rootMargin: KEPT });
-    const sections = cells.map((cell) => this.at(cell.textContent) || placeholder(html, cell.textContent, cell.dataset.state));
+    const sections = cells.map((cell) => this.at(cell.textContent) || placeholder(cell.textContent, cell.dataset.state));
     texts.replaceChildren(...sections);
     sections.forEach((section) => this.watch(section));
   }
@@ -27,7 +27,7 @@ export class Sheets {
   }
 
   watch(section) {
-    for (const button of section.querySelectorAll(".copy")) button.hidden = !navigator.clipboard;
+    for (const button of section.querySelectorAll(".head [hidden]")) button.hidden = button.matches(".copy") && !navigator.clipboard;
     this.coming.observe(section);
     this.going.observe(section);
   }
@@ -39,9 +39,9 @@ export class Sheets {
 
   go(entries) {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting || target.matches(".far") || isSelected(target)) continue;
+      if (isIntersecting || target.matches(".far") || isInUse(target)) continue;
       const height = target.offsetHeight;
-      const empty = placeholder(this.html, target.dataset.number, target.dataset.state);
+      const empty = placeholder(target.dataset.number, target.dataset.state);
       empty.style.minHeight = `${height}px`;
       this.replace(target, empty);
     }
@@ -52,9 +52,16 @@ export class Sheets {
     const section = this.at(number);
     if (!section) return;
     section.dataset.state = state;
-    if (section.matches(".far")) section.querySelector(".badge").replaceWith(badge(state));
+    if (section.matches(".far")) section.dataset.word = PAGE_WORDS[state];
     section.classList.add("stale");
     this.load();
+  }
+
+  /** The page as the server has it now, whatever is chosen in it. */
+  async renew(number) {
+    getSelection().removeAllRanges();
+    this.at(number).classList.add("stale");
+    return this.fetch(number);
   }
 
   /** Pages whose layout was not known when they were fetched. */
@@ -73,7 +80,7 @@ export class Sheets {
   /** The section with its text; the one that is there already where it is as it should be. */
   async fetch(number) {
     const old = this.at(number);
-    if (!old.matches(".far, .stale") || this.loading.has(number) || (isSelected(old) && !old.matches(".far"))) return old;
+    if (!old.matches(".far, .stale") || this.loading.has(number) || (isInUse(old) && !old.matches(".far"))) return old;
     this.loading.add(number);
     old.classList.remove("stale");
     const fresh = await getPart(`${this.html}/pages/${number}/fragment`, ".sheet").catch(() => null);
@@ -99,17 +106,14 @@ export class Sheets {
   }
 }
 
-function placeholder(html, number, state) {
-  const title = element("h3", { id: `title-${number}` }, element("a", { href: `${html}/pages/${number}` }, `Page ${number}`));
-  const head = element("div", { class: "head" }, title, badge(state));
-  return element("section", { class: "sheet far", id: `page-${number}`, "data-number": number, "data-state": state, "aria-labelledby": `title-${number}` }, head);
+/** One node for a page that is not here: what it says comes from the style sheet. */
+function placeholder(number, state) {
+  return element("section", { class: "sheet far", id: `page-${number}`, "data-number": number, "data-state": state, "data-word": PAGE_WORDS[state] });
 }
 
-function badge(state) {
-  return element("span", { class: "badge", "data-page-state": state, hidden: state === "ok" ? "" : null }, PAGE_WORDS[state]);
-}
-
-function isSelected(section) {
+/** Whether something is chosen in a section, or being written. */
+function isInUse(section) {
+  if (section.querySelector(".editor")) return true;
   const selection = getSelection();
   return !selection.isCollapsed && (section.contains(selection.anchorNode) || section.contains(selection.focusNode));
 }
