@@ -22,7 +22,7 @@ document.addEventListener("keydown", (event) => {
 function edit(section) {
   if (section.querySelector(".editor")) return;
   const words = section.querySelector(".words");
-  const source = section.querySelector("template")?.content.textContent || "";
+  const source = section.querySelector(".markdown")?.textContent || "";
   const area = element("textarea", { "aria-label": `Text of page ${section.dataset.number} as Markdown`, dir: "auto", spellcheck: "true" });
   const save = element("button", { type: "button", class: "button primary" }, "Save");
   const leave = element("button", { type: "button", class: "button" }, "Cancel");

@@ -112,6 +112,7 @@ function updateCell(page) {
   cell.dataset.state = page.state;
   const isLook = ["ok", "blank"].includes(page.state) && Boolean(page.notice);
   cell.toggleAttribute("data-look", isLook);
+  cell.toggleAttribute("data-image", Boolean(page.links.image));
   cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}${isLook ? ", to be looked at" : ""}`);
   sheets.change(page.page_number, page.state);
   cell.title = page.fault?.detail || page.notice;

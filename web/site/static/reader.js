@@ -115,7 +115,7 @@ function press(event) {
 }
 
 async function copyPage(section) {
-  const source = section.querySelector("template")?.content.textContent;
+  const source = section.querySelector(".markdown")?.textContent;
   if (!source || !navigator.clipboard) return;
   await navigator.clipboard.writeText(source);
   section.querySelector(".copy").textContent = "Copied";
