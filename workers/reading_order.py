@@ -131,10 +131,7 @@ class _Page:
         return [(left + start, left + end) for start, end in found]
 
     def _have_neighbours(self, region: list[int], gutters: list[Gutter]) -> NDArray[np.bool_]:
-        """Which gutters have two boxes or more on either side, and these beside one another at some height.
-
-        Others part no columns. It spares looking at each of a thousand gutters between a thousand boxes.
-        """
+        """Which gutters have two boxes on either side, and some of them at one height; no others part columns."""
         x0, top, x1, bottom = np.array([self.boxes[i] for i in region]).T
         middles = np.array([(start + end) / 2 for start, end in gutters])
         by_end, by_start = np.argsort(x1), np.argsort(-x0)
