@@ -37,7 +37,7 @@ from workers.engines.vlm.model import (
 )
 from workers.engines.vlm.options import VlmOptions
 from workers.engines.vlm.processor import PageProcessor
-from workers.engines.vlm.refill import Refill
+from workers.engines.vlm.refill import AT_ONCE, Refill
 from workers.engines.vlm.rows import Row, Watch
 from workers.engines.vlm.seats import Joined
 from workers.engines.vlm.stage import PartControl, Staged, group_by_decoder_prompt
@@ -131,6 +131,12 @@ class VlmEngine:
         if loaded.device.type == "cuda":
             self._refill.warm(WARM_TOKENS)
             self.max_batch = self._refill.most
+
+    @property
+    def num_slots(self) -> int:
+        """Pages that run, and on a GPU a few that are there before the next one ends."""
+        most = self._refill.most if self._refill else 0
+        return most + (most // AT_ONCE if self._refill and self._refill.loaded.device.type != "cpu" else 0)
 
     def report(self) -> dict[str, str]:
         """Whether pages join a batch that runs, whether its steps are CUDA graphs, and why not."""
