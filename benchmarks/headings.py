@@ -51,10 +51,11 @@ def readmes(limit: int) -> Iterator[tuple[str, str]]:
     """Names and descriptions, by name, of packages whose description is Markdown with headings."""
     found = {}
     for each in distributions():
-        text = str(each.metadata.get_payload() or each.metadata.get("Description") or "")
-        is_markdown = "markdown" in str(each.metadata.get("Description-Content-Type") or "").lower()
+        about = each.metadata.json
+        text = str(about.get("description", ""))
+        is_markdown = "markdown" in str(about.get("description_content_type", "")).lower()
         if is_markdown and len(text) <= MOST_CHARS and len(HTML_HEADING.findall(truth_of(text))) >= LEAST_HEADS:
-            found[each.metadata["Name"]] = text
+            found[str(about["name"])] = text
     yield from sorted(found.items())[:limit]
 
 
