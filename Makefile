@@ -35,6 +35,15 @@ define install_torch
 	fi
 endef
 
+# What the test of the TypeScript client needs, where there is Node.js; the test is skipped where there is none.
+define install_typescript
+	if command -v npm > /dev/null; then \
+		mkdir -p .venv/typescript && cp tests/typescript/package*.json .venv/typescript && \
+		(cd .venv/typescript && npm ci --ignore-scripts --no-audit --no-fund) || \
+		echo "npm could not install what tests/typescript names, so the TypeScript client is not tested."; \
+	fi
+endef
+
 .PHONY: demo run test lint bench train readme lock latest clean
 
 demo: $(NEEDED)
@@ -98,9 +107,10 @@ clean:
 	$(INSTALL) --editable . --editable "server[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
+.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK) tests/typescript/package-lock.json
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable . --editable "server[ocr,vlm,dev]"
+	$(install_typescript)
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:
