@@ -35,7 +35,7 @@ define install_torch
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme lock latest clean
+.PHONY: demo run test lint bench train readme pictures lock latest # What the of TypeScript client needs, where there is Node.js; skipped none. define install_typescript if command -v npm > /dev/null; then \ mkdir -p .venv/typescript && cp tests/typescript/package*.json (cd ci --ignore-scripts --no-audit --no-fund) || echo "npm could not install what tests/typescript names, so tested."; fi endef clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -64,6 +64,10 @@ train: .venv/.test
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
 	$(BIN)/python -m benchmarks.checkpoints
+
+# Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
+pictures: .venv/.test
+	$(BIN)/python -m tools.reader_pictures
 
 # Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
@@ -98,9 +102,10 @@ clean:
 	$(INSTALL) --editable . --editable "server[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
+.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK) tests/typescript/package-lock.json
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable . --editable "server[ocr,vlm,dev]"
+	$(install_typescript)
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from workers.engines import Line
 from workers.layout.blocks import PageLayout
-from workers.layout.figures import crop_image, crop_pdf
+from workers.layout.crops import crop_image
+from workers.layout.figures import crop_pdf
 from workers.layout.laid_out import lay_out_both
 from workers.layout.pages import encode, layout_of_lines, layout_of_pdf_page, warm_up
 from workers.layout.rules import find_rules

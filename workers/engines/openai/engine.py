@@ -17,12 +17,13 @@ from functools import partial
 from typing import TypeVar
 
 import httpx
+from PIL import Image
 
 from workers.engines import (
     Control,
     EngineError,
     Generation,
-    ImageSpec,
+    PageRequest,
     Prepared,
     StopReason,
 )
@@ -50,7 +51,7 @@ class OpenAIEngine(WholeImage):
     def __init__(self, options: OpenAIOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
         self.profile = profile_of(options)
-        self.image_spec = ImageSpec(factor=self.profile.factor, max_side=self.profile.max_side, min_letter=MIN_LETTER)
+        self.image_spec = self.profile.spec(MIN_LETTER)
         self.max_batch = max(1, options.parallel_requests)
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None
@@ -77,6 +78,9 @@ class OpenAIEngine(WholeImage):
         """Outcome and seconds of each request, and the seconds of each page, that ended since the last call."""
         requests = self.client.requests if self.client else deque[tuple[str, float]]()
         return _take(requests), _take(self.page_seconds)
+
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        return super().prepare(self.profile.view(image, request), request)
 
     def load(self) -> None:
         """Start the client; a server that is down now may come later. Raises EngineError without an address."""
