@@ -57,7 +57,12 @@ class VlmEngine:
 
     def __init__(self, options: VlmOptions) -> None:
         self.options = options
-        self.checkpoint = open_checkpoint(options.model, options.model_revision)
+        try:
+            self.checkpoint = open_checkpoint(options.model, options.model_revision)
+        except EngineError as exc:
+            if hint := profile_of(options).not_by_vlm:
+                raise EngineError(f"{hint}. {exc}") from exc
+            raise
         self.revision = self.checkpoint.identity
         self._profile = profile_of(options, self.checkpoint.model_type)
         self.image_spec = self._profile.spec(MIN_LETTER)
