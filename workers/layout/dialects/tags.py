@@ -55,7 +55,7 @@ def pieces(text: str) -> Iterator[Tag | str]:
 
 
 def whole_end(text: str) -> int:
-    """Where the text ends without a tag that the end of the answer tore; a torn `alt` is text, and is left, as is `<b`."""
+    """Where the text ends without a tag that the end of the answer tore; a torn `alt` is text and left, as is `<b`."""
     start = text.rfind("<", max(0, len(text) - MOST_TORN))
     written = text[start + 1 :].lower()
     torn = written.removeprefix("/")
