@@ -18,7 +18,6 @@ from workers.engines import (
     EngineBroken,
     EngineError,
     Generation,
-    ImageSpec,
     OutOfMemory,
     PageRequest,
     Prepared,
@@ -61,7 +60,7 @@ class VlmEngine:
         self.checkpoint = open_checkpoint(options.model, options.model_revision)
         self.revision = self.checkpoint.identity
         self._profile = profile_of(options, self.checkpoint.model_type)
-        self.image_spec = ImageSpec(factor=self._profile.factor, max_side=self._profile.max_side, min_letter=MIN_LETTER)
+        self.image_spec = self._profile.spec(MIN_LETTER)
         self.max_batch = max(1, min(options.batch_pages, MOST_ON_CPU if options.device == "cpu" else MOST_ON_GPU))
         self._pixel_dtype = pixel_dtype(self.checkpoint, options)
         self._lock = threading.Lock()
@@ -88,7 +87,7 @@ class VlmEngine:
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         """CPU side: resize, normalise, chat template and tokenizer; the image itself is not kept."""
         try:
-            made = self.processor(image, request.prompt)
+            made = self.processor(self.profile.view(image, request), request.prompt)
         except (IndexError, TypeError, ValueError) as exc:
             raise EngineError(f"the processor of {self.checkpoint.name} refused the page: {exc}") from exc
         tensors = shrink(made, self._pixel_dtype, model_type=self.checkpoint.model_type)
