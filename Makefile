@@ -45,7 +45,7 @@ define install_typescript
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme lock latest clean
+.PHONY: demo run test lint bench train readme pictures lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -73,7 +73,12 @@ train: .venv/.test
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
+
+# Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
+pictures: .venv/.test
+	$(BIN)/python -m tools.reader_pictures
 
 # Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
