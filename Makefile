@@ -35,7 +35,16 @@ define install_torch
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme pictures lock latest # What the of TypeScript client needs, where there is Node.js; skipped none. define install_typescript if command -v npm > /dev/null; then \ mkdir -p .venv/typescript && cp tests/typescript/package*.json (cd ci --ignore-scripts --no-audit --no-fund) || echo "npm could not install what tests/typescript names, so tested."; fi endef clean
+# What the test of the TypeScript client needs, where there is Node.js; the test is skipped where there is none.
+define install_typescript
+	if command -v npm > /dev/null; then \
+		mkdir -p .venv/typescript && cp tests/typescript/package*.json .venv/typescript && \
+		(cd .venv/typescript && npm ci --ignore-scripts --no-audit --no-fund) || \
+		echo "npm could not install what tests/typescript names, so the TypeScript client is not tested."; \
+	fi
+endef
+
+.PHONY: demo run test lint bench train readme pictures lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -63,6 +72,7 @@ train: .venv/.test
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
 
 # Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
