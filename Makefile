@@ -72,6 +72,7 @@ train: .venv/.test
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
 
 # Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
