@@ -54,6 +54,18 @@ HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 \
 CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues cpu --pool threads --concurrency ${CPU_CONCURRENCY:-6} --hostname ${PROCESS_NAME:-cpu}@%h"]
 
 FROM base AS gpu
+# Steps are recorded as CUDA graphs, which needs no compiler; the kernels of quantised checkpoints and of mixtures of
+# experts are Triton's, which compiles them at their first use, to a folder that must allow programs.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/* \
+    && install -d -m 0700 -o pagefan -g pagefan /cache
+ENV HF_HOME=/cache/huggingface \
+    PYTORCH_ALLOC_CONF=expandable_segments:True \
+    PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True \
+    TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
+    TRITON_CACHE_DIR=/cache/triton
+VOLUME /cache
 ARG TORCH=torch==2.13.0
 RUN pip install --constraint requirements.lock "${TORCH}"
 RUN pip install --constraint requirements.lock . "./server[ocr,vlm]"

@@ -35,7 +35,16 @@ define install_torch
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme lock latest clean
+# What the test of the TypeScript client needs, where there is Node.js; the test is skipped where there is none.
+define install_typescript
+	if command -v npm > /dev/null; then \
+		mkdir -p .venv/typescript && cp tests/typescript/package*.json .venv/typescript && \
+		(cd .venv/typescript && npm ci --ignore-scripts --no-audit --no-fund) || \
+		echo "npm could not install what tests/typescript names, so the TypeScript client is not tested."; \
+	fi
+endef
+
+.PHONY: demo run test lint bench train readme pictures lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -63,7 +72,12 @@ train: .venv/.test
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
+
+# Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
+pictures: .venv/.test
+	$(BIN)/python -m tools.reader_pictures
 
 # Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
@@ -98,9 +112,10 @@ clean:
 	$(INSTALL) --editable . --editable "server[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
+.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK) tests/typescript/package-lock.json
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable . --editable "server[ocr,vlm,dev]"
+	$(install_typescript)
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:

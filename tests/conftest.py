@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf when they are imported
+os.environ["OMP_NUM_THREADS"] = "1"  # two testers share the cores: threads of torch would spin for one another
 
 import psutil
 import pytest

@@ -58,12 +58,14 @@ class About:
     is_spoken: bool
 
 
-def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = ()) -> PageLayout:
+def build(
+    words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = (), *, is_prose_elsewhere: bool = False
+) -> PageLayout:
     frames = Frames(rules)
     numbers = find_line_numbers(words)
     drafts = [draft_of("page_header", [[word] for word in column]) for column in numbers]
     words = without(words, (word for column in numbers for word in column))
-    listings = outside_tables(find_code(words), words, found.regions)
+    listings = outside_tables(find_code(words, is_prose_elsewhere=is_prose_elsewhere), words, found.regions)
     drafts += [draft_of("code", listing) for listing in listings]
     words = without(words, (word for listing in listings for row in listing for word in row))
     entries = find_contents(words)

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
+from PIL import Image
+
 from workers.engines import Control, Engine, Generation, Prepared
 from workers.engines.profiles import PLAIN, Profile
 from workers.layout.dialects.readers import MARKDOWN, read_answer
 from workers.reading.rows import RowsControl
+from workers.reading.two_steps import ImageOf, read_twice
 from workers.results.markdown import as_markdown
 
 
@@ -29,14 +32,36 @@ def profile_of_engine(engine: Engine) -> Profile:
     return engine.profile if isinstance(engine, ModelEngine) else PLAIN
 
 
-def generate(engine: Engine, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-    """As the engine's own `generate`, with its answers understood."""
+def no_image(_: int) -> Image.Image | None:
+    return None
+
+
+def generate(
+    engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf = no_image
+) -> list[Generation]:
+    """As the engine's own `generate`, with its answers understood; `image_of` gives the page that is in a row."""
     profile = profile_of_engine(engine)
     if profile.dialect == MARKDOWN:
         return engine.generate(batch, control)
-    inner = Understanding.of(control, range(len(batch)))
-    inner.batch, inner.profile = batch, profile
-    return [inner.understood(row, generation) for row, generation in enumerate(engine.generate(batch, inner))]
+    twice = [row for row, page in enumerate(batch) if profile.is_first(page.request)]
+    once = sorted({*range(len(batch))} - {*twice})
+    done: dict[int, Generation] = {}
+    if once:
+        done |= zip(once, generate_once(engine, [batch[row] for row in once], profile, control, once), strict=True)
+    if twice:
+        pages = [batch[row] for row in twice]
+        inner = RowsControl.of(control, twice)
+        done |= zip(twice, read_twice(engine, pages, inner, profile, lambda row: image_of(twice[row])), strict=True)
+    return [done[row] for row in range(len(batch))]
+
+
+def generate_once(
+    engine: Engine, pages: Sequence[Prepared], profile: Profile, control: Control, rows: Sequence[int]
+) -> list[Generation]:
+    """Pages that stand in these rows for the control."""
+    inner = Understanding.of(control, rows)
+    inner.batch, inner.profile = pages, profile
+    return [inner.understood(place, generation) for place, generation in enumerate(engine.generate(pages, inner))]
 
 
 @dataclass(slots=True)

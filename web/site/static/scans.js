@@ -2,7 +2,7 @@
 import { element } from "./common.js";
 import { current, goTo, sheets } from "./reader.js";
 
-const ZOOMS = [["Page", 0], ["Width", 1], ["150 %", 1.5], ["200 %", 2], ["300 %", 3]]; // times the width there is
+const ZOOMS = [["Fit", 0], ["Width", 1], ["150 %", 1.5], ["200 %", 2], ["300 %", 3]]; // times the width there is
 const THUMB_MS = 120;
 const root = document.getElementById("job");
 const texts = document.getElementById("texts");
