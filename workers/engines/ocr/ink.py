@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from workers.text_lines import Pixels
 
@@ -19,13 +20,13 @@ def inked(pixels: Pixels, step: int) -> Area | None:
     height, width = pixels.shape[:2]
     size = max(1, width // SHRUNK), max(1, height // SHRUNK)
     grey = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
-    ink = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > FAINT
+    ink = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))) > FAINT
     if not ink.any():
         return None
-    return span(ink.any(axis=1), height, step), span(ink.any(axis=0), width, step)
+    return span(np.asarray(ink.any(axis=1)), height, step), span(np.asarray(ink.any(axis=0)), width, step)
 
 
-def span(has_ink: np.ndarray[tuple[int], np.dtype[np.bool_]], side: int, step: int) -> slice:
+def span(has_ink: NDArray[np.bool_], side: int, step: int) -> slice:
     """From the first to the last that has ink, with a margin, along a side of the page.
 
     Both are multiples of `step`: the detector, which looks at every so many pixels, then sees what it saw on the page.
