@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,14 @@ from model_server import serve_model
 from PIL import Image, ImageDraw
 from recorded_answers import MINERU, MINERU_CROPS
 from test_reading_answers import ScriptedModel
+from tiny_engines import checkpoint
 
 from workers.engines import Control, Generation, PageRequest, Prepared
 from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.profiles import named
+from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 from workers.layout.dialects.mineru import regions_of
 from workers.prompts import TRANSCRIBE
 from workers.reading.second_look import read_all
@@ -154,3 +158,31 @@ def test_slivers_become_crops_that_a_model_takes(box: str) -> None:
     (size,) = sizes
     assert min(size) >= 28
     assert max(size) / min(size) <= 51
+
+
+class HalfScripted(VlmEngine):
+    """A checkpoint of random weights that reads crops as it can, and says of whole pages what MinerU2.5 would."""
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        made = super().generate(batch, control)
+        pairs = zip(batch, made, strict=True)
+        return [replace(g, text=MINERU) if self.profile.is_first(page.request) else g for page, g in pairs]
+
+
+def test_a_checkpoint_on_this_machine_is_driven_in_both_steps() -> None:
+    engine = HalfScripted(
+        VlmOptions(model=str(checkpoint("qwen2_vl")), device="cpu", model_profile="mineru", max_dimension=560)
+    )
+    engine.load()
+    image = sheet().resize((400, 560))
+    first = engine.prepare(image, PageRequest(page_number=1, max_new_tokens=4))
+    square = engine.prepare(image.resize((1036, 1036)), PageRequest(page_number=1, prompt="\nText Recognition:"))
+    assert first.tensors is not None
+    assert square.tensors is not None
+    assert first.tensors["pixel_values"].shape == square.tensors["pixel_values"].shape
+    (read,) = read_all(engine, [first], Control(), lambda _: image)
+    assert read.tokens > 4
+    assert {block.box for block in read.blocks} <= {
+        tuple(n / 1000 for n in region.box) for region in regions_of(MINERU)
+    }
+    engine.close()

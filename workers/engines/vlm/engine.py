@@ -23,7 +23,7 @@ from workers.engines import (
     Prepared,
 )
 from workers.engines.profiles import Profile, profile_of
-from workers.engines.vlm.checkpoint import open_checkpoint
+from workers.engines.vlm.checkpoint import open_named
 from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm.decode import DecodeLoop
 from workers.engines.vlm.graphs import Graphs
@@ -57,7 +57,7 @@ class VlmEngine:
 
     def __init__(self, options: VlmOptions) -> None:
         self.options = options
-        self.checkpoint = open_checkpoint(options.model, options.model_revision)
+        self.checkpoint = open_named(options)
         self.revision = self.checkpoint.identity
         self._profile = profile_of(options, self.checkpoint.model_type)
         self.image_spec = self._profile.spec(MIN_LETTER)
