@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import mean
 
@@ -127,16 +127,38 @@ def read_with_peer(name: str, path: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"
         image = ["--image-dpi", "150"] if path.suffix != ".pdf" else []
-        command = [sys.executable, "-c", PEERS[name], str(path)]
+        command = [python_of(name), "-c", PEERS[name], str(path)]
         if name == "ocrmypdf":
+            path = without_alpha(path, Path(folder))
             command = [name, "--skip-text", *image, "--sidecar", str(text), str(path), str(text.with_suffix(".pdf"))]
         run = subprocess.run(command, capture_output=True, text=True, timeout=PEER_TIMEOUT_S, check=False)
         return text.read_text() if text.exists() else run.stdout
 
 
+def python_of(name: str) -> str:
+    """The interpreter beside a peer's program, for one in an environment of its own; else this one."""
+    program = shutil.which(name)
+    beside = Path(program).parent / "python" if program else None
+    return str(beside) if beside and beside.exists() else sys.executable
+
+
+def without_alpha(path: Path, folder: Path) -> Path:
+    """An image that OCRmyPDF takes: it refuses those with an alpha channel."""
+    if path.suffix == ".pdf":
+        return path
+    with Image.open(path) as image:
+        if image.mode not in ("RGBA", "LA", "PA"):
+            return path
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A"))
+    flat.save(folder / "flat.png")
+    return folder / "flat.png"
+
+
 def installed(names: Sequence[str]) -> Iterator[str]:
+    """The peers that are here. A module is asked for by its files: our light PyMuPDF keeps some from being imported."""
     for name in names:
-        if find_spec(name) or shutil.which(name):
+        if shutil.which(name) or name in packages_distributions():
             yield name
 
 
@@ -163,10 +185,11 @@ def main() -> None:
     items = json.loads((args.folder / "manifest.json").read_text())
     items = [item for item in items if args.only in item.get("set", item["kind"])]
     engine = load_engine(args.engine, get_settings().engine_options(args.engine))
-    engine.load()
-    warm_up()
+    if not args.peers_only:
+        engine.load()
+        warm_up()
     ours = Reader(engine, is_drawn=args.drawn, uses_layer=args.text_layer == "auto")
-    readers: dict[str, Callable[[Path], str]] = {"Pagefan": ours.read}
+    readers: dict[str, Callable[[Path], str]] = {} if args.peers_only else {"Pagefan": ours.read}
     for peer in installed(args.peers):
         readers[peer] = lambda path, name=peer: read_with_peer(name, path)  # type: ignore[misc]
     rows: list[list[object]] = []
@@ -190,6 +213,9 @@ def main() -> None:
         "table F1",
         "pooled",
     ]
+    if args.peers_only:
+        publish(f"truth-{args.folder.name}-peers", "The peers against the truth of others", table(header, rows))
+        return
     cost = f"From the file to its words: {mean(ours.reading):.2f} s of processor time a page. "
     cost += f"Layout took {mean(ours.seconds):.2f} s of processor time a page, over {len(ours.seconds)} pages."
     name = f"truth-{args.folder.name}" + ("-drawn" if args.drawn else "")
@@ -205,6 +231,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--text-layer", choices=("auto", "ignore"), default="auto", help="of PDFs")
     parser.add_argument("--only", default="", help="a part of the names of the sets that are read")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--peers-only", action="store_true", help="run the peers without Pagefan")
     parser.add_argument("--each", action="store_true", help="print a line a document")
     return parser.parse_args()
 

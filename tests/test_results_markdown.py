@@ -193,6 +193,22 @@ def test_a_table_goes_on_over_pages_and_says_its_head_once() -> None:
     assert re.findall(r"page \d", markdown) == ["page 1", "page 2", "page 3"]
 
 
+def test_a_head_of_two_rows_is_said_once() -> None:
+    def page(*values: str) -> Block:
+        rows = [("Year", "Sales"), ("", "EUR"), *((value, "1") for value in values)]
+        cells = [
+            Cell(row=r, column=c, text=text, is_header=r < 2)
+            for r, row in enumerate(rows)
+            for c, text in enumerate(row)
+            if text
+        ]
+        return block("table", "\n".join("\t".join(filter(None, row)) for row in rows), cells=tuple(cells))
+
+    markdown = document((page("2019", "2020"),), (page("2021"),))
+    assert markdown.count("EUR") == markdown.count("Year") == 1
+    assert [year for year in ("2019", "2020", "2021") if year in markdown] == ["2019", "2020", "2021"]
+
+
 def furnished(number: int) -> tuple[Block, ...]:
     return (
         block("page_header", "The Book", box=(10, 10, 90, 20)),

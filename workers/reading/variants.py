@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,8 +16,10 @@ from workers.engines import Generation, ImageSpec, Line
 from workers.text_lines import unturn_box
 
 SMALL_LETTER = 2.0  # times the smallest letters an engine reads: a page with smaller ones is enlarged
-MOST_TIMES = 4.0
+LEAST_TIMES, MOST_TIMES = 1.2, 4.0
 ENLARGED = 2.0  # where the letters are not known
+MOST_PIXELS = 100_000_000  # of an enlarged view: reading takes half a second of processor time a megapixel
+MOST_TURNED = 16_000_000  # of a view that is turned: a larger page is made smaller first, to see which way is up
 
 
 class Variant(NamedTuple):
@@ -32,12 +35,21 @@ def variants(image: Image.Image, spec: ImageSpec) -> Iterator[Variant]:
     """Views of a page, the likeliest first; each is made when it is asked for."""
     clear = clear_view(image)
     yield fitted(clear, image, spec, 0)
-    times = enlargement(image, spec)
-    if times > 1:
+    times = min(enlargement(image, spec), math.sqrt(MOST_PIXELS / (image.width * image.height)))
+    if times > LEAST_TIMES:
         large = clear.resize((round(clear.width * times), round(clear.height * times)), Image.Resampling.LANCZOS)
         yield Variant(large, large.width / image.width, large.height / image.height, 0)
+    shrunk = smaller(clear, MOST_TURNED)
     for turn in (180, 90, 270):
-        yield fitted(clear.rotate(-turn, expand=True), image, spec, turn)
+        yield fitted(shrunk.rotate(-turn, expand=True), image, spec, turn)
+
+
+def smaller(image: Image.Image, most_pixels: int) -> Image.Image:
+    """The image with no more pixels than that."""
+    times = math.sqrt(most_pixels / (image.width * image.height))
+    if times >= 1:
+        return image
+    return image.resize((max(1, int(image.width * times)), max(1, int(image.height * times))), Image.Resampling.LANCZOS)
 
 
 def fitted(view: Image.Image, image: Image.Image, spec: ImageSpec, turn: int) -> Variant:

@@ -168,11 +168,20 @@ def extend(before: Item, after: Item, page_number: int, compounds: Collection[st
 
 def joined_tables(one: Block, two: Block) -> Block:
     """One table of both; a head that is repeated on the second page is left out there."""
-    skipped = 1 if row_of(one, 0) == row_of(two, 0) else 0
+    skipped = num_repeated(one, two)
     shift = size_of(one.cells)[0] - skipped
     rest = tuple(moved(cell, shift) for cell in two.cells if cell.row >= skipped)
     lines = two.text.split("\n")[skipped:]
     return replace(one, cells=one.cells + rest, text="\n".join([one.text, *lines]))
+
+
+def num_repeated(one: Block, two: Block) -> int:
+    """How many rows of the head stand again on the second page: the first row, and more that are marked as heads."""
+    heads = {cell.row for block in (one, two) for cell in block.cells if cell.is_header} | {0}
+    count = 0
+    while count in heads and row_of(one, count) == row_of(two, count):
+        count += 1
+    return count
 
 
 def row_of(block: Block, row: int) -> list[tuple[int, str]]:
