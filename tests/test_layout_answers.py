@@ -169,6 +169,14 @@ def test_html_has_labels_boxes_and_inline_formulas() -> None:
     assert [cell.text for cell in table.cells if cell.is_header] == ["Well", "Depth", "from", "to"]
 
 
+def test_a_figure_of_html_is_one_beside_what_the_model_made_of_it() -> None:
+    text = '<div data-bbox="1 2 3 4" data-label="Diagram">A flow.<pre>graph TD</pre><img alt="Flow"/></div>'
+    found = [(block.kind, block.text) for block in READERS["html"](text).blocks]
+    assert found == [("code", "graph TD"), ("figure", "A flow.\nFlow")]
+    text = '<div data-bbox="1 2 3 4" data-label="Figure"><table><tr><td>1</td></tr></table></div>'
+    assert [block.kind for block in READERS["html"](text).blocks] == ["table", "figure"]
+
+
 def test_html_without_blocks_is_read_by_its_elements_and_markdown_as_markdown() -> None:
     text = "<h2>Wells</h2><p>a &lt; b, x<y</p><table><tr><td>1</td></tr></table>"
     found = [(block.kind, block.text) for block in READERS["html"](text).blocks]
