@@ -29,7 +29,8 @@ from workers.prompts import TRANSCRIBE
         ("ibm-granite/granite-docling-258M", "granite-docling"),
         ("docling-project/SmolDocling-256M-preview", "granite-docling"),
         ("allenai/olmOCR-2-7B-1025-FP8", "olmocr"),
-        ("datalab-to/chandra-ocr-2", "chandra"),
+        ("datalab-to/chandra-ocr-2", "chandra-2"),
+        ("datalab-to/chandra", "chandra"),
         ("nanonets/Nanonets-OCR2-3B", "nanonets"),
         ("lightonai/LightOnOCR-2-1B", "lighton-ocr"),
         ("PaddlePaddle/PaddleOCR-VL-1.5", "paddleocr-vl"),
@@ -84,6 +85,8 @@ def test_a_profile_can_be_named_for_a_model_whose_name_says_nothing() -> None:
         OpenAIEngine(OpenAIOptions(model="m", model_profile="dots"))
     with pytest.raises(SettingsError, match="MODEL_PROFILE='dots' is not one of auto, granite-docling"):
         load_settings({"MODEL_PROFILE": "dots"})
+    with pytest.raises(SettingsError, match="MODEL_DIALECT='xml' is not one of markdown, "):
+        load_settings({"MODEL_DIALECT": "xml"})
 
 
 def test_engines_without_a_model_have_the_general_profile() -> None:

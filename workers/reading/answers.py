@@ -6,6 +6,7 @@ results are.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -18,6 +19,8 @@ from workers.layout.dialects.readers import MARKDOWN, read_answer
 from workers.reading.rows import RowsControl
 from workers.reading.two_steps import ImageOf, read_twice
 from workers.results.markdown import as_markdown
+
+PATIENCE = 20  # times what it costs to read texts that grow, until they are read again: a twentieth of the time at most
 
 
 @runtime_checkable
@@ -71,6 +74,8 @@ class Understanding(RowsControl):
     batch: Sequence[Prepared] = ()
     profile: Profile = PLAIN
     known: dict[int, Generation] = field(default_factory=dict)
+    told_at: dict[int, float] = field(default_factory=dict)  # time.monotonic()
+    cost_s: float = 0.0  # of the last text that was told
 
     def understood(self, row: int, generation: Generation) -> Generation:
         if row not in self.known:
@@ -78,7 +83,12 @@ class Understanding(RowsControl):
         return self.known[row]
 
     def tell(self, row: int, text: str) -> None:
+        started = time.monotonic()
+        if started < self.told_at.get(row, 0.0) + PATIENCE * self.cost_s * len(self.rows):
+            return
         RowsControl.tell(self, row, text_of(self.profile, text))
+        self.told_at[row] = time.monotonic()
+        self.cost_s = self.told_at[row] - started
 
     def end(self, row: int, generation: Generation) -> None:
         RowsControl.end(self, row, self.understood(row, generation))

@@ -38,11 +38,11 @@ ENDS_TEXT = {"p", "div", "blockquote", "hr", "form", "header", "footer", "body",
 
 @dataclass(slots=True)
 class Place:
-    """The labelled block that is open: how many blocks it has made, and whether it may end as an empty figure."""
+    """The labelled block that is open; of a figure also what it says, for there is one figure whatever stands in it."""
 
     label: str = ""
     box: Box | None = None
-    made: int = 0
+    said: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -127,8 +127,8 @@ class Page:
 
     def end_place(self) -> None:
         """End the labelled block; a figure without a word is one all the same."""
-        if KINDS.get(self.place.label) == "figure" and not self.place.made and self.place.box:
-            self.blocks.append(Block(kind="figure", text="", box=self.place.box))
+        if KINDS.get(self.place.label) == "figure" and (self.place.said or self.place.box):
+            self.blocks.append(Block(kind="figure", text="\n".join(self.place.said), box=self.place.box))
         self.place = Place()
 
     def end_table(self) -> None:
@@ -140,7 +140,6 @@ class Page:
             self.emit("caption", loose)
         if cells:
             self.blocks.append(Block(kind="table", text=text_of(cells), cells=cells, box=self.place.box))
-            self.place.made += 1
 
     def flush(self) -> None:
         """End the text that is open, as what it stands in."""
@@ -158,10 +157,13 @@ class Page:
             self.emit_item(" ".join(raw.split()))
         elif level or labelled == "heading":
             self.blocks.append(heading(raw, level or SECTION_LEVEL, self.place.box))
-            self.place.made += 1
         else:
             lines = (" ".join(line.split()) for line in raw.split("\n"))
-            self.emit(labelled, "\n".join(filter(None, lines)) if "\n" in raw.strip() else " ".join(raw.split()))
+            text = "\n".join(filter(None, lines)) if "\n" in raw.strip() else " ".join(raw.split())
+            if labelled == "figure":
+                self.place.said.append(text)
+            else:
+                self.emit(labelled, text)
 
     def emit_item(self, text: str) -> None:
         kind, number = self.lists[-1] if self.lists else ("ul", 0)
@@ -170,13 +172,11 @@ class Page:
         text = text[ticked.end() :] if ticked else text
         level = max(1, len(self.lists))
         self.blocks.append(Block(kind="list_item", text=text, marker=marker, level=level, box=self.place.box))
-        self.place.made += 1
 
     def emit(self, kind: BlockKind, text: str) -> None:
         if text.strip():
             block = Block(kind=kind, text=text, box=self.place.box)
             self.blocks.append(replace(block, markup="latex") if kind == "formula" else block)
-            self.place.made += 1
 
 
 def read_html_page(text: str) -> Answer:

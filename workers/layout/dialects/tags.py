@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 KNOWN = (
     "table|thead|tbody|tfoot|tr|td|th|caption|colgroup|col|br|p|div|span|b|i|u|s|em|strong|sup|sub|small|big|del|ins|mark"
-    "|ul|ol|li|a|img|input|math|pre|code|h[1-6]|hr|center|font|label|form|select|option|blockquote|html|head|body"
+    "|ul|ol|li|a|img|input|math|pre|code|h[1-6]|hr|chem|center|font|label|form|select|option|blockquote|html|head|body"
     "|watermark|page_number|signature|header|footer"
 )
 TAG = re.compile(rf"""<(/?)({KNOWN})(?=[\s/>])((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
