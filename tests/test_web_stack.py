@@ -33,7 +33,6 @@ from web.stack.environ import gpu_share, num_gpu_workers, read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
 from web.stack.stack import Stack, StackError
-from workers import processes
 from workers.engines.ocr.engine import OcrEngine
 from workers.engines.ocr.options import OcrOptions
 
@@ -83,7 +82,7 @@ def test_gpu_workers_share_the_machine(start_stack: StartStack, monkeypatch: pyt
 def test_number_of_gpu_workers_follows_the_cores_that_may_be_used(
     monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
 ) -> None:
-    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     settings = load_settings(plain_env(engine="ocr"))
     assert num_gpu_workers(settings) == workers
     assert num_gpu_workers(replace(settings, gpu_workers=3)) == 3
