@@ -9,6 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from services import wait_until
@@ -233,7 +234,7 @@ def test_attached_documents_are_written_too(
         assert job is not None
         if job.options.attachments:
             options = replace(job.options, attachments=False)
-            about = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
+            about: dict[str, Any] = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
             for number, parent in enumerate((job_id, job_id, "")):
                 name = f"attached {number}.pdf"
                 new = new_fields(name=name, parent=parent, size=1, options=options, **about)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from pagefan.answers import Options, ReadOptions
+from pagefan.answers import Labels, Options, ReadOptions
 from pagefan.client import Client
 from pagefan.records import Job, JobSummary
 from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
@@ -111,6 +111,10 @@ def run_status(args: Namespace) -> int:
 
 def describe_job(job: Job) -> None:
     print_line(f"{job['name']}: {job['state']}, {num_read(job)} of {job['pages']['total']} pages read")
+    for key, value in job["metadata"].items():
+        print_line(f"{key}: {value}")
+    if job["tags"]:
+        print_line(f"tags: {', '.join(job['tags'])}")
     for name in ("missing_pages", "fallback_pages", "pages_to_look_at"):
         if job[name]:
             print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
@@ -119,8 +123,13 @@ def describe_job(job: Job) -> None:
 
 
 def run_jobs(args: Namespace) -> int:
+    labels = labels_of(args)
+    if args.batch and labels:
+        return refuse("A batch is listed whole: name --batch, or --tag and --meta.")
     with connect(args) as client:
-        found = client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200))
+        found = (
+            client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200), **labels)
+        )
         jobs = list(islice(found, args.limit))
     if args.json:
         print_json(jobs)
@@ -177,7 +186,17 @@ def connect(args: Namespace) -> Client:
 def options_of(args: Namespace) -> Options:
     """The options of the job that were given."""
     given = {name: getattr(args, name, None) for name in OPTIONS}
-    return cast("Options", {name: value for name, value in given.items() if value not in (None, "")})
+    return cast("Options", {name: value for name, value in given.items() if value not in (None, "")} | labels_of(args))
+
+
+def labels_of(args: Namespace) -> Labels:
+    """The tags and the metadata that were given."""
+    labels: Labels = {}
+    if args.tag:
+        labels["tags"] = args.tag
+    if args.meta:
+        labels["metadata"] = dict(args.meta)
+    return labels
 
 
 def num_read(job: JobSummary) -> int:

@@ -112,6 +112,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
     command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
     command.add_argument("--batch-id", metavar="ID", help="puts the jobs into one batch")
+    add_labels(command, "given back with the job; may be given again", "to find the jobs by; may be given again")
+
+
+def add_labels(command: argparse.ArgumentParser, of_meta: str, of_tag: str) -> None:
+    command.add_argument("--meta", action="append", type=pair, metavar="KEY=VALUE", help=of_meta)
+    command.add_argument("--tag", action="append", metavar="TAG", help=of_tag)
+
+
+def pair(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise argparse.ArgumentTypeError(f"write it as KEY=VALUE, not {text!r}")
+    return key, value
 
 
 def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
@@ -125,6 +138,7 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     jobs = actions.add_parser("jobs", help="list jobs, the newest first")
     jobs.add_argument("--limit", type=int, default=20, metavar="N", help="[20]")
     jobs.add_argument("--batch", metavar="ID", help="those of one batch")
+    add_labels(jobs, "those with this value", "those with this tag")
     jobs.add_argument("--json", action="store_true", help="their records as JSON")
     jobs.set_defaults(run=commands.run_jobs)
 
