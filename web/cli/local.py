@@ -21,8 +21,9 @@ from pagefan.records import Page
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
+from web.stack.environ import StackError
 from web.stack.redis_server import NoRedis
-from web.stack.stack import Stack, StackError, StackStopped
+from web.stack.stack import Stack, StackStopped
 
 DATA = Path(__file__).parents[2] / "tests" / "data"
 SAMPLE = DATA / "sample.pdf"
