@@ -25,7 +25,6 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.random_models import SIZES, RandomEngine
 from benchmarks.report import publish, table
 from workers.engines import Control, Prepared
-from workers.engines.vlm.model import compile_step, why_not_compiled
 
 FULL_SIZES = ("smolvlm-256m", "granite-docling-258m", "qwen2.5-vl-3b")
 PROFILED_TOKENS = 48
@@ -145,16 +144,12 @@ def compare(size: str, options: argparse.Namespace) -> list[str]:
     """The Markdown of one size of model."""
     device = torch.device(options.device)
     dtype = "bfloat16" if device.type == "cuda" else "float32"
-    engine = RandomEngine(SIZES[size], device=options.device, dtype=dtype, cuda_graphs=False)
+    engine = RandomEngine(SIZES[size], device=options.device, dtype=dtype)
     engine.load()
     began = time.perf_counter()
     pages = [engine.prepare_page(seed, options.tokens) for seed in range(options.pages)]
     prepare_ms = (time.perf_counter() - began) * 1000 / options.pages
     results = [measure(name, run, options.tokens, device) for name, run in contenders(engine, pages, options.batch)]
-    if not why_not_compiled(engine.model, replace(engine.options, cuda_graphs=True)):
-        engine._loaded = replace(engine._require_model(), has_static_cache=True, forward=compile_step(engine.model))
-        name, run = contenders(engine, pages, options.batch)[-1]
-        results.append(measure(f"{name}, CUDA graphs", run, options.tokens, device))
     parameters = sum(weight.numel() for weight in engine.model.parameters()) / 1e6
     spool_mb = len(engine.pack(pages[0]) or b"") / 1e6
     lines = [

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from workers.engines import PageRequest, Prepared
 from workers.engines.vlm.compat import without_video
 from workers.engines.vlm.engine import VlmEngine
-from workers.engines.vlm.model import DTYPES, describe
+from workers.engines.vlm.model import DTYPES, LoadedModel, describe
 from workers.engines.vlm.options import VlmOptions
 
 PAD, BOS, EOS = 0, 1, 2
@@ -109,15 +109,15 @@ class RandomEngine(VlmEngine):
         processor.save_pretrained(folder)
         super().__init__(VlmOptions(model=folder, max_dimension=size.max_dimension, **options))
 
-    def load(self) -> None:
+    def _load_weights(self) -> LoadedModel:
         device = torch.device(self.options.device)
         config = self.checkpoint.config
         torch.manual_seed(0)
         with device:
             model = hf.AutoModelForImageTextToText.from_config(config, dtype=DTYPES[self.options.dtype]).eval()
-        made = describe(model.to(device), self.checkpoint, self.processor.tokenizer, self.options)
-        self._loaded = replace(made, eos_ids=frozenset())  # every answer has the length that is asked for
+        made = describe(model.to(device), self.checkpoint, self.processor.tokenizer)
         made.model.generation_config.eos_token_id = None
+        return replace(made, eos_ids=frozenset())  # every answer has the length that is asked for
 
     @property
     def model(self) -> Any:

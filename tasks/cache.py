@@ -20,6 +20,8 @@ from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
 from workers.engines.options import declared
+from workers.engines.profiles import profile_of
+from workers.layout.blocks import Block
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,9 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     if not settings.page_cache_mb or request.temperature:
         return ""
     options = engine_options()
+    profile = profile_of(options)
     telling = [getattr(options, known.name) for known in declared(type(options)) if known.tells]
+    telling += [profile.prompt, profile.dialect]
     decisive = {
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
@@ -68,6 +72,7 @@ def generation_of(entry: dict[str, Any]) -> Generation:
         lines=tuple(Line(**line) for line in entry["lines"]),
         rotation=entry["rotation"],
         notices=tuple(entry.get("notices", ())),
+        blocks=tuple(map(Block.from_json, entry.get("blocks", ()))),
     )
 
 
@@ -80,6 +85,7 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
         "tokens": generation.tokens,
         "rotation": generation.rotation,
         "notices": generation.notices,
+        "blocks": [block.to_json() for block in generation.blocks],
     }
     try:
         get_blobs().write_json(blob_key(key), entry)

@@ -18,6 +18,7 @@ from tasks.metrics import count
 from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
+from tasks.written import written_layout
 from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
 from workers.layout.blocks import PageLayout
@@ -62,8 +63,8 @@ def save_text(
 ) -> None:
     """End a page with its text; the first end wins and a second one changes nothing.
 
-    `layout` is that of a PDF's own text; a page with `lines` gets its own after its end, see `tasks.layout`. `layer` is
-    PARTIAL for a page with words of a text layer among its lines.
+    `layout` is that of a PDF's own text or of a language model's answer; another page with `lines` gets its own after
+    its end, see `tasks.layout`. `layer` is PARTIAL for a page with words of a text layer among its lines.
     """
     key = content_key(page)
     about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
@@ -92,6 +93,7 @@ def save_generation(
     keep_in_cache(page, generation, engine, attempts)
     words = read_words(page)
     generation = put_together(generation, words)
+    record = get_ledger().page(page.job_id, page.index)
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
         "engine": engine,
@@ -103,6 +105,7 @@ def save_generation(
         "text_layer_recall": compare_with_layer(page, generation.text),
         "notices": generation.notices,
         "layer": PARTIAL if words else "",
+        "layout": written_layout(page, generation, record.width, record.height),
     }
     if generation.stop_reason == "stop":
         save_text(page, generation.text, attempts=attempts[:-1], **common)

@@ -20,6 +20,7 @@ from tasks.page_end import measure_recall, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
+from tasks.written import written_layout
 from workers.documents.kinds import DocumentError
 from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
@@ -134,6 +135,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         seconds=0.0,
         tokens=read.tokens,
         lines=read.lines,
+        layout=written_layout(page, read, prepared.width, prepared.height),
         rotation=read.rotation,
         notices=read.notices,
         layer=PARTIAL if is_partial else "",

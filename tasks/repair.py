@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from tasks import passwords
 from tasks.access.quotas import charge_pages, refund_pages
-from tasks.archive import failed_pages, load_job
+from tasks.archive import failed_pages, load_job, write_job_file
 from tasks.assemble.job_end import conclude
 from tasks.ledger import LedgerError, StoreAway, UnknownJob
+from tasks.ledger.records import Job
 from tasks.pipeline import pages as page_chord
+from tasks.pipeline import send_split
 from tasks.retention import clear_cancelled
 from tasks.services import get_ledger
 from tasks.shelf import take_out
 from workers.documents.selection import Selection, select_pages
 
+LOCKED = ("encrypted", "wrong_password")  # reasons
 SETTLE_S = 5  # longer than a page takes to notice that its job is cancelled
 
 
@@ -32,11 +36,15 @@ def cancel_job(job_id: str) -> None:
 def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     """Run these pages again, "failed" or as "3,9", with other options if given. Returns the number of the new run.
 
+    A document that could not be opened for want of a password is opened with the one given, and its run is the first.
     Raises UnknownJob, PageBusy, LedgerError, OverQuota, or ValueError for pages the job does not have.
     """
     job = load_job(job_id)
     if job is None:
         raise UnknownJob(f"no job has the id {job_id}")
+    if is_locked(job) and options.get("password"):
+        unlock_job(job, options["password"])
+        return 1
     selection = failed_pages(job) if pages == "failed" else select_pages(pages, job.num_pages)
     if not len(selection):
         raise ValueError("no page of this job has failed; name the pages to repair, as in 3,9")
@@ -53,6 +61,30 @@ def retry_job(job_id: str, *, pages: str, options: dict[str, Any]) -> int:
     page_chord.begin(job_id, run, len(selection))
     page_chord.feed(job_id, run)
     return run
+
+
+def is_locked(job: Job) -> bool:
+    """Whether the job failed because no password, or a wrong one, came with its document."""
+    return job.state == "failed" and not job.selection and (job.error or {}).get("reason") in LOCKED
+
+
+def unlock_job(job: Job, password: str) -> None:
+    """Open the job's document again, with this password. Raises UnknownJob, or LedgerError for one that is at work."""
+    passwords.keep(job.id, 1, password)
+    options = replace(job.options, has_password=True).to_json()
+    outcome = get_ledger().unlock(job.id, options)
+    if outcome == "unknown" and take_out(job.id):
+        outcome = get_ledger().unlock(job.id, options)
+    if outcome != "done":
+        raise LedgerError("the document is being opened already; see how its job goes on")
+    send_split(job.id)
+
+
+def rename_job(job_id: str, name: str) -> None:
+    """Give a job another name; its results bear it too. Raises UnknownJob."""
+    if not get_ledger().rename(job_id, name) and not (take_out(job_id) and get_ledger().rename(job_id, name)):
+        raise UnknownJob(f"no job has the id {job_id}")
+    write_job_file(job_id)
 
 
 def take_back_password(job_id: str, run: int) -> None:

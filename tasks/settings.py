@@ -50,7 +50,7 @@ class Settings:
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
     gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
-    gpu_batch_pages: int = setting(8, "pages", "Most pages in one generation.")
+    gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
     urgent_pages: int = setting(8, "pages", "First pages of a job that go ahead of other jobs' later pages.")

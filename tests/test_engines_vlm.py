@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_readers
 import torch
 from tiny_engines import (
     FAMILIES,
@@ -40,16 +41,16 @@ from workers.engines.vlm.stage import Staged
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [*tiny_readers.FAMILIES, "qwen2_5_vl", "idefics3", "gemma3"])
 def test_batch_answers_equal_single_answers(name: str) -> None:
-    engine = loaded(name)
+    engine = loaded(name, refill=False)
     pages = prepare_pages(engine)
     assert engine.generate(pages, Control()) == one_by_one(engine, pages)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_loop_equals_the_loop_of_transformers(name: str) -> None:
-    engine = loaded(name)
+    engine = loaded(name, refill=False)
     pages = prepare_pages(engine)
     answers = engine.generate(pages, Control())
     model = model_of(engine)
@@ -87,7 +88,7 @@ def test_attention_can_be_chosen(name: str) -> None:
 
 
 def test_staged_batches_are_those_generated() -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     pages, others = prepare_pages(engine), prepare_pages(engine)[:2]
     expected = engine.generate(pages, Control())
     engine.stage(pages)
@@ -100,7 +101,7 @@ def test_staged_batches_are_those_generated() -> None:
 
 
 def test_staged_batch_is_generated_though_newer_ones_push_it_out_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     pages = prepare_pages(engine)
     newer = [prepare_pages(engine)[:number] for number in (1, 2)]
     expected = engine.generate(pages, Control())
@@ -122,7 +123,7 @@ def test_staged_batch_is_generated_though_newer_ones_push_it_out_meanwhile(monke
 
 
 def test_answer_ends_where_the_positions_of_the_model_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     page = prepare_pages(engine, max_new_tokens=4096)[0]
     monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), context_tokens=page.num_tokens + 6))
     answer = engine.generate([page], Control())[0]
@@ -146,7 +147,7 @@ def test_answer_ends_where_the_positions_of_the_model_end(monkeypatch: pytest.Mo
 def test_errors_say_what_is_left_of_the_engine(
     raised: Exception, expected: type[EngineError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     pages = prepare_pages(engine)
 
     def fail(**_: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from transformers.cache_utils import StaticLayer
 from transformers.processing_utils import ProcessorMixin
-from transformers.quantizers import HfQuantizer
 
 ENGINE = Path(__file__).parents[1] / "workers" / "engines" / "vlm"
 COMPAT = ENGINE / "compat.py"  # not imported: where a name is gone, it cannot be
@@ -46,7 +46,6 @@ def small_qwen() -> Any:
 ATTRIBUTES: dict[str, Callable[[], bool]] = {
     "PreTrainedConfig._attn_implementation": lambda: hasattr(hf.LlamaConfig(), "_attn_implementation"),
     "PreTrainedModel._can_compile_fullgraph": lambda: hasattr(hf.PreTrainedModel, "_can_compile_fullgraph"),
-    "HfQuantizer.is_compileable": lambda: hasattr(HfQuantizer, "is_compileable"),
     "Qwen2_5_VLModel.rope_deltas": lambda: hasattr(small_qwen(), "rope_deltas"),
     "ProcessorMixin.get_attributes": lambda: callable(ProcessorMixin.get_attributes),
     "ProcessorMixin.get_processor_dict": lambda: callable(ProcessorMixin.get_processor_dict),
@@ -55,7 +54,8 @@ ATTRIBUTES: dict[str, Callable[[], bool]] = {
     "GenerationMixin.prepare_inputs_for_generation": lambda: callable(hf.GenerationMixin.prepare_inputs_for_generation),
     "PreTrainedModel.get_experts_implementation": lambda: callable(hf.PreTrainedModel.get_experts_implementation),
     "PreTrainedModel.set_experts_implementation": lambda: callable(hf.PreTrainedModel.set_experts_implementation),
-    "Cache.is_compileable": lambda: hasattr(hf.Cache, "is_compileable"),
+    "StaticLayer.get_mask_sizes": lambda: callable(StaticLayer.get_mask_sizes),
+    "StaticLayer.get_seq_length": lambda: callable(StaticLayer.get_seq_length),
     "Cache.reorder_cache": lambda: callable(hf.Cache.reorder_cache),
     "EncoderDecoderCache.reorder_cache": lambda: callable(hf.EncoderDecoderCache.reorder_cache),
 }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from operator import itemgetter
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -25,15 +23,15 @@ from tiny_engines import (
 from transformers import LogitsProcessorList, TopKLogitsWarper
 
 from workers.engines import Control, Generation
-from workers.engines.vlm.decode import CHECK_EVERY, DecodeLoop
-from workers.engines.vlm.rows import Rows, TextStream
+from workers.engines.vlm.decode import CHECK_EVERY, choose
+from workers.engines.vlm.rows import TextStream
 
 # The processor of GLM hands tensors to NumPy 2 in the way of NumPy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def test_deadline_of_one_row_stops_that_row_only() -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     pages = prepare_pages(engine, max_new_tokens=40)
     whole = one_by_one(engine, pages)
     answers = engine.generate(pages, StopRow("timeout"))
@@ -90,7 +88,7 @@ def test_rows_may_have_different_lengths() -> None:
 
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "smolvlm", "llava_next", "florence2", "donut", "pix2struct"])
 def test_finished_rows_leave_the_batch(name: str) -> None:
-    engine = loaded(name)
+    engine = loaded(name, refill=False)
     pages = prepare_pages(engine)
     short = limited(pages, 3, 40, 5)
     alone = one_by_one(engine, short)
@@ -122,16 +120,15 @@ def test_greedy_row_is_not_disturbed_by_a_row_that_is_drawn() -> None:
 
 
 def test_drawn_tokens_have_the_chances_of_the_softmax() -> None:
-    rows = Rows([1] * 20_000, frozenset(), Control(), str, ThreadPoolExecutor(1))
     temperatures = torch.full((20_000,), 2.0)
     scores = torch.tensor([[1.0, 0.0, -1.0, 3.0]]).repeat(20_000, 1)
-    batch: Any = SimpleNamespace(is_sampling=True, temperatures=temperatures, ids=None)
+    ids = torch.zeros(20_000, 1, dtype=torch.int64)
     torch.manual_seed(0)
-    tokens = DecodeLoop(rows, [2.0])._choose(batch, scores)
+    tokens = choose(scores, ids, temperatures, LogitsProcessorList())
     shares = torch.bincount(tokens, minlength=4) / 20_000
     torch.testing.assert_close(shares, (scores[0] / 2).softmax(-1), atol=0.01, rtol=0)
-    only_best = DecodeLoop(rows, [2.0], warpers=LogitsProcessorList([TopKLogitsWarper(1)]))
-    assert set(only_best._choose(batch, scores).tolist()) == {3}
+    only_best = LogitsProcessorList([TopKLogitsWarper(1)])
+    assert set(choose(scores, ids, temperatures, only_best).tolist()) == {3}
 
 
 def test_partial_text_grows_and_comes_every_few_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

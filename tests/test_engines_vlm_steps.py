@@ -51,7 +51,7 @@ def step_arguments(model: Any, run: Callable[[], Any]) -> list[dict[str, torch.T
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_step_is_given_what_transformers_gives_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(name)
+    engine = loaded(name, refill=False)
     forget_end_tokens(engine, monkeypatch)
     pages = prepare_pages(engine, max_new_tokens=4)
     model = model_of(engine)
@@ -66,7 +66,7 @@ def test_each_step_is_given_what_transformers_gives_it(name: str, monkeypatch: p
 
 
 def test_generation_without_a_cache_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(QUICKEST)
+    engine = loaded(QUICKEST, refill=False)
     whole = DecodeLoop.__call__
 
     def without_cache(loop: DecodeLoop, *args: Any, **inputs: Any) -> torch.Tensor:
@@ -155,7 +155,7 @@ class CountReads(TorchDispatchMode):  # type: ignore[misc]  # mypy does not foll
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_no_token_waits_for_the_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = loaded(name)
+    engine = loaded(name, refill=False)
     forget_end_tokens(engine, monkeypatch)
     reads = []
     for length in (9, 9 + 2 * CHECK_EVERY):
@@ -173,7 +173,7 @@ def test_no_token_waits_for_the_device(name: str, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "smolvlm", "donut"])
 def test_no_token_waits_for_a_real_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = VlmEngine(VlmOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", cuda_graphs=False))
+    engine = VlmEngine(VlmOptions(model=str(checkpoint(name)), device="cuda", dtype="float32", refill=False))
     engine.load()
     pages = prepare_pages(engine, max_new_tokens=40)
     expected = one_by_one(engine, pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -54,3 +55,14 @@ def test_other_things_in_columns_are_none(rows: list[list[str]]) -> None:
 @pytest.mark.parametrize("label", ["table", "picture"])
 def test_what_the_model_found_is_its_own(label: str) -> None:
     assert find_bare_tables(words_of(STATEMENT), [Region(label=label, box=(0, 0, 700, 700))]) == []
+
+
+def test_a_narrow_gap_parts_two_columns_where_the_head_has_a_wide_one() -> None:
+    rows = [["Date", "Text", "Debit", "Credit"], *([f"0{n}Aug2018", "Cheque", f"{n}6.07", f"{n}.50"] for n in range(7))]
+    words = []
+    for word in words_of(rows):
+        x0, y0, x1, y1 = word.box
+        shift = 101.0 if x0 > 180 else 0.0  # the second column begins four points after the dates
+        words.append(replace(word, box=(x0 - shift, y0, x1 - shift, y1)))
+    (table,) = find_bare_tables(words, [])
+    assert [(cell.span[0], cell.span[2], cell.text) for cell in table.cells] == cells(rows)

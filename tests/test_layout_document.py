@@ -127,3 +127,21 @@ def test_a_running_head_that_the_model_takes_for_a_heading_on_one_page_is_furnit
 def test_repeated_text_in_the_middle_of_pages_is_text() -> None:
     pages = [[running("See above.", "paragraph", 500), bottom()] for _ in range(4)]
     assert {page[0].kind for page in mark_furniture(pages)} == {"paragraph"}
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "is_bold", "kind"),
+    [
+        ("64", 10.0, False, "paragraph"),
+        ("https://example.org/docs/1", 10.0, False, "paragraph"),
+        ("wrong?", 11.0, False, "paragraph"),
+        ("1984", 16.0, False, "heading"),
+        ("pip install", 10.0, True, "heading"),
+        ("Is it wrong?", 10.0, False, "heading"),
+    ],
+)
+def test_a_number_or_half_a_sentence_in_the_type_of_the_text_is_no_heading(
+    text: str, size: float, is_bold: bool, kind: BlockKind
+) -> None:
+    (blocks,) = settle([[heading("All of it", 20.0), paragraph(), heading(text, size, is_bold), paragraph()]])
+    assert blocks[2].kind == kind

@@ -17,10 +17,12 @@ from PIL import Image
 
 from workers.engines import Line
 from workers.layout.blocks import PageLayout
-from workers.layout.figures import crop_image, crop_pdf
+from workers.layout.crops import crop_image
+from workers.layout.figures import crop_pdf
 from workers.layout.laid_out import lay_out_both
-from workers.layout.pages import layout_of_lines, layout_of_pdf_page, warm_up
+from workers.layout.pages import encode, layout_of_lines, layout_of_pdf_page, warm_up
 from workers.layout.rules import find_rules
+from workers.layout.scan_page import make_document
 from workers.layout.scan_words import split_line
 from workers.sandbox.sandbox import Sandbox
 
@@ -251,3 +253,10 @@ def test_rules_are_found_and_letters_are_not() -> None:
     grey[100:300, 50:52] = 0
     grey[200:212, 100:110] = 0
     assert sorted(find_rules(grey)) == [(50.0, 100.0, 52.0, 300.0), (50.0, 100.0, 550.0, 102.0)]
+
+
+def test_a_page_image_comes_to_the_model_without_being_packed_anew() -> None:
+    picture = encode(Image.linear_gradient("L"))
+    with make_document(picture, [], [], 200, 200) as document:
+        blocks = document.load_page(0).get_text("dict", flags=pymupdf.TEXT_PRESERVE_IMAGES)["blocks"]
+    assert [block["image"] for block in blocks] == [picture]

@@ -245,6 +245,19 @@ def test_a_column_goes_on_at_the_head_of_the_next() -> None:
     assert body(document((one, replace(two, box=(10, 620, 100, 640))))) == "It goes on in the\n\nnext column."
 
 
+def test_a_paragraph_cut_between_two_lines_is_one() -> None:
+    one = block("paragraph", "It goes on in", box=(10, 100, 100, 120), size=10.0)
+    two = block("paragraph", "the next line.", box=(12, 123, 100, 133), size=10.0)
+    assert body(document((one, two))) == "It goes on in the next line."
+    assert body(document((one, replace(two, box=(12, 150, 100, 160))))) == "It goes on in\n\nthe next line."
+
+
+def test_numbers_of_lines_are_not_joined_with_the_text_beside_them() -> None:
+    numbers = block("paragraph", "1\n2\n3", box=(10, 100, 20, 140))
+    text = block("paragraph", "for all of it", box=(30, 100, 100, 140))
+    assert body(document((numbers, text))) == "1 2 3\n\nfor all of it"
+
+
 def test_lists_of_a_language_model_stay_lists_beside_its_headings() -> None:
     found = read_markdown("# Head\n\n- one *word*\n  - below")
     assert body(document(found)) == "# Head\n\n- one *word*\n  - below"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def test_stop_that_comes_while_the_owner_looks_for_pages_is_heeded(web: WebServi
         batcher.kick.set()
         return []
 
-    batcher.claim_batch = stop_meanwhile  # type: ignore[method-assign]  # to stop it at that moment
+    batcher.intake.next = stop_meanwhile  # type: ignore[method-assign]  # to stop it at that moment
     batcher.start()
     batcher.threads[0].join(5)
     assert not batcher.threads[0].is_alive()
@@ -185,3 +186,77 @@ def test_claims_of_the_process_before_are_free_at_once_and_no_others(
     assert held == (0, 1)
     again = web.ledger.take("x", most=1, ttl_s=60, want=[PageTask(job_id=job_id, run=1, index=0)])
     assert [claim.starts for claim in again] == [1], "the dead process still counts"
+
+
+class JoiningEcho(EchoEngine):
+    """Takes a page whenever another has ended, two at once; remembers which ran beside which, as page numbers."""
+
+    num_slots = 2
+
+    def __init__(self) -> None:
+        super().__init__(EchoOptions(seconds=0.1))
+        self.beside: dict[int, set[int]] = {}
+        self._running: set[int] = set()
+        self._lock = threading.Lock()
+
+    def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
+        (number,) = (prepared.request.page_number for prepared in batch)
+        with self._lock:
+            self._running.add(number)
+            for each in self._running:
+                self.beside[each] = self.beside.get(each, set()) | self._running - {each}
+        try:
+            return super().generate(batch, control)
+        finally:
+            with self._lock:
+                self._running.discard(number)
+
+
+def test_page_joins_those_that_run_when_another_has_ended(web: WebService) -> None:
+    job_id = web.open(6)
+    make_ready(web, job_id, 6)
+    engine = JoiningEcho()
+    run(engine, [PageTask(job_id=job_id, run=1, index=index) for index in range(6)])
+    assert set(engine.beside) == {1, 2, 3, 4, 5, 6}
+    assert max(len(others) for others in engine.beside.values()) >= 1
+    assert sum(map(len, engine.beside.values())) <= 2 * 6, "two at once"
+
+
+def test_page_that_ran_when_a_process_died_runs_alone_among_pages_that_join(web: WebService) -> None:
+    job_id = web.open(6)
+    make_ready(web, job_id, 6)
+    pages = [PageTask(job_id=job_id, run=1, index=index) for index in range(6)]
+    suspect = pages[3]
+    web.ledger.take("dead:1:1", most=1, ttl_s=600, want=[suspect])
+    web.ledger.start([suspect])
+    web.ledger.release("dead:1:1", [suspect], blameless=False)
+    engine = JoiningEcho()
+    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), print, print)
+    waiting = threading.Thread(target=batcher.wait_for, args=(suspect,))
+    batcher.start()
+    waiting.start()
+    try:
+        wait_until(lambda: all(get_ledger().look(page) is None for page in pages), 20, "every page to end")
+    finally:
+        batcher.close(5)
+        waiting.join(5)
+    assert engine.beside[4] == set()
+    assert set(engine.beside) == {1, 2, 3, 4, 5, 6}
+
+
+def test_owner_of_the_engine_does_not_look_for_pages_while_none_come(web: WebService) -> None:  # noqa: ARG001
+    batcher = Batcher(StagedEcho(), get_ledger(), get_blobs(), get_settings(), print, print)
+    looks: list[None] = []
+
+    def look() -> list[Loaded]:
+        looks.append(None)
+        return []
+
+    batcher.intake.next = look  # type: ignore[method-assign]  # to count
+    batcher.start()
+    wait_until(lambda: looks, 5, "the first look")
+    assert not threading.Event().wait(0.3)
+    assert len(looks) == 1
+    batcher.kick.set()
+    wait_until(lambda: len(looks) == 2, 5, "a look when a page came")
+    batcher.close(5)

@@ -48,7 +48,7 @@ def test_every_form_wants_its_token(web: WebService) -> None:
     assert len(rules) >= 6
     web.client.get("/")
     for rule in rules:
-        path = rule.rule.replace("<job_id>", job_id)
+        path = rule.rule.replace("<job_id>", job_id).replace("<int:number>", "1")
         assert rule.methods == {"POST", "OPTIONS"}, path
         for sent in ({}, {"csrf_token": "made-up"}):
             assert web.client.post(path, data=sent, headers=HTML).status_code == 403, path

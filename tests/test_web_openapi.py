@@ -26,6 +26,9 @@ OWN_CALLS = {
     "POST /api/v1/jobs": "createJobs",
     "GET /api/v1/jobs": "listJobs",
     "GET /api/v1/jobs/{job_id}": "getJob",
+    "PATCH /api/v1/jobs/{job_id}": "renameJob",
+    "POST /api/v1/jobs/{job_id}/share": "shareJob",
+    "DELETE /api/v1/jobs/{job_id}/share": "unshareJob",
     "DELETE /api/v1/jobs/{job_id}": "cancelJob",
     "POST /api/v1/jobs/{job_id}/retry": "retryPages",
     "GET /api/v1/jobs/{job_id}/events": "followJob",
@@ -82,7 +85,7 @@ def spec(web: WebService) -> Json:
 def operations(spec: Json) -> Iterator[tuple[str, Json]]:
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
-            if method in ("get", "post", "put", "delete"):
+            if method in ("get", "post", "put", "patch", "delete"):
                 yield f"{method.upper()} {path}", operation
 
 

@@ -73,7 +73,7 @@ def limited(pages: list[Prepared], *lengths: int) -> list[Prepared]:
 
 def forget_end_tokens(engine: VlmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every answer run to its limit."""
-    monkeypatch.setattr(engine, "_loaded", replace(engine._require_model(), eos_ids=frozenset()))
+    monkeypatch.setattr(engine._watch, "eos_ids", frozenset())
 
 
 def one_by_one(engine: VlmEngine, pages: list[Prepared]) -> list[Generation]:

@@ -13,6 +13,7 @@ the resolution does not matter; they were chosen on the pages that `benchmarks/a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -32,6 +33,11 @@ MIN_OTHER_LINES = 6
 PROSE_ASPECT = 6.0  # width over height of a typical line: a dozen characters
 PROSE_FILL = 0.7  # width of a typical line over that of a full one
 SPARSE_SIDE = 0.5  # lines of one side over those of the other: beside prose, fewer make no table
+MIN_GROUPS = 2  # short groups of lines that stand level in two columns
+MAX_GROUP_LINES = 5
+GROUP_GAP = 0.8  # line heights between two groups
+GROUP_SHIFT = 0.8  # line heights that two level groups may differ
+MIN_LEVEL = 0.7  # share of the groups
 TABLE_ALIGNED = 0.6  # share of rows with a partner across the gutter
 MAX_SHARED = 0.1  # boxes across the gutter that have text beside them, over the boxes beside the gutter
 MIN_BAND_GAP = 0.1  # line heights
@@ -150,12 +156,41 @@ class _Page:
         fewer, more = sorted((left, right), key=len)
         if len(fewer) < MIN_PROSE_LINES or not self._stand_side_by_side(fewer, more):
             return False
+        if self._are_level_groups(fewer, more):
+            return False
         if self._is_prose(more) and (self._is_prose(fewer) or len(fewer) < SPARSE_SIDE * len(more)):
             return True
         if len(fewer) < MIN_OTHER_LINES:
             return False
         is_aligned = self.is_level[np.ix_(fewer, more)].any(axis=1)
         return bool(is_aligned.mean() < TABLE_ALIGNED)
+
+    def _are_level_groups(self, fewer: list[int], more: list[int]) -> bool:
+        """Whether short groups of lines stand in rows across the gutter: the boxes of a chart, or addresses."""
+        groups = self._groups(fewer)
+        if len(groups) < MIN_GROUPS or len(fewer) < 2 * len(groups) or max(map(len, groups)) > MAX_GROUP_LINES:
+            return False
+        others = [self._extent(group) for group in self._groups(more)]
+        near = GROUP_SHIFT * self.line_height
+        level = [
+            any(abs(top - y0) < near and abs(bottom - y1) < near for y0, y1 in others)
+            for top, bottom in map(self._extent, groups)
+        ]
+        return sum(level) >= MIN_LEVEL * len(level)
+
+    def _groups(self, side: list[int]) -> list[list[int]]:
+        """The boxes in lots with more white above and below than between lines."""
+        groups: list[list[int]] = []
+        bottom = -math.inf
+        for i in sorted(side, key=lambda i: self.boxes[i][1]):
+            if self.boxes[i][1] - bottom > GROUP_GAP * self.line_height:
+                groups.append([])
+            groups[-1].append(i)
+            bottom = max(bottom, self.boxes[i][3])
+        return groups
+
+    def _extent(self, group: list[int]) -> tuple[float, float]:
+        return min(self.boxes[i][1] for i in group), max(self.boxes[i][3] for i in group)
 
     def _stand_side_by_side(self, left: list[int], right: list[int]) -> bool:
         """Whether the sides share most of the height of the lower one."""

@@ -8,8 +8,8 @@ Four threads of the GPU worker's child process share the work, so that the engin
 - the keeper renews claims and passes on cancellations and partial texts.
 
 A batch that outlives its deadline by far ends its process, even where it holds Python's lock and no thread could run.
-An engine that is the client of a model server has a slot for each request that the server takes at once: a thread that
-generates one page and is then given the next, so that no page waits for the slowest of a batch.
+An engine whose pages join those that run, as those of a model server do, has a slot for each: a thread that generates
+one page and is then given the next, so that no page waits for the slowest of a batch.
 
 The Celery tasks, in the main thread, only wait for their page to end. A page is claimed in Redis before it is
 generated, so that no two processes work on it; a claim that is not renewed lapses, and another process takes the page.
@@ -28,25 +28,28 @@ from functools import partial
 
 import redis
 
-from tasks.blobs import BlobMissing, Blobs
+from tasks.blobs import Blobs
 from tasks.generate.budget import Budget
 from tasks.generate.held import Held
-from tasks.generate.keeper import CLAIM_S, Keeper, blame, release_of_the_dead
+from tasks.generate.intake import Intake
+from tasks.generate.keeper import Keeper, blame, release_of_the_dead
 from tasks.generate.partials import PartialTexts
-from tasks.generate.read_ahead import Reader, place
+from tasks.generate.read_ahead import Reader
 from tasks.generate.runner import Loaded, Runner, most_times
-from tasks.generate.served import ServedEngine, most_pages
+from tasks.generate.served import takes_single_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
-from tasks.ledger import Ledger, UnknownJob
-from tasks.ledger.records import Attempts, Claimed
+from tasks.ledger import Ledger
+from tasks.ledger.records import Attempts
 from tasks.messages import PageTask
 from tasks.metrics import observe
-from tasks.page_end import attempt_record
 from tasks.settings import Settings, worker_id
 from workers.engines import Engine, Generation
 
 logger = logging.getLogger(__name__)
+
+
+READ_AHEAD = 4  # where there are slots, as many pages are read ahead as end in a fourth of the time of all
 
 
 class Batcher:
@@ -63,20 +66,22 @@ class Batcher:
     ) -> None:
         self.engine, self.ledger, self.settings = engine, ledger, settings
         self.token = f"{worker_id() or secrets.token_hex(8)}:{os.getpid()}:{time.time_ns()}"
-        self.most = most_pages(engine, settings.gpu_batch_pages)
-        self.slots = ThreadPoolExecutor(self.most, "slot") if isinstance(engine, ServedEngine) else None
+        self.slots: ThreadPoolExecutor | None = None
         self.running = Running()
         self.held = Held(ledger)
         self.partials = PartialTexts(ledger)
         self.budget = Budget()
-        self.reader = Reader(engine, ledger, blobs, self.most, self.budget)
+        self.reader = Reader(engine, ledger, blobs, self.budget)
         self.writer = Writer(engine.name, ledger, self.held, self.partials, on_lines)
         self.keeper = Keeper(
             self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
         )
+        self.closing = threading.Event()
+        self.intake = Intake(
+            self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing
+        )
         self.failure: Exception | None = None
         self.settled = threading.Event()  # the model is loaded, or it failed to load
-        self.closing = threading.Event()
         self.begun = threading.Event()  # a batch was begun since the reader looked
         self.kick = threading.Event()
         self.threads = [
@@ -123,69 +128,38 @@ class Batcher:
             self.settled.set()
             return
         release_of_the_dead(self.ledger, self.token)
-        self.keeper.loaded.set()
-        self.settled.set()
+        self.get_ready()
         while not self.closing.is_set():
             try:
-                batch = self.claim_batch()
-                self.run_batch(batch) if batch else self.rest()
+                self.kick.clear()  # before the look: what comes after it wakes this thread again
+                batch = self.intake.next()
+                if batch:
+                    self.run_batch(batch)
+                elif not self.closing.is_set():
+                    self.kick.wait()
             except redis.RedisError as exc:
                 logger.warning("Redis is away, the engine waits: %s", exc)
-                self.held.lapse(self.running.pages())
+                self.lapse()
                 self.closing.wait(1)
             except Exception:
                 logger.exception("a batch could not be begun; its pages bear the blame")
-                blame(self.ledger, self.token, self.held.lapse(self.running.pages()))
+                blame(self.ledger, self.token, self.lapse())
                 self.closing.wait(1)
         if self.slots:
             self.slots.shutdown()
 
-    def rest(self) -> None:
-        """Sleep until a page task arrives; while one waits for a page of another process, look again soon."""
-        self.kick.clear()
-        if not self.closing.is_set():  # `close` may have kicked just before
-            self.kick.wait(0.05 if self.held.wanted() else None)
+    def get_ready(self) -> None:
+        """The engine is loaded, and tells now how it wants its pages."""
+        most = self.intake.most
+        self.slots = ThreadPoolExecutor(most, "slot") if takes_single_pages(self.engine) else None
+        self.reader.most = max(1, most // READ_AHEAD) if self.slots else most
+        self.keeper.loaded.set()
+        self.settled.set()
 
-    def claim_batch(self) -> list[Loaded]:
-        if self.slots:
-            num_free = self.most - len(self.running)
-            return self.claim(num_free) if num_free else []
-        batch = self.claim(self.most)
-        suspect = len(batch) == 1 and batch[0].starts > 0
-        if batch and not suspect and len(batch) < self.most:
-            self.closing.wait(self.settings.gpu_batch_wait_ms / 1000)
-            batch += self.claim(self.most - len(batch), company_of=batch[0])
-        return sorted(batch, key=lambda loaded: place(loaded.page))
-
-    def claim(self, most: int, *, company_of: Loaded | None = None) -> list[Loaded]:
-        """Claim and read up to `most` pages; as company of another page, none that must run alone."""
-        want = () if company_of else self.held.wanted()
-        bucket = company_of.bucket if company_of else None
-        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket)
-        self.held.claim(claim.task for claim in claims)
-        return [loaded for claim in claims if (loaded := self.load(claim)) is not None]
-
-    def load(self, claim: Claimed) -> Loaded | None:
-        """What the engine needs of a claimed page; None where it cannot run, and then its outcome is on its way."""
-        page = claim.task
-        if claim.starts >= self.settings.poison_limit:
-            attempts = [attempt_record(self.engine.name, 0.0, "process died")] * claim.starts
-            self.writer.fail(page, "poison", attempts=attempts)
-            return None
-        try:
-            prepared = self.reader.take(page)
-        except (BlobMissing, UnknownJob) as exc:
-            logger.warning("job %s page %d must be prepared again: %r", page.job_id, page.page_number, exc)
-            self.ledger.move(page, "queued")
-            self.writer.drop(page)
-            return None
-        except redis.RedisError:
-            raise
-        except Exception as exc:  # of the engine or of an image library, for this page only
-            logger.warning("job %s page %d could not be read", page.job_id, page.page_number, exc_info=True)
-            self.writer.fail(page, "internal", f"The prepared page could not be read ({exc}); retry it.")
-            return None
-        return Loaded(page, claim.starts, claim.bucket, prepared)
+    def lapse(self) -> list[PageTask]:
+        """Let the claims go of pages that do not run yet; returns these pages."""
+        self.intake.forget()
+        return self.held.lapse(self.running.pages())
 
     def run_batch(self, batch: list[Loaded]) -> None:
         """Generate the batch, in parts where it is too large for the engine's memory.
@@ -203,7 +177,7 @@ class Batcher:
     def begin(self, batch: list[Loaded]) -> Runner:
         started = time.monotonic()
         self.ledger.start([loaded.page for loaded in batch])
-        self.writer.later(observe, self.ledger, "batch_pages", len(batch))
+        self.writer.later(observe, self.ledger, "batch_pages", len(batch) + (len(self.running) if self.slots else 0))
         runner = Runner(
             self.engine,
             self.ledger,

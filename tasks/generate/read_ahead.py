@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 class Reader:
     """One thread calls `look` now and then, another takes what was read; nothing is claimed."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, most: int, budget: Budget) -> None:
-        self.engine, self.ledger, self.blobs, self.most, self.budget = engine, ledger, blobs, most, budget
+    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, budget: Budget) -> None:
+        self.engine, self.ledger, self.blobs, self.budget = engine, ledger, blobs, budget
+        self.most = 1  # pages that are read ahead; the engine says how many once it is loaded
         self.ahead: dict[PageTask, Prepared] = {}
         self.staged: list[Prepared] = []
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tasks.ledger import Ledger
 from tasks.metrics import observe
-from workers.engines import Engine
+from workers.engines import Engine, JoiningEngine
 
 
 @runtime_checkable
@@ -39,9 +39,16 @@ class ServedEngine(Protocol):
         ...
 
 
+def takes_single_pages(engine: Engine) -> bool:
+    """Whether `engine`, which is loaded, wants a page whenever another has ended, and not batches."""
+    return isinstance(engine, JoiningEngine) and engine.num_slots > 0
+
+
 def most_pages(engine: Engine, gpu_batch_pages: int) -> int:
-    """Most pages that are generated at once; GPU_BATCH_PAGES is about the memory of a GPU here, not on a server."""
-    return max(1, engine.max_batch if isinstance(engine, ServedEngine) else min(gpu_batch_pages, engine.max_batch))
+    """Most pages that an engine is given at once; GPU_BATCH_PAGES is about the memory of a GPU, not of a server."""
+    if isinstance(engine, JoiningEngine) and engine.num_slots > 0:
+        return engine.num_slots
+    return max(1, min(gpu_batch_pages, engine.max_batch))
 
 
 def engine_report(engine: Engine) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class JobEnd(Script):
         """Stop a job: "cancelled", "assemble" when it was a repair, the state it had ended in, None when unknown."""
         return self._call("cancel", job=job_id) or None
 
+    def rename(self, job_id: str, name: str) -> bool:
+        """Give the job another name, in any state; False for an unknown job."""
+        return bool(self._call("rename", job=job_id, name=name))
+
     def unconcluded(self, *, older_s: float) -> list[str]:
         """Jobs that ended longer ago than that and were not `concluded`: their process may have died in between."""
         return list(self._call("unconcluded", age=older_s))

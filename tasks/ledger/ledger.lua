@@ -479,6 +479,28 @@ function ops.note(a)
   return true
 end
 
+-- Another name for a job, in any state.
+function ops.rename(a)
+  if not job_state(a.job) then return false end
+  redis.call('HSET', job_key(a.job), 'name', a.name)
+  next_seq(a.job)
+  return true
+end
+
+-- A job that failed because its document is locked begins again, with options that say that there is a password.
+function ops.unlock(a)
+  local state = job_state(a.job)
+  if not state then return 'unknown' end
+  if state ~= 'failed' or (job_field(a.job, 'selection') or '') ~= '' then return 'not_locked' end
+  redis.call('HSET', job_key(a.job), 'options', a.options)
+  redis.call('HDEL', job_key(a.job), 'ended_at', 'error', 'splits', 'tries:look')
+  redis.call('ZREM', UNCONCLUDED, a.job)
+  redis.call('ZREM', SETTLED, a.job)
+  activate(a.job)
+  set_job(a.job, 'queued')
+  return 'done'
+end
+
 -- A person has corrected the text of a page, or takes that back; once the job has ended.
 function ops.correct(a)
   local state = job_state(a.job)

@@ -39,6 +39,10 @@ class Runs(Script):
             )
         )
 
+    def unlock(self, job_id: str, options: dict[str, Any]) -> str:
+        """A job that failed because its document is locked begins again: "done", "unknown", or "not_locked"."""
+        return str(self._call("unlock", job=job_id, options=json.dumps(options)))
+
     def open_repair(self, job_id: str, *, indexes: Sequence[int], selection: str, options: dict[str, Any]) -> int:
         """Start a new run of these pages and return its number. Raises UnknownJob, PageBusy or LedgerError."""
         answer = self._call(

@@ -11,13 +11,14 @@ from tasks.access.keys import LOCAL, get_keyring
 from tasks.access.quotas import count_request
 from tasks.access.sessions import owner_of_session
 from tasks.settings import SettingsError, get_settings
+from web.api.guests import shared_owner
 from web.api.problems import Problem
 
 SESSION_COOKIE = "pagefan_session"
 KEY_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-WITH_TOKENS = ("login", "pages", "actions")  # blueprints
-OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/openapi.json", "/docs")
+WITH_TOKENS = ("login", "pages", "actions", "guests")  # blueprints
+OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/shared/", "/openapi.json", "/docs")
 
 
 def register_auth(app: Flask) -> None:
@@ -109,6 +110,10 @@ def identify() -> None:
     owner = get_keyring().owner_of(sent_key())
     if owner is None and (owner := owner_of_session(request.cookies.get(SESSION_COOKIE, ""))):
         refuse_unproven()
+    if (shared := shared_owner()) and shared != owner:
+        count_request(f"guest-{shared}")
+        g.owner, g.is_guest = shared, True
+        return
     if owner is None:
         raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="pagefan"'})
     count_request(owner)

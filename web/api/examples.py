@@ -42,6 +42,10 @@ LINE = {"text": "Lamps", "box": [90.0, 80.0, 400.0, 120.0], "confidence": 0.98}
 PAGE_TEXT = PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}
 CORRECTED = PAGE_TEXT | {"corrected_at": "2026-05-04T09:41:00.000Z"}
 TABLE = {"number": 1, "page_number": 1, "rows": 2, "columns": 1, "cells": CELLS, "links": {"self": f"{API}/tables/1"}}
+SHARE = {
+    "url": f"https://pagefan.example/shared/{JOB_ID}/1778491800.n0LrbYvXy7eXhXjBvQ8sT0o2m5cK1dR9uWq3zPaEiFg",
+    "expires_at": "2026-05-11T09:30:00.000Z",
+}
 MADE = {"batch_id": "b7d2a1", "jobs": [JOB | {"state": "queued", "num_pages": 0, "progress": 0.0}]}
 BATCH = {
     "batch_id": "b7d2a1", "num_jobs": 1, "has_ended": True, "progress": 1.0, "states": {"succeeded": 1},
@@ -64,6 +68,8 @@ BODIES: dict[str, Json] = {
     "createJobs": {"application/json": {"url": "https://example.com/report.pdf", "pages": "1-3", "language": "eng"}},
     "convert": {"application/json": {"url": "https://example.com/report.pdf"}},
     "retryPages": {"application/json": {"pages": "failed", "dpi": 300}},
+    "renameJob": {"application/json": {"name": "Lamps of 1890.pdf"}},
+    "shareJob": {"application/json": {"days": 7}},
     "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
 ANSWERS: dict[tuple[str, str], Json] = {
@@ -71,6 +77,8 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("convert", "200"): TEXTS,
     ("convert", "202"): {"application/json": MADE},
     ("getJob", "200"): {"application/json": JOB},
+    ("renameJob", "200"): {"application/json": JOB | {"name": "Lamps of 1890.pdf"}},
+    ("shareJob", "200"): {"application/json": SHARE},
     ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
     ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
     ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},
@@ -108,6 +116,7 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("convert", "200"): {"Pagefan-Job": "Job", "Pagefan-State": "State", "Pagefan-Missing-Pages": "Missing"},
     ("convert", "202"): {"Location": "Location", "Pagefan-Job": "Job"},
     ("convert", "409"): {"Retry-After": "RetryAfter"},
+    ("shareJob", "409"): {"Retry-After": "RetryAfter"},
     ("correctPage", "409"): {"Retry-After": "RetryAfter"},
     ("undoCorrection", "409"): {"Retry-After": "RetryAfter"},
     ("getJob", "200"): {"ETag": "ETag", "Retry-After": "RetryAfter"},
@@ -126,7 +135,8 @@ ONLY_AT = {  # problems that come only under paths that match this
     "no-image": re.compile(r"/image$"),
     "not-finished": re.compile(r"/result$|/pdf$"),
     "being-made": re.compile(r"/result$|/pdf$|/convert$"),
-    "still-running": re.compile(r"/text$"),
+    "still-running": re.compile(r"/text$|/share$"),
+    "no-sharing": re.compile(r"/share$"),
     "no-text": re.compile(r"/text$"),
     "no-result": re.compile(r"/result$|^(?!/api/v1/jobs)"),
     "page-busy": re.compile(r"/retry$"),

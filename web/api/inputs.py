@@ -178,7 +178,9 @@ class RetryFields(Input):
     max_new_tokens: int | None = Field(None, ge=0, le=65_536)
     temperature: float | None = Field(None, ge=0, le=2)
     password: str | None = Field(
-        None, max_length=256, description="Opens an encrypted PDF; forgotten at the job's end."
+        None,
+        max_length=256,
+        description="Opens an encrypted PDF, also of a job that failed for want of one; forgotten at the job's end.",
     )
 
     @field_validator("pages")
@@ -193,6 +195,12 @@ class RetryFields(Input):
 
     def changes(self) -> dict[str, Any]:
         return self.model_dump(exclude={"pages"}, exclude_none=True)
+
+
+class NameFields(Input):
+    """What may be changed of a job."""
+
+    name: str = Field(min_length=1, max_length=255, description="What the document is called, also as a download.")
 
 
 class WaitQuery(BaseModel):

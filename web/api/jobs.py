@@ -16,16 +16,17 @@ from tasks.access.once import Submitted
 from tasks.archive import load_job, newest_jobs
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job, retry_job
+from tasks.repair import cancel_job, rename_job, retry_job
 from tasks.retention import purge_job
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, RetryFields, UrlFields, WaitQuery
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, RetryFields, UrlFields, WaitQuery
 from web.api.languages import refuse_unknown
 from web.api.outputs import JobListOut, JobOut, JobsOut
 from web.api.problems import Problem
 from web.api.shown import job_out, job_summary
 from web.api.uploads import refuse_when_full, submit_files, submit_link
+from workers.documents.names import clean_name
 
 TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel them."}
 
@@ -189,6 +190,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
 
     Only these pages are read anew and the result is put together again; the others stay as they are. A page whose
     new reading fails keeps the text it had. Earlier attempts stay on record in `attempts`.
+
+    A job that failed because its PDF is locked is opened with the `password` sent here.
     """
     find_job(job_id)
     retry_pages(job_id, json_data)
@@ -202,6 +205,19 @@ def retry_pages(job_id: str, fields: RetryFields) -> None:
     except ValueError as exc:
         errors = [{"option": "pages", "message": str(exc)}]
         raise Problem("invalid-options", f"pages: {exc}", extra={"errors": errors}) from exc
+
+
+@bp.patch("/jobs/<job_id>")
+@bp.input(NameFields, location="json")
+@bp.output(JobOut)
+@bp.doc(responses={404: "Unknown job", 503: "Job store away"}, operation_id="renameJob")
+def rename(job_id: str, json_data: NameFields) -> JobOut:
+    """Rename a job
+
+    Downloads have the new name; the document stays as it is.
+    """
+    rename_job(find_job(job_id).id, clean_name(json_data.name))
+    return job_out(find_job(job_id))
 
 
 @bp.delete("/jobs/<job_id>")

@@ -95,6 +95,11 @@ KINDS: dict[str, Kind] = {
         title="The job has not ended",
         advice="Wait for its end with `GET /api/v1/jobs/{id}?wait=30`, then send it again.",
     ),
+    "no-sharing": Kind(
+        status=409,
+        title="This server asks for no keys",
+        advice="Who can reach it can open the job's own page; send that address.",
+    ),
     "no-text": Kind(
         status=409,
         title="The page has no text",

@@ -20,6 +20,7 @@ from tasks.ledger.records import Job
 from tasks.services import get_blobs
 from web.api.document_html import policy, write_html
 from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
+from web.api.guests import refuse_guest
 from web.api.inputs import PagesQuery
 from web.api.jobs import find_job
 from web.api.names import attachment, file_stem
@@ -118,6 +119,7 @@ def get_result(job_id: str, query_data: ResultQuery) -> BaseResponse:
     """
     job = find_job(job_id)
     format = query_data.format or accepted_format()
+    refuse_guest(format)
     options = query_data.to_options()
     content = open_result(job, format, partial=query_data.partial, options=options)
     response = respond_with_result(job, format, content)

@@ -6,14 +6,15 @@ from apiflask import APIBlueprint
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from tasks.repair import cancel_job
+from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
 from web.api.corrections import MOST_CHARACTERS, correct_text, take_back
-from web.api.inputs import RetryFields
+from web.api.inputs import NameFields, RetryFields
 from web.api.jobs import find_job, retry_pages
 from web.api.problems import Problem
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
+from workers.documents.names import clean_name
 
 bp = APIBlueprint("actions", __name__, enable_openapi=False)
 
@@ -29,6 +30,13 @@ def cancel(job_id: str) -> Response:
 def retry(job_id: str) -> Response:
     check_csrf()
     retry_pages(find_job(job_id).id, validate(RetryFields, form_values()))
+    return to_job(job_id)
+
+
+@bp.post("/jobs/<job_id>/rename")
+def rename(job_id: str) -> Response:
+    check_csrf()
+    rename_job(find_job(job_id).id, clean_name(validate(NameFields, form_values()).name))
     return to_job(job_id)
 
 

@@ -9,11 +9,14 @@ from apiflask import APIBlueprint
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
+from tasks.repair import is_locked
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.batches import find_batch
+from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
 from web.api.jobs import find_job, read_cursor
 from web.api.languages import known_languages
@@ -126,8 +129,11 @@ def show_job(job_id: str) -> str:
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
         has_ended=job.has_ended,
+        is_locked=is_locked(job),
+        can_share=job.has_ended and get_keyring().is_needed,
+        not_for_guests=NOT_FOR_GUESTS,
         has_password=job.options.has_password,
-        languages=known_languages() if job.has_ended else [],
+        languages=known_languages(),
         poll_s=3,
     )
 
@@ -167,7 +173,7 @@ def show_page(job_id: str, number: int) -> str:
         reading=reading_of(job, shown),
         has_image=page.has_image,
         has_ended=page.has_ended,
-        can_correct=job.has_ended and page.state in WITH_TEXT,
+        can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
         has_password=job.options.has_password,
         languages=known_languages(),
         previous=numbers[place - 1] if place else None,

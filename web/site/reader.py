@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, render_template, request
 
 from tasks.ledger.records import Job, Page
+from web.api.guests import is_guest
 from web.api.jobs import find_job
 from web.api.outputs import PageTextOut
 from web.api.shown import find_page, page_text_out
@@ -28,6 +29,7 @@ class Sheet:
     has_image: bool
     is_notable: bool
     can_correct: bool
+    can_repair: bool
 
 
 @bp.get("/jobs/<job_id>/pages/<int:number>/fragment")
@@ -50,7 +52,8 @@ def sheet_of(job: Job, page: Page) -> Sheet:
         reading=reading_of(job, shown, with_furniture=False),
         has_image=page.has_image,
         is_notable=page.state in ("ok", "blank") and page.is_notable,
-        can_correct=job.has_ended and page.state in WITH_TEXT,
+        can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
+        can_repair=job.has_ended and not is_guest(),
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
+from workers.layout.blocks import Block
+from workers.lines import Line as Line
+
 StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]
 
 
@@ -84,15 +87,6 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of text: `box` is x0, y0, x1, y1 in pixels of the prepared page image, `confidence` 0 to 1."""
-
-    text: str
-    box: tuple[float, float, float, float]
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What an engine made of one page. `error` says why where `stop_reason` is "error".
 
@@ -109,6 +103,8 @@ class Generation:
     rotation: int = 0
     notices: tuple[str, ...] = ()
     engine: str = ""
+    blocks: tuple[Block, ...] = ()
+    wants_turn: int = 0
 
 
 @dataclass(slots=True)
@@ -177,4 +173,14 @@ class StagingEngine(Protocol):
 
     def stage(self, batch: Sequence[Prepared]) -> None:
         """Called from another thread than `generate`, which may then get these very pages, in this order, or not."""
+        ...
+
+
+@runtime_checkable
+class JoiningEngine(Protocol):
+    """The part of an engine whose pages join those that run: `generate` may be called in several threads at once."""
+
+    @property
+    def num_slots(self) -> int:
+        """Most pages it can be given at once; 0 where it wants batches after all, which is known once it is loaded."""
         ...

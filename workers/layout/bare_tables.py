@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from workers.layout.columns import is_figure
 from workers.layout.detect import Region
 from workers.layout.grid import Grid
-from workers.layout.loose import split_row
+from workers.layout.loose import runs, split_row
 from workers.layout.tables import LEAST_FIT, Table, corridors, row_borders, table_of, with_headers
 from workers.layout.words import Row, Word, box_of, holds, rows_of, union
 
@@ -23,6 +23,7 @@ MOST_WORDS = 3.0  # of a cell, on the average
 ROW_GAP = 1.6  # heights between the rows of a table
 HEAD_GAP = 3.5  # heights between the first row and a head over a rule
 CORRIDOR = 0.6  # heights of white between two columns
+HEAD_CORRIDOR = 0.25  # the same where the head has a wide gap
 OWN = frozenset({"table", "picture"})  # regions that are read as one thing already
 
 
@@ -62,12 +63,20 @@ def table_in(rows: Sequence[Row]) -> Table | None:
         return None
     words = [word for row in rows for word in row]
     box = union(map(box_of, rows))
-    least = CORRIDOR * min(map(height_of, rows))
-    grid = Grid(row_borders(box, rows), [box[0], *corridors(words, least), box[2]])
+    height = min(map(height_of, rows))
+    wide, narrow = (corridors(words, least * height) for least in (CORRIDOR, HEAD_CORRIDOR))
+    xs = sorted({*wide, *(x for x in narrow if is_parted_at(rows[0], x))})
+    grid = Grid(row_borders(box, rows), [box[0], *xs, box[2]])
     grid.put(words)
     if grid.fit < LEAST_FIT or not is_table(grid):
         return None
     return with_headers(table_of(grid))
+
+
+def is_parted_at(head: Row, x: float) -> bool:
+    """Whether the first row has a wide gap at `x`."""
+    gaps = ((head[start - 1].box[2], head[start].box[0]) for start, _ in runs(head) if start)
+    return any(left <= x <= right for left, right in gaps)
 
 
 def is_table(grid: Grid) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
-from workers.engines import Line
+from workers.lines import Line
 
 Box = tuple[float, float, float, float]
 BlockKind = Literal[

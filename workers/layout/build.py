@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from workers.layout.bare_tables import find_bare_tables
@@ -22,8 +22,10 @@ from workers.layout.frames import Frames
 from workers.layout.lists import mark_of, nest, split_items
 from workers.layout.loose import loose_drafts, runs, split_row
 from workers.layout.margin import find_line_numbers
-from workers.layout.order import order_blocks
+from workers.layout.order import in_order
+from workers.layout.speakers import is_transcript, split_speeches
 from workers.layout.tables import read_tables
+from workers.layout.torn import cut_around
 from workers.layout.words import Row, Word, box_of, pieces_of, rows_of, union
 from workers.reading_order import Box, order_rows
 
@@ -45,7 +47,15 @@ MOST_IN_FIGURE = 0.5  # of a page's words: with more of them it is a page of tex
 MIN_TEXT = 40  # words
 MOST_RUN_IN = 14  # words
 RUN_IN_GAP = 0.7  # font sizes; LaTeX's \\paragraph leaves 1, a space between words has 0.3 to 0.5
-WHOLE = frozenset({"table", "figure", "formula"})  # read as one thing, whatever its lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What is true of the whole page: whether its lines are numbered, and whether it is a transcript."""
+
+    num_words: int
+    has_numbers: bool
+    is_spoken: bool
 
 
 def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = ()) -> PageLayout:
@@ -63,14 +73,15 @@ def build(words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[B
     drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
     words = without(words, (word for table in bare for cell in table.cells for word in cell.words))
     turned = [word for word in words if word.angle]
+    page = About(num_words=len(words), has_numbers=bool(numbers), is_spoken=is_transcript(words))
     drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
     groups = assign(without(words, turned), found.regions)
     for number, region in enumerate(found.regions):
         for part in parts_of(groups.get(number, []), region, frames):
-            drafts += drafts_of(region, part, found, len(words), has_numbers=bool(numbers))
+            drafts += drafts_of(region, part, found, page)
     for part in by_frame(groups.get(None, []), frames):
         drafts += loose_drafts(part)
-    return finish(nested(in_order(drafts, frames)), canvas)
+    return finish(nested(in_order(cut_around(drafts), frames)), canvas)
 
 
 def parts_of(words: Sequence[Word], region: Region, frames: Frames) -> list[list[Word]]:
@@ -106,29 +117,6 @@ def outside_tables(listings: Sequence[list[Row]], words: Sequence[Word], regions
         for listing in listings
         if not any(is_inside(word, box) for box in mixed for row in listing for word in row)
     ]
-
-
-def in_order(drafts: Sequence[Draft], frames: Frames) -> list[Draft]:
-    """The drafts as they are read; those in one drawn box follow one another."""
-    boxed: dict[Box, list[Draft]] = defaultdict(list)
-    free: list[Draft] = []
-    for draft in drafts:
-        frame = frames.around(draft.rows[0][0]) if draft.rows and draft.kind not in WHOLE else None
-        (boxed[frame] if frame else free).append(draft)
-    if len(boxed) < 2:
-        return ordered(drafts)
-    stand_ins = [Draft(kind="figure", box=frame) for frame in boxed]
-    found = dict(zip(map(id, stand_ins), boxed.values(), strict=True))
-    return [
-        each
-        for draft in ordered([*free, *stand_ins])
-        for each in (ordered(found[id(draft)]) if id(draft) in found else [draft])
-    ]
-
-
-def ordered(drafts: Sequence[Draft]) -> list[Draft]:
-    line_boxes = [[] if draft.kind in WHOLE else [box_of(row) for row in draft.rows] for draft in drafts]
-    return [drafts[i] for i in order_blocks([draft.box for draft in drafts], line_boxes)]
 
 
 def nested(drafts: Sequence[Draft]) -> list[Draft]:
@@ -169,10 +157,10 @@ def is_inside(word: Word, box: Box) -> bool:
     return box[0] - EDGE <= x <= box[2] + EDGE and box[1] - EDGE <= y <= box[3] + EDGE
 
 
-def drafts_of(region: Region, words: Sequence[Word], found: Found, num_words: int, *, has_numbers: bool) -> list[Draft]:
+def drafts_of(region: Region, words: Sequence[Word], found: Found, page: About) -> list[Draft]:
     kind = KINDS.get(region.label, "paragraph")
     if kind == "figure":
-        if len(words) > MOST_IN_FIGURE * num_words and len(words) > MIN_TEXT:
+        if len(words) > MOST_IN_FIGURE * page.num_words and len(words) > MIN_TEXT:
             return [Draft(kind=kind, box=region.box), *loose_drafts(words)]
         return [Draft(kind=kind, box=region.box, rows=tuple(rows_in_order(words)))]
     if not words:
@@ -183,8 +171,10 @@ def drafts_of(region: Region, words: Sequence[Word], found: Found, num_words: in
         return drafts + loose_drafts(rest)
     rows = rows_in_order(words)
     if kind in ("list_item", "paragraph"):
+        if page.is_spoken:
+            return [draft_of("paragraph", part) for part in split_speeches(rows)]
         parts = split_items(rows, is_list=kind == "list_item")
-        return [draft for part in parts for draft in text_drafts(kind, part, has_numbers=has_numbers)]
+        return [draft for part in parts for draft in text_drafts(kind, part, has_numbers=page.has_numbers)]
     return [draft_of(kind, rows)]
 
 

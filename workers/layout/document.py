@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workers.layout.blocks import Block
+from workers.layout.false_heads import without_false_heads
 from workers.layout.furniture import mark_furniture
 from workers.layout.headings import with_levels
 
 
 def settle(pages: Sequence[Sequence[Block]], *, is_scan: bool = False) -> list[tuple[Block, ...]]:
     """The blocks of all pages, in order, as they stand in the document; to be called once, at assembly."""
-    return with_levels(mark_furniture(pages), is_scan=is_scan)
+    return with_levels(without_false_heads(mark_furniture(pages)), is_scan=is_scan)

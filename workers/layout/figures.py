@@ -1,27 +1,18 @@
-"""Pictures of figures, cut from the page at the resolution of its source."""
+"""Pictures of figures of a PDF, drawn anew at the resolution of what is inside them."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from PIL import Image
 
 from workers.documents.pdf import open_pdf
+from workers.layout.crops import encode, widened
 from workers.light_pymupdf import pymupdf
-from workers.png import open_png
 from workers.reading_order import Box
 
-MARGIN = 4  # pixels around the figure
 MAX_SIDE = 2400  # pixels
 MAX_ZOOM = 3.0  # times the page image
-
-
-def crop_image(png: bytes, box: Box, *, rotation: int = 0) -> bytes:
-    """The part of a page image in `box`, as PNG; `rotation` clockwise makes it upright."""
-    image = open_png(png)
-    part = image.crop(widened(box, *image.size))
-    return encode(part.rotate(-rotation, expand=True) if rotation else part)
 
 
 def crop_pdf(path: Path | str, index: int, box: Box, *, width: int, height: int, password: str = "") -> bytes:
@@ -47,17 +38,3 @@ def sharpest(page: pymupdf.Page, clip: pymupdf.Rect) -> float:
         if area.width > 0 and abs(area & clip) > 0.5 * abs(area):
             found.append(max(picture["width"], picture["height"]) / max(area.width, area.height))
     return max(found)
-
-
-def widened(box: Box, width: float, height: float) -> tuple[int, int, int, int]:
-    """The box with a margin, inside the page, in whole pixels."""
-    x0, y0, x1, y1 = box
-    left, top = max(0, int(x0) - MARGIN), max(0, int(y0) - MARGIN)
-    right, bottom = min(int(width), int(x1) + MARGIN), min(int(height), int(y1) + MARGIN)
-    return left, top, max(right, left + 1), max(bottom, top + 1)
-
-
-def encode(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()

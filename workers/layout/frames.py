@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workers.layout.words import Word
 from workers.reading_order import Box
@@ -10,6 +10,7 @@ from workers.reading_order import Box
 SAME = 4.0  # points between two rules that are one border, broken or crooked
 MOST_AREA = 0.4  # of what the rules enclose: a larger box is the border of the page
 OVERSHOOT = 4.0  # points that a rule may end before the corner of its box
+LEAST_DRAWN = 0.8  # of each side of a box
 LEAST_SIDE = 20.0  # points: smaller boxes are marks to tick
 
 
@@ -31,8 +32,23 @@ class Frames:
         if top is None or bottom is None or left is None or right is None:
             return None
         whole = (max(self._xs.values()) - min(self._xs.values())) * (max(self._ys.values()) - min(self._ys.values()))
+        sides = (self._covered(self._across, self._ys, y, left, right) for y in (top, bottom))
+        if not all(sides) or not all(self._covered(self._down, self._xs, x, top, bottom) for x in (left, right)):
+            return None
         is_small = (right - left) * (bottom - top) <= MOST_AREA * whole
         return (left, top, right, bottom) if is_small and min(right - left, bottom - top) >= LEAST_SIDE else None
+
+    def _covered(
+        self, rules: Sequence[Box], places: Mapping[float, float], place: float, start: float, end: float
+    ) -> bool:
+        """Whether rules lie along most of a side of a box; the lines that join the boxes of a chart do not."""
+        along, across = (0, 1) if rules is self._across else (1, 0)
+        drawn, edge = 0.0, start
+        for rule in sorted(rules, key=lambda rule: rule[along]):
+            if places[rule[across]] == place and rule[along + 2] > edge and rule[along] < end:
+                drawn += min(rule[along + 2], end) - max(rule[along], edge)
+                edge = rule[along + 2]
+        return drawn >= LEAST_DRAWN * (end - start)
 
 
 def borders(places: Sequence[float]) -> dict[float, float]:

@@ -1,10 +1,57 @@
-"""The reading order of blocks: that of their lines on the page, where a table or a figure is one thing."""
+"""The reading order of blocks: that of their lines on the page, where a table or a figure is one thing.
+
+What stands in one drawn box is read together, and a picture that lies under text comes before that text.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
+from workers.layout.drafts import Draft
+from workers.layout.frames import Frames
+from workers.layout.words import box_of
 from workers.reading_order import Box, order_rows
+
+WHOLE = frozenset({"table", "figure", "formula"})  # read as one thing, whatever its lines
+
+
+def in_order(drafts: Sequence[Draft], frames: Frames) -> list[Draft]:
+    """The drafts as they are read; those in one drawn box follow one another."""
+    boxed: dict[Box, list[Draft]] = defaultdict(list)
+    free: list[Draft] = []
+    for draft in drafts:
+        frame = frames.around(draft.rows[0][0]) if draft.rows and draft.kind not in WHOLE else None
+        (boxed[frame] if frame else free).append(draft)
+    if len(boxed) < 2:
+        return ordered(drafts)
+    stand_ins = [Draft(kind="figure", box=frame) for frame in boxed]
+    found = dict(zip(map(id, stand_ins), boxed.values(), strict=True))
+    return [
+        each
+        for draft in ordered([*free, *stand_ins])
+        for each in (ordered(found[id(draft)]) if id(draft) in found else [draft])
+    ]
+
+
+def ordered(drafts: Sequence[Draft]) -> list[Draft]:
+    texts = [draft for draft in drafts if not is_ground(draft, drafts)]
+    line_boxes = [[] if draft.kind in WHOLE else [box_of(row) for row in draft.rows] for draft in texts]
+    found = [texts[i] for i in order_blocks([draft.box for draft in texts], line_boxes)]
+    for ground in (draft for draft in drafts if is_ground(draft, drafts)):
+        first = next(i for i, draft in enumerate(found) if is_over(draft, ground))
+        found.insert(first, ground)
+    return found
+
+
+def is_ground(draft: Draft, drafts: Sequence[Draft]) -> bool:
+    return draft.kind == "figure" and not draft.rows and any(is_over(each, draft) for each in drafts)
+
+
+def is_over(draft: Draft, ground: Draft) -> bool:
+    x, y = (draft.box[0] + draft.box[2]) / 2, (draft.box[1] + draft.box[3]) / 2
+    x0, y0, x1, y1 = ground.box
+    return bool(draft.rows) and draft is not ground and x0 <= x <= x1 and y0 <= y <= y1
 
 
 def order_blocks(boxes: Sequence[Box], line_boxes: Sequence[Sequence[Box]]) -> list[int]:

@@ -22,13 +22,13 @@ APART = 0.7  # heights between two words that are written apart, as cells are
 
 
 def make_document(
-    png: bytes | None, words: Sequence[Word], rules: Sequence[Box], width: float, height: float
+    picture: bytes | None, words: Sequence[Word], rules: Sequence[Box], width: float, height: float
 ) -> pymupdf.Document:
     """A document of one page of `width` x `height` points."""
     document = pymupdf.open()
     page = document.new_page(width=width, height=height)
-    if png is not None:
-        page.insert_image(page.rect, stream=png)
+    if picture is not None:
+        page.insert_image(page.rect, stream=picture)
     page.insert_font(fontname=FONT)
     content = [draw_rule(rule, height) for rule in rules]
     content += ["BT 3 Tr", *(draw_run(run, height) for run in runs_of(words)), "ET"]

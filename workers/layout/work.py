@@ -8,7 +8,8 @@ from pathlib import Path
 
 from workers.engines import Line
 from workers.layout.blocks import Block, Box, PageLayout, figure_name
-from workers.layout.figures import crop_image, crop_pdf
+from workers.layout.crops import crop_image
+from workers.layout.figures import crop_pdf
 from workers.layout.pages import layout_of_lines, layout_of_pdf_page, plain_layout
 
 MOST_CROPS = 40  # of a page

@@ -16,16 +16,19 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from workers.engines import Control, Engine, EngineError, Generation, Prepared
+from workers.reading.answers import generate
 from workers.reading.cover import Verdict, judge
 from workers.reading.large import LargePage
-from workers.reading.tiled import RowsControl, generate_all
-from workers.reading.variants import Variant, as_seen, variants
+from workers.reading.rows import RowsControl
+from workers.reading.tiled import generate_all
+from workers.reading.variants import Variant, as_seen, fitted, variants
 
 logger = logging.getLogger(__name__)
 
 SURE = 0.85  # confidence from which a line of another view counts
 SURE_TURNED = 0.93  # of a view that is turned: foreign letters upside down may look like Latin ones
 BETTER = 1.3  # times the letters that are sure now, for another view to be taken
+MOST_TURNS = 3  # of a page that its model calls turned
 SHORT_TEXT = 400  # letters; an engine without lines that wrote more has read its page
 
 ImageOf = Callable[[int], Image.Image | None]
@@ -52,19 +55,25 @@ class _Batch:
         self.engine, self.batch, self.control, self.image_of = engine, batch, control, image_of
         self.ended: dict[int, Generation] = {}
         self.poor: dict[int, Generation] = {}
+        self.turned: dict[int, Generation] = {}
 
     def run(self) -> list[Generation]:
         inner = RowsControl.of(self.control, range(len(self.batch)))
         inner.on_done = self.end
         for row, generation in enumerate(generate_all(self.engine, self.batch, inner)):
             self.end(row, generation)
+        for row, generation in self.turned.items():
+            self.ended[row] = self.control.done(row, self.read_upright(row, generation))
         for row, generation in self.poor.items():
             self.ended[row] = self.control.done(row, self.look_again(row, generation))
         return [self.ended[row] for row in range(len(self.batch))]
 
     def end(self, row: int, generation: Generation) -> None:
         """Judge a page; told of twice by engines that tell early."""
-        if row in self.ended or row in self.poor:
+        if row in self.ended or row in self.poor or row in self.turned:
+            return
+        if generation.wants_turn and generation.stop_reason == "stop":
+            self.turned[row] = generation
             return
         verdict = self.judge(row, generation)
         if verdict and (verdict.is_poor or "unread_script" in generation.notices):
@@ -108,6 +117,20 @@ class _Batch:
             return with_notice(best, "unread_ink")
         return best
 
+    def read_upright(self, row: int, generation: Generation) -> Generation:
+        """What is read where the page is turned as the model asks; it may ask again, for it sees the page anew."""
+        image, turn, best = self.image(row), 0, generation
+        for _ in range(MOST_TURNS):
+            if image is None or not best.wants_turn or self.control.should_stop(row):
+                break
+            turn = (turn + best.wants_turn) % 360
+            view = fitted(image.rotate(-turn, expand=True), image, self.engine.image_spec, turn)
+            other = self.read_variant(row, view, image)
+            if other is None or other.stop_reason != "stop" or not other.text.strip():
+                break
+            best = other
+        return replace(best, wants_turn=0)
+
     def try_variants(self, row: int, generation: Generation) -> Generation:
         image, best = self.image(row), generation
         if image is None:
@@ -130,7 +153,7 @@ class _Batch:
         silent.whole = self.control
         try:
             prepared = self.engine.prepare(variant.image, page.request)
-            (other,) = self.engine.generate([prepared], silent)
+            (other,) = generate(self.engine, [prepared], silent)
         except EngineError as exc:
             logger.info("page %d could not be read another way: %s", page.request.page_number, exc)
             return None

@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from workers.engines import Control, Engine, Generation, Line, Prepared
+from workers.reading.answers import generate
 from workers.reading.joins import join_tiles
 from workers.reading.large import LargePage
+from workers.reading.rows import RowsControl
 
 STOPPED = ("cancelled", "timeout", "error", "content_filter")  # how a tile ends that leaves the page without its text
-
-
-@dataclass(slots=True)
-class RowsControl(Control):
-    """The control of some rows of a batch: row `n` here is row `rows[n]` there."""
-
-    whole: Control | None = None
-    rows: Sequence[int] = ()
-
-    @classmethod
-    def of(cls, whole: Control, rows: Sequence[int]) -> RowsControl:
-        control = cls(deadline=whole.deadline, whole=whole, rows=rows)
-        if whole.on_text:
-            control.on_text = control.tell
-        if whole.on_done:
-            control.on_done = control.end
-        return control
-
-    def should_stop(self, row: int) -> Literal["cancelled", "timeout"] | None:
-        assert self.whole is not None
-        return self.whole.should_stop(self.rows[row])
-
-    def tell(self, row: int, text: str) -> None:
-        assert self.whole is not None and self.whole.on_text is not None
-        self.whole.on_text(self.rows[row], text)
-
-    def end(self, row: int, generation: Generation) -> None:
-        assert self.whole is not None
-        self.whole.done(self.rows[row], generation)
 
 
 def generate_all(engine: Engine, batch: Sequence[Prepared], control: Control) -> list[Generation]:
     """One Generation a page, in the order of `batch`; `control` is told of each once."""
     large = {row for row, page in enumerate(batch) if isinstance(page, LargePage)}
     if not large:
-        return engine.generate(batch, control)
+        return generate(engine, batch, control)
     found = generate_small(engine, batch, large, control)
     for row in sorted(large):
         page = batch[row]
@@ -61,7 +33,7 @@ def generate_small(
     rows = [row for row in range(len(batch)) if row not in large]
     if not rows:
         return {}
-    generations = engine.generate([batch[row] for row in rows], RowsControl.of(control, rows))
+    generations = generate(engine, [batch[row] for row in rows], RowsControl.of(control, rows))
     return dict(zip(rows, generations, strict=True))
 
 
@@ -72,7 +44,7 @@ def generate_large(engine: Engine, page: LargePage, row: int, control: Control) 
         parts = page.parts[first : first + engine.max_batch]
         part_control = RowsControl.of(replace(control, on_text=None, on_done=None), [row] * len(parts))
         part_control.whole = control  # which another thread adds to
-        done += engine.generate(parts, part_control)
+        done += generate(engine, parts, part_control)
         if control.on_text:
             control.on_text(row, join_tiles(page.tiles[: len(done)], [part.text for part in done]))
         if any(part.stop_reason in STOPPED for part in done):

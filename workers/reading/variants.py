@@ -58,7 +58,11 @@ def enlargement(image: Image.Image, spec: ImageSpec) -> float:
 def as_seen(generation: Generation, variant: Variant, size: tuple[int, int]) -> Generation:
     """What was read on the variant, with boxes and rotation as on the page it was made of, which has this size."""
     lines = tuple(replace(line, box=box_on_page(line, variant, size)) for line in generation.lines)
-    return replace(generation, lines=lines, rotation=(generation.rotation + variant.turn) % 360)
+    blocks = tuple(
+        replace(block, box=unturn_box(block.box, variant.turn, 1, 1) if block.box else None)
+        for block in generation.blocks
+    )
+    return replace(generation, lines=lines, blocks=blocks, rotation=(generation.rotation + variant.turn) % 360)
 
 
 def box_on_page(line: Line, variant: Variant, size: tuple[int, int]) -> tuple[float, float, float, float]:

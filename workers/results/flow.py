@@ -15,6 +15,8 @@ from workers.results.prose import FIRST_WORD, TORN, goes_on, join_lines, join_tw
 
 VERBATIM = frozenset({"code", "table"})  # whose lines are not joined
 BESIDE = FURNITURE | {"footnote"}  # what stands at a page's edge, while the text goes on around it
+NEXT_LINE = 0.5  # sizes of type between two lines of one paragraph
+SAME_TYPE = 0.25  # of the size
 MOST_HELD = 100  # pages that one table may go on over
 
 
@@ -111,7 +113,23 @@ def is_next_column(before: Block, after: Block) -> bool:
     if not is_prose or before.box is None or after.box is None:
         return False
     is_beside = after.box[0] >= before.box[2] or after.box[3] <= before.box[1]
-    return is_beside and after.box[1] < before.box[3] and goes_on(before.text, after.text)
+    is_next = (is_beside and after.box[1] < before.box[3]) or is_close_below(before, after)
+    return is_next and not is_count(before.text) and goes_on(before.text, after.text)
+
+
+def is_close_below(before: Block, after: Block) -> bool:
+    """Whether `after` begins on the next line, in the same type, under what stands before."""
+    if before.box is None or after.box is None or not before.size:
+        return False
+    gap = after.box[1] - before.box[3]
+    is_under = before.box[0] < after.box[2] and after.box[0] < before.box[2]
+    is_alike = abs(before.size - after.size) <= SAME_TYPE * before.size
+    return is_under and is_alike and -before.size < gap < NEXT_LINE * before.size
+
+
+def is_count(text: str) -> bool:
+    """Whether a text is the numbers of lines that stand in a margin."""
+    return text.replace(" ", "").isdigit()
 
 
 def body_of(flowed: Flowed) -> list[Item]:

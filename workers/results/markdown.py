@@ -10,18 +10,19 @@ import html
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Literal
 
 from workers.documents.selection import Selection
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
 from workers.results.escape import escape_inline, escape_line
-from workers.results.flow import Flowed, Item, flow
+from workers.results.flow import Flowed, Item, flow, is_verbatim
 from workers.results.grid import has_spans, write_html, write_pipes
 from workers.results.items import Lists
 from workers.results.outline import Outline, with_outline
 from workers.results.page import PageResult, missing_text
+from workers.results.prose import join_lines
 
 PageMarks = Literal["comment", "anchor", "none"]
 Tables = Literal["pipe", "html"]
@@ -103,6 +104,12 @@ def items_markdown(
         if own:
             text += ("\n" if started is not None and lists.is_going_on else "\n\n") + own if text else own
     return text
+
+
+def as_markdown(blocks: Iterable[Block]) -> str:
+    """The blocks of one page by themselves, all of them."""
+    items = [Item(block if is_verbatim(block) else replace(block, text=join_lines(block.text))) for block in blocks]
+    return items_markdown(items, DEFAULTS, with_figures=True)
 
 
 def block_markdown(item: Item, options: MarkdownOptions, *, with_figures: bool) -> str:

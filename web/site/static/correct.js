@@ -1,6 +1,6 @@
 // Correcting a page's text in the reader: its Markdown beside its scan, saved on the server, taken back with one click.
 import { element, send } from "./common.js";
-import { current, sheets } from "./reader.js";
+import { countLooks, current, sheets } from "./reader.js";
 
 const root = document.getElementById("job");
 const texts = document.getElementById("texts");
@@ -22,7 +22,7 @@ document.addEventListener("keydown", (event) => {
 function edit(section) {
   if (section.querySelector(".editor")) return;
   const words = section.querySelector(".words");
-  const source = section.querySelector("template")?.content.textContent || "";
+  const source = section.querySelector(".markdown")?.textContent || "";
   const area = element("textarea", { "aria-label": `Text of page ${section.dataset.number} as Markdown`, dir: "auto", spellcheck: "true" });
   const save = element("button", { type: "button", class: "button primary" }, "Save");
   const leave = element("button", { type: "button", class: "button" }, "Cancel");
@@ -54,5 +54,6 @@ async function change(section, method, text, said) {
   section.querySelector(".editor")?.remove();
   const fresh = await sheets.renew(number);
   document.getElementById(`c${number}`).toggleAttribute("data-look", fresh.hasAttribute("data-look"));
+  countLooks();
   fresh.querySelector(".correct")?.focus({ preventScroll: true });
 }

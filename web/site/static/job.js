@@ -1,7 +1,7 @@
 // A job page that follows its job: cells change colour, pages fill in, the pace is kept up to date, and nothing reloads
 // when the job has ended.
 import { ENDED, PAGE_WORDS, Refused, STATE_WORDS, element, getJson, getPart, localTimes, pace, pause } from "./common.js";
-import { sheets, showButtons } from "./reader.js";
+import { countLooks, sheets, showButtons } from "./reader.js";
 
 const root = document.getElementById("job");
 const { self, pages, events, html, name } = root.dataset;
@@ -43,12 +43,22 @@ async function renew(source) {
   if (!page?.getElementById("cells") || !sheets) return location.reload();
   for (const id of AT_END) document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
   for (const cell of page.querySelectorAll(".cell")) settle(cell);
-  live?.remove();
+  if (live) live.hidden = true;
+  const { state } = page.getElementById("job").dataset;
+  root.dataset.state = state;
+  seq = Number(page.getElementById("job").dataset.seq);
   document.title = title;
   sheets.refresh();
   localTimes();
   countCells();
   showButtons();
+  if (ENDED.has(state)) root.dispatchEvent(new CustomEvent("jobended", { detail: state }));
+  else follow();
+}
+
+/** The job runs once more: its outline changes, and what it does from now on is followed. */
+export function followAgain() {
+  return renew();
 }
 
 /** A page as it is at the end, should its last change not have been heard of. */
@@ -89,7 +99,8 @@ function show(job, changed) {
   document.getElementById("progress").value = job.progress;
   document.title = `(${Math.floor(100 * job.progress)} %) ${name}`;
   document.getElementById("pace").textContent = pace(job);
-  document.getElementById("so-far").hidden = !(job.pages.ok || job.pages.fallback);
+  const soFar = document.getElementById("so-far");
+  if (soFar) soFar.hidden = !(job.pages.ok || job.pages.fallback);
   speak(job);
   if (changed.length) { countCells(); showReading(); }
   return false;
@@ -101,6 +112,7 @@ function updateCell(page) {
   cell.dataset.state = page.state;
   const isLook = ["ok", "blank"].includes(page.state) && Boolean(page.notice);
   cell.toggleAttribute("data-look", isLook);
+  cell.toggleAttribute("data-image", Boolean(page.links.image));
   cell.setAttribute("aria-label", `Page ${page.page_number}, ${PAGE_WORDS[page.state]}${isLook ? ", to be looked at" : ""}`);
   sheets.change(page.page_number, page.state);
   cell.title = page.fault?.detail || page.notice;
@@ -121,6 +133,7 @@ function addFault(page) {
 
 /** The page that is shown stays until it has ended; then the first one that has some text takes its place. */
 function showReading() {
+  if (!live) return;
   const before = Number(liveText.dataset.number);
   const begun = [...reading.keys()].filter((number) => reading.get(number));
   const number = reading.has(before) ? before : Math.min(...begun);
@@ -145,6 +158,7 @@ function countCells() {
     entry.hidden = !number;
     entry.querySelector("b").textContent = number;
   }
+  countLooks();
 }
 
 /** Tell screen readers at every tenth of the way, not at every page. */

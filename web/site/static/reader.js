@@ -85,9 +85,23 @@ function step(by) {
   if (numbers[place]) goTo(numbers[place]);
 }
 
-/** The next page that people should look at, after the last one the first. */
+/** The pages that people should look at, by their numbers. */
+function toLookAt() {
+  return cells.filter((cell) => cell.matches("[data-look], [data-state=failed], [data-state=fallback]")).map((cell) => cell.textContent);
+}
+
+/** Say on the button how many there are. */
+export function countLooks() {
+  const button = document.getElementById("next-look");
+  if (!button) return;
+  const found = toLookAt();
+  button.hidden = !found.length;
+  button.textContent = `${found.length} to look at ›`;
+}
+
+/** The next page that people should look at, after the last one the first; the line the engine was unsure of first. */
 function nextToLookAt() {
-  const found = numbers.filter((number) => document.getElementById(`c${number}`).matches("[data-look], [data-state=failed], [data-state=fallback]"));
+  const found = toLookAt();
   const next = found.find((number) => Number(number) > Number(current)) ?? found[0];
   if (next) goTo(next);
 }
@@ -101,14 +115,14 @@ function press(event) {
 }
 
 async function copyPage(section) {
-  const source = section.querySelector("template")?.content.textContent;
+  const source = section.querySelector(".markdown")?.textContent;
   if (!source || !navigator.clipboard) return;
   await navigator.clipboard.writeText(source);
   section.querySelector(".copy").textContent = "Copied";
 }
 
 document.addEventListener("click", async (event) => {
-  if (event.target.id === "next-look") nextToLookAt();
+  if (event.target.id === "next-look") { event.target.blur(); nextToLookAt(); }
   if (event.target.id !== "copy-all") return;
   const response = await fetch(event.target.dataset.source);
   if (response.ok) await navigator.clipboard.writeText(await response.text());
@@ -119,6 +133,6 @@ document.addEventListener("click", async (event) => {
 export function showButtons() {
   const copyAll = document.getElementById("copy-all");
   if (copyAll) copyAll.hidden = !navigator.clipboard;
-  document.getElementById("next-look").hidden = !sheets;
+  if (sheets) countLooks();
 }
 showButtons();

@@ -17,7 +17,7 @@ export class Sheets {
     this.loading = new Set();
     this.coming = new IntersectionObserver((entries) => this.come(entries), { rootMargin: NEAR });
     this.going = new IntersectionObserver((entries) => this.go(entries), { rootMargin: KEPT });
-    const sections = cells.map((cell) => this.at(cell.textContent) || placeholder(html, cell.textContent, cell.dataset.state));
+    const sections = cells.map((cell) => this.at(cell.textContent) || placeholder(cell.textContent, cell.dataset.state));
     texts.replaceChildren(...sections);
     sections.forEach((section) => this.watch(section));
   }
@@ -41,7 +41,7 @@ export class Sheets {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting || target.matches(".far") || isInUse(target)) continue;
       const height = target.offsetHeight;
-      const empty = placeholder(this.html, target.dataset.number, target.dataset.state);
+      const empty = placeholder(target.dataset.number, target.dataset.state);
       empty.style.minHeight = `${height}px`;
       this.replace(target, empty);
     }
@@ -52,7 +52,7 @@ export class Sheets {
     const section = this.at(number);
     if (!section) return;
     section.dataset.state = state;
-    if (section.matches(".far")) section.querySelector(".badge").replaceWith(badge(state));
+    if (section.matches(".far")) section.dataset.word = PAGE_WORDS[state];
     section.classList.add("stale");
     this.load();
   }
@@ -106,14 +106,9 @@ export class Sheets {
   }
 }
 
-function placeholder(html, number, state) {
-  const title = element("h3", { id: `title-${number}` }, element("a", { href: `${html}/pages/${number}` }, `Page ${number}`));
-  const head = element("div", { class: "head" }, title, badge(state));
-  return element("section", { class: "sheet far", id: `page-${number}`, "data-number": number, "data-state": state, "aria-labelledby": `title-${number}` }, head);
-}
-
-function badge(state) {
-  return element("span", { class: "badge", "data-page-state": state, hidden: state === "ok" ? "" : null }, PAGE_WORDS[state]);
+/** One node for a page that is not here: what it says comes from the style sheet. */
+function placeholder(number, state) {
+  return element("section", { class: "sheet far", id: `page-${number}`, "data-number": number, "data-state": state, "data-word": PAGE_WORDS[state] });
 }
 
 /** Whether something is chosen in a section, or being written. */

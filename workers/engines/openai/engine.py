@@ -58,6 +58,11 @@ class OpenAIEngine(WholeImage):
         self._num_active = 0
 
     @property
+    def num_slots(self) -> int:
+        """A page for each request that the server takes at once."""
+        return self.max_batch
+
+    @property
     def trouble(self) -> str:
         """Why pages wait for the server; empty when it is well."""
         return self.client.breaker.trouble if self.client else ""

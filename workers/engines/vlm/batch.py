@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from transformers import Cache
 
-from workers.engines.vlm.compat import PREFILL_ONLY, attention_of, keep_rows, takes_static_cache
-from workers.engines.vlm.rows import Rows
+from workers.engines.vlm.compat import PREFILL_ONLY, attention_of, keep_rows, takes_masks_by_kind
+from workers.engines.vlm.rows import Row, Watch
 
 # Arguments of a decode step that have one row a page, and the dimension in which.
 ROW_DIMENSION = {
@@ -30,10 +30,10 @@ READ_ONCE = {*PREFILL_ONLY, "flattened_patches", "image_grid_thw"}  # by the fir
 
 
 class HostCopy:
-    """Tokens on their way to the host: `length` is how many a row had when the copy was asked for."""
+    """Tokens on their way to the host: `taken` is how many steps there had been when the copy was asked for."""
 
-    def __init__(self, tokens: torch.Tensor, length: int) -> None:
-        self.length = length
+    def __init__(self, tokens: torch.Tensor, taken: int) -> None:
+        self.taken = taken
         self._event = None
         self._tokens = tokens
         if tokens.is_cuda:
@@ -55,26 +55,38 @@ class HostCopy:
         return rows
 
 
+def upload(values: Sequence[Any], device: torch.device) -> torch.Tensor:
+    """A tensor of `values` on the device, without waiting for it."""
+    tensor = torch.tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 class DeviceBatch:
     """What lives on the device, one slot a row that is still in the batch."""
 
     def __init__(
-        self, rows: Rows, prompt: torch.Tensor, temperatures: Sequence[float], config: Any, cache: Cache
+        self,
+        watch: Watch,
+        rows: Sequence[Row],
+        prompt: torch.Tensor,
+        temperatures: Sequence[float],
+        config: Any,
+        cache: Cache,
     ) -> None:
-        self.rows = rows
+        self.watch = watch
+        self.rows = list(rows)  # one a slot
         self.cache = cache
         self.device = prompt.device
-        self.slots = list(range(prompt.shape[0]))  # row of each slot
         self.prompt_length = prompt.shape[1]
         self.longest = config.max_length - self.prompt_length
         self.length = 0  # tokens generated
         self.seen = 0  # of them, known to the host
         self.copy: HostCopy | None = None
-        self._eos = self._upload(sorted(rows.eos_ids)) if rows.eos_ids else None
+        self._eos = self._upload(sorted(watch.eos_ids)) if watch.eos_ids else None
         self._pad = config.pad_token_id
         self._buffer = prompt.new_full((prompt.shape[0], config.max_length), self._pad)  # [pages, prompt and answer]
         self._buffer[:, : self.prompt_length] = prompt
-        self._limits = self._upload([row.limit for row in rows.rows])
+        self._limits = self._upload([row.limit for row in rows])
         self._alive = self._limits > 0
         self._masks: dict[str, torch.Tensor | None] = {}  # [pages, heads, queries, tokens]
         self._growing_mask = "attention_mask"
@@ -84,8 +96,7 @@ class DeviceBatch:
         self.is_sampling = max(temperatures) > 0
 
     def _upload(self, values: Sequence[float]) -> torch.Tensor:
-        tensor = torch.tensor(values)
-        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
+        return upload(values, self.device)
 
     @property
     def ids(self) -> torch.Tensor:
@@ -106,9 +117,9 @@ class DeviceBatch:
     def take_copy(self) -> None:
         """Hand the tokens that have come to the rows; silence on the device those the host has stopped."""
         assert self.copy is not None
-        tokens, self.seen, self.copy = self.copy.read(), self.copy.length, None
-        if stopped := self.rows.add(self.slots, tokens):
-            self._alive = self._alive & self._upload([row not in stopped for row in self.slots])
+        tokens, self.seen, self.copy = self.copy.read(), self.copy.taken, None
+        if stopped := self.watch.add(self.rows, tokens):
+            self._alive = self._alive & self._upload([row not in stopped for row in self.rows])
 
     def finish(self) -> None:
         """Take in everything that is left; the one place that waits for the device."""
@@ -129,13 +140,13 @@ class DeviceBatch:
         if model.config.is_encoder_decoder:
             inputs.pop("decoder_attention_mask", None)  # decoder prompts of one batch have one length: all ones
             self._growing_mask = "decoder_attention_mask"
-            self._masks[self._growing_mask] = _widen(torch.ones_like(self._buffer), text, model.dtype)
+            self._masks[self._growing_mask] = widen(torch.ones_like(self._buffer), text, model.dtype)
             if is_flat:
-                self._masks["attention_mask"] = None if bool(mask.all()) else _widen(mask, text, model.dtype)
-        elif is_flat and not self.cache.is_compileable and _masks_can_be_made(model, text):
-            self._kinds, self._window = _attention_kinds(text), getattr(text, "sliding_window", None)
+                self._masks["attention_mask"] = None if bool(mask.all()) else widen(mask, text, model.dtype)
+        elif is_flat and _masks_can_be_made(model, text):
+            self._kinds, self._window = attention_kinds(text), getattr(text, "sliding_window", None)
             ahead = mask.new_ones((mask.shape[0], self._buffer.shape[1] - mask.shape[1]))
-            self._masks[self._growing_mask] = _widen(torch.cat([mask, ahead], 1), text, model.dtype)
+            self._masks[self._growing_mask] = widen(torch.cat([mask, ahead], 1), text, model.dtype)
 
     def with_masks(self, step: dict[str, Any]) -> dict[str, Any]:
         """The arguments of one step with the masks that were made ahead, cut to what there is of prompt and answer."""
@@ -149,10 +160,9 @@ class DeviceBatch:
 
     def drop_finished(self, model: Any, inputs: dict[str, Any]) -> None:
         """Take rows that are over out of the batch; `inputs` are changed in place."""
-        if self.cache.is_compileable or not _has_known_rows(inputs, len(self.slots)):
+        if not _has_known_rows(inputs, len(self.rows)):
             return
-        running = set(self.rows.running)
-        kept = [slot for slot, row in enumerate(self.slots) if row in running]
+        kept = [slot for slot, row in enumerate(self.rows) if row.stop is None]
         index = self._upload(kept)
         self.cache.reorder_cache(index)  # selects fewer rows; unlike batch_select_indices every kind of layer has it
         for key, value in inputs.items():
@@ -161,10 +171,10 @@ class DeviceBatch:
         self._buffer, self._alive = self._buffer.index_select(0, index), self._alive.index_select(0, index)
         self._limits, self.temperatures = self._limits[index], self.temperatures[index]
         self._masks = {k: v if v is None else v.index_select(0, index) for k, v in self._masks.items()}
-        self.slots = [self.slots[slot] for slot in kept]
+        self.rows = [self.rows[slot] for slot in kept]
 
 
-def _attention_kinds(text: Any) -> Set[str]:
+def attention_kinds(text: Any) -> Set[str]:
     """The kinds of attention among the layers of a text model: full, sliding over a window of the text, or others."""
     default = "sliding_attention" if getattr(text, "sliding_window", None) else "full_attention"
     return set(getattr(text, "layer_types", None) or [default])
@@ -172,11 +182,11 @@ def _attention_kinds(text: Any) -> Set[str]:
 
 def _masks_can_be_made(model: Any, text: Any) -> bool:
     """A model that is compiled takes a mask for each kind of attention; others may know one mask only."""
-    kinds = _attention_kinds(text)
-    return kinds <= KINDS and (len(kinds) == 1 or takes_static_cache(model))
+    kinds = attention_kinds(text)
+    return kinds <= KINDS and (len(kinds) == 1 or takes_masks_by_kind(model))
 
 
-def _widen(mask: torch.Tensor, text: Any, dtype: torch.dtype) -> torch.Tensor:
+def widen(mask: torch.Tensor, text: Any, dtype: torch.dtype) -> torch.Tensor:
     """A mask [pages, tokens] as attention takes it, [pages, heads, queries, tokens]: sdpa obeys it, eager adds it."""
     wide = mask.bool()[:, None, None]
     if attention_of(text) == "sdpa":

@@ -82,7 +82,7 @@ def _is_prompt(key: str, value: torch.Tensor, page: Tensors) -> bool:
 
 def _pad_prompts(prompts: Sequence[torch.Tensor], fill: int, pad_left: bool) -> torch.Tensor:
     longest = max(prompt.shape[1] for prompt in prompts)
-    batch = torch.full((len(prompts), longest), fill, dtype=torch.int64)  # [pages, tokens]
+    batch = prompts[0].new_full((len(prompts), longest), fill, dtype=torch.int64)  # [pages, tokens]
     for row, prompt in zip(batch, prompts, strict=True):
         length = prompt.shape[1]
         (row[longest - length :] if pad_left else row[:length]).copy_(prompt[0])
@@ -94,7 +94,7 @@ def _tile_mask(page: Tensors) -> torch.Tensor:
     if "pixel_attention_mask" in page:
         return page["pixel_attention_mask"]
     pixels = page["pixel_values"]
-    return torch.ones((*pixels.shape[:2], *pixels.shape[-2:]), dtype=torch.bool)
+    return pixels.new_ones((*pixels.shape[:2], *pixels.shape[-2:]), dtype=torch.bool)
 
 
 def _join(values: Sequence[torch.Tensor]) -> torch.Tensor:

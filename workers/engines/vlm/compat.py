@@ -9,12 +9,14 @@ from typing import Any, cast
 
 import torch
 from transformers import ImageProcessingMixin, ProcessorMixin
+from transformers.cache_utils import StaticLayer
 from transformers.generation.utils import MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
+FixedLayer = StaticLayer  # of a cache whose tensors stay where they are
 PREFILL_ONLY = frozenset(MULTIMODAL_INPUTS_TO_DROP_OUTSIDE_PREFILL)  # arguments that the first pass alone reads
 
 # By model type: the class of its model, that of its processor, and the libraries its images can be prepared with.
@@ -28,10 +30,9 @@ def attention_of(config: Any) -> str:
     return str(config._attn_implementation)
 
 
-def takes_static_cache(model: Any) -> bool:
-    """Whether transformers would compile `model`: it has no branch on values, and takes a mask a kind of attention."""
-    quantizer = getattr(model, "hf_quantizer", None)
-    return bool(model._can_compile_fullgraph) and (quantizer is None or bool(quantizer.is_compileable))
+def takes_masks_by_kind(model: Any) -> bool:
+    """Whether `model` takes a mask for each kind of attention, as those do that transformers would compile."""
+    return bool(model._can_compile_fullgraph)
 
 
 def keep_rows(model: Any, index: torch.Tensor) -> None:

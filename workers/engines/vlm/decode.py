@@ -17,7 +17,7 @@ from transformers import Cache, LogitsProcessorList
 
 from workers.engines import EngineError
 from workers.engines.vlm.batch import DeviceBatch
-from workers.engines.vlm.rows import Rows
+from workers.engines.vlm.rows import Row, Watch
 
 CHECK_EVERY = 8  # tokens between two copies to the host
 COLDEST = 1e-2  # temperatures below this are taken as it
@@ -27,24 +27,22 @@ ANSWER_IS_ONE = {"paligemma"}  # the type of its prompt's tokens is 0; the other
 class DecodeLoop:
     """One batch's generation. `temperatures` has one value a row, 0 takes the likeliest token.
 
-    `warpers` are the checkpoint's own top-k and top-p, applied where a row has a temperature. `forward` is the pass of
-    one token where it is another than the model's own.
+    `warpers` are the checkpoint's own top-k and top-p, applied where a row has a temperature.
     """
 
     def __init__(
         self,
-        rows: Rows,
+        watch: Watch,
+        rows: Sequence[Row],
         temperatures: Sequence[float],
         *,
         check_every: int = CHECK_EVERY,
         warpers: LogitsProcessorList | None = None,
-        forward: Callable[..., Any] | None = None,
     ) -> None:
-        self.rows = rows
+        self.watch, self.rows = watch, rows
         self.check_every = check_every
         self._warpers = warpers or LogitsProcessorList()
         self._temperatures = list(temperatures)
-        self._forward = forward
         self.steps = 0  # forward passes that were run
         self.checks = 0
 
@@ -61,48 +59,52 @@ class DecodeLoop:
         first = model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **inputs)
         output = model(**first, return_dict=True)
         cache = find_cache(inputs, output)
-        batch = DeviceBatch(self.rows, input_ids, self._temperatures, generation_config, cache)
+        batch = DeviceBatch(self.watch, self.rows, input_ids, self._temperatures, generation_config, cache)
         batch.mask_ahead(model, inputs)
-        forward = self._forward or model.__call__
         with experts_for_decoding(model):
             while True:
                 grow(inputs, model.config)
                 logits = output.logits[:, -1].to(torch.float32, copy=True)  # [pages, vocabulary]
                 del output
-                batch.append(self._choose(batch, logits_processor(batch.ids, logits)))
+                scores = logits_processor(batch.ids, logits)
+                warm = batch.temperatures if batch.is_sampling else None
+                batch.append(choose(scores, batch.ids, warm, self._warpers))
                 if batch.length == batch.longest or not self._check(batch, inputs, model):
                     break
                 step = model.prepare_inputs_for_generation(batch.ids, next_sequence_length=1, **inputs)
-                output = forward(**batch.with_masks(step), return_dict=True)
+                output = model(**batch.with_masks(step), return_dict=True)
         self.steps = batch.length
         batch.finish()
         return batch.ids
-
-    def _choose(self, batch: DeviceBatch, scores: torch.Tensor) -> torch.Tensor:
-        """The next token of every row, [pages]."""
-        likeliest = scores.argmax(-1)
-        if not batch.is_sampling:
-            return likeliest
-        warm = scores / batch.temperatures.clamp(min=COLDEST)[:, None]
-        chances = self._warpers(batch.ids, warm).softmax(-1)
-        # Dividing by exponential noise and taking the largest draws from `chances` (Gumbel 1954) without the check
-        # on the host that torch.multinomial makes.
-        drawn = (chances / torch.empty_like(chances).exponential_()).argmax(-1)
-        return torch.where(batch.temperatures > 0, drawn, likeliest)
 
     def _check(self, batch: DeviceBatch, inputs: dict[str, Any], model: Any) -> bool:
         """Ask for a copy when it is time and take in one that has come. False when every row is over."""
         if batch.copy is None and batch.length - batch.seen >= self.check_every:
             batch.request_copy()
-        if batch.copy and batch.copy.has_arrived(wait=batch.length - batch.copy.length >= self.check_every):
+        if batch.copy and batch.copy.has_arrived(wait=batch.length - batch.copy.taken >= self.check_every):
             self.checks += 1
             batch.take_copy()
-            running = len(self.rows.running)
+            running = sum(row.stop is None for row in batch.rows)
             if running == 0:
                 return False
-            if running * 2 <= len(batch.slots):
+            if running * 2 <= len(batch.rows):
                 batch.drop_finished(model, inputs)
         return True
+
+
+def choose(
+    scores: torch.Tensor, ids: torch.Tensor, temperatures: torch.Tensor | None, warpers: LogitsProcessorList
+) -> torch.Tensor:
+    """The next token of every row, [pages]; the likeliest where the row's temperature is 0, or all where it is None."""
+    likeliest = scores.argmax(-1)
+    if temperatures is None:
+        return likeliest
+    warm = scores / temperatures.clamp(min=COLDEST)[:, None]
+    chances = warpers(ids, warm).softmax(-1)
+    # Dividing by exponential noise and taking the largest draws from `chances` (Gumbel 1954) without the check
+    # on the host that torch.multinomial makes.
+    drawn = (chances / torch.empty_like(chances).exponential_()).argmax(-1)
+    return torch.where(temperatures > 0, drawn, likeliest)
 
 
 def find_cache(inputs: dict[str, Any], output: dict[str, Any]) -> Cache:

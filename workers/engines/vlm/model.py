@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from traceback import clear_frames
@@ -14,7 +14,6 @@ from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from workers.engines import EngineBroken, EngineError, OutOfMemory
 from workers.engines.vlm.checkpoint import Checkpoint
-from workers.engines.vlm.compat import takes_static_cache
 from workers.engines.vlm.options import VlmOptions
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,6 @@ logger = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FLOAT32_ONLY = {"pix2struct"}  # row and column numbers of patches travel among its pixels
 END_TOKENS = {"got_ocr2": ("<|im_end|>",)}  # a stop string in the model card, one token in the vocabulary
-CACHE_STEP = 1024  # lengths of static caches are multiples of this, so that few of them are compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +34,7 @@ class LoadedModel:
     pad_id: int
     warpers: LogitsProcessorList
     context_tokens: int | None
-    has_static_cache: bool
-    forward: Callable[..., Any]  # the pass of one token: where the cache is static, on a GPU, as CUDA graphs
     copy_stream: Any  # the CUDA stream batches are copied on; None on a CPU
-
-    def generation_arguments(self, prompt_tokens: int, new_tokens: int) -> dict[str, Any]:
-        """What `generate` is told of lengths and caches for one batch."""
-        arguments: dict[str, Any] = {"max_new_tokens": new_tokens}
-        if self.has_static_cache:
-            steps = -(-(prompt_tokens + new_tokens) // CACHE_STEP)
-            arguments |= {"cache_implementation": "static", "max_cache_len": steps * CACHE_STEP}
-        return arguments
 
 
 def pixel_dtype(checkpoint: Checkpoint, options: VlmOptions) -> torch.dtype:
@@ -84,10 +72,10 @@ def load_model(checkpoint: Checkpoint, options: VlmOptions, tokenizer: Any) -> L
             raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
         model = model.to(device).eval()
         logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
-        return describe(model, checkpoint, tokenizer, options)
+        return describe(model, checkpoint, tokenizer)
 
 
-def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: VlmOptions) -> LoadedModel:
+def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any) -> LoadedModel:
     """What generating needs to know of `model`, which is told to take the likeliest token from now on."""
     config = model.generation_config
     warpers = LogitsProcessorList()
@@ -105,7 +93,6 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: VlmOpt
         eos_token_id=sorted(eos_ids) or None, pad_token_id=pad_id,
     )  # fmt: skip
     text = model.config.get_text_config(decoder=True)
-    is_compiled = not why_not_compiled(model, options)
     return LoadedModel(
         model=model,
         device=model.device,
@@ -114,8 +101,6 @@ def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any, options: VlmOpt
         pad_id=pad_id,
         warpers=warpers,
         context_tokens=getattr(text, "max_position_embeddings", None),
-        has_static_cache=is_compiled,
-        forward=compile_step(model) if is_compiled else model.__call__,
         copy_stream=torch.cuda.Stream(model.device) if model.device.type == "cuda" else None,
     )
 
@@ -148,21 +133,12 @@ def current_device(device: torch.device) -> AbstractContextManager[None]:
     return cast("AbstractContextManager[None]", torch.cuda.device(device)) if device.type == "cuda" else nullcontext()
 
 
-def why_not_compiled(model: Any, options: VlmOptions) -> str:
-    """A cache of fixed size lets a decode step be captured as a CUDA graph, but not everywhere; empty where it can."""
-    if model.device.type != "cuda":
-        return "there is no GPU"
-    if not options.cuda_graphs:
-        return "they are switched off"
-    if model.config.is_encoder_decoder or not takes_static_cache(model):
-        return f"{model.config.model_type} is not made for a cache of fixed size"
-    return ""
-
-
-def compile_step(model: Any) -> Callable[..., Any]:
-    """The pass of one token as CUDA graphs; it is compiled when it is called, once for each shape."""
-    compiled: Callable[..., Any] = torch.compile(model.__call__, mode="reduce-overhead")
-    return compiled
+def free_bytes(device: torch.device) -> int | None:
+    """Memory of a GPU that is free for tensors; None where nobody has counted it."""
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0] + kept)
 
 
 @contextmanager

@@ -34,3 +34,5 @@ class VlmOptions(ModelOptions):
         tells=True,
     )
     cuda_graphs: bool = option(True)
+    batch_pages: int = option(32, setting="gpu_batch_pages")
+    refill: bool = option(True)

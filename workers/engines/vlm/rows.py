@@ -1,4 +1,4 @@
-"""What the host knows of a batch while it runs: each page's tokens and text so far, and why it stopped."""
+"""What the host knows of pages under way: each one's tokens and text so far, and why it stopped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ Decode = Callable[[Sequence[int]], str]
 
 
 class Row:
-    """One page of a batch. `ids` are its tokens without the end token; `stop` is why it ended, None while it runs."""
+    """One page under way: row `index` of what `control` steers. `ids` are its tokens without the end token.
 
-    def __init__(self, limit: int, decode: Decode) -> None:
+    `stop` is why it ended, None while it runs; `outcome` comes once its text is there.
+    """
+
+    def __init__(self, limit: int, decode: Decode, control: Control, index: int) -> None:
         self.ids: list[int] = []
-        self.limit = limit
+        self.limit, self.control, self.index = limit, control, index
         self.stop: StopReason | None = None if limit else "length"
         self.text = TextStream(decode)
-        self.outcome: Future[Generation] | None = None  # once the page is over
+        self.outcome: Future[Generation] = Future()
 
     def add(self, tokens: Sequence[int], eos_ids: Set[int]) -> None:
         """Take over newly generated `tokens`, up to the first end token or the limit."""
@@ -63,86 +66,78 @@ class TextStream:
         return self.text
 
 
-class Rows:
-    """The pages of one batch and the checks that run on them every few tokens.
+class Watch:
+    """The checks that run on rows every few tokens.
 
     Tokens are made text by `pool`, one thread that is not the one which generates.
     """
 
-    def __init__(
-        self,
-        limits: Sequence[int],
-        eos_ids: Set[int],
-        control: Control,
-        decode: Decode,
-        pool: Executor,
-        *,
-        stops_loops: bool = True,
-    ) -> None:
-        self.rows = [Row(limit, decode) for limit in limits]
+    def __init__(self, eos_ids: Set[int], decode: Decode, pool: Executor, *, stops_loops: bool = True) -> None:
         self.eos_ids = eos_ids
-        self.control = control
         self.is_filler = FillerTokens(decode)
         self.stops_loops = stops_loops
         self._decode, self._pool = decode, pool
         self._told_at = float("-inf")
-        self._telling: list[Future[None]] = []
 
-    @property
-    def running(self) -> list[int]:
-        return [index for index, row in enumerate(self.rows) if row.stop is None]
+    def begin(self, control: Control, index: int, limit: int) -> Row:
+        """A row that has no tokens yet."""
+        row = Row(limit, self._decode, control, index)
+        if row.stop:
+            self.conclude(row)
+        return row
 
-    def add(self, indexes: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[int]:
-        """Take over the new tokens of the rows `indexes` and run the checks.
+    def add(self, rows: Sequence[Row], tokens: Sequence[Sequence[int]]) -> list[Row]:
+        """Take over the new tokens of `rows` and run the checks.
 
         Returns the rows that were stopped from outside: the model does not know yet that they are over.
         """
         stopped = []
-        for index, new in zip(indexes, tokens, strict=True):
-            row = self.rows[index]
+        for row, new in zip(rows, tokens, strict=True):
             if row.stop:
                 continue
             row.add(new, self.eos_ids)
-            if row.stop is None and (reason := self._interrupt(index)):
+            if row.stop is None and (reason := self._interrupt(row)):
                 row.stop = reason
-                stopped.append(index)
+                stopped.append(row)
             if row.stop:
-                row.outcome = self._pool.submit(self._conclude, index)
-        self._publish()
+                self.conclude(row)
+        self._publish(rows)
         return stopped
 
-    def generations(self, num_pages: int) -> list[Generation]:
-        """What the first `num_pages` rows came to; waits for what is still on its way."""
-        for telling in self._telling:
-            telling.result()
-        outcomes = [row.outcome or self._pool.submit(self._conclude, i) for i, row in enumerate(self.rows[:num_pages])]
-        return [outcome.result() for outcome in outcomes]
+    def conclude(self, row: Row) -> None:
+        """Have the row's outcome made, as it is."""
+        self._pool.submit(self._conclude, row)
 
-    def _conclude(self, index: int) -> Generation:
-        row = self.rows[index]
+    def _conclude(self, row: Row) -> None:
         try:
-            generation = Generation(
-                text=self._decode(row.ids).strip(), stop_reason=row.stop or "error", tokens=len(row.ids)
-            )
+            row.outcome.set_result(row.control.done(row.index, self._generation(row)))
+        except Exception as exc:  # whatever the caller's `on_done` raises is the caller's
+            row.outcome.set_exception(exc)
+
+    def _generation(self, row: Row) -> Generation:
+        try:
+            text = self._decode(row.ids).strip()
+            return Generation(text=text, stop_reason=row.stop or "error", tokens=len(row.ids))
         except EngineError as exc:
-            generation = Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(exc))
-        return self.control.done(index, generation)
+            return Generation(text="", stop_reason="error", tokens=len(row.ids), error=str(exc))
 
-    def _publish(self) -> None:
-        if self.control.on_text and time.monotonic() - self._told_at >= TEXT_INTERVAL_S:
-            self._told_at = time.monotonic()
-            self._telling += [self._pool.submit(self._tell, row, len(self.rows[row].ids)) for row in self.running]
+    def _publish(self, rows: Sequence[Row]) -> None:
+        if time.monotonic() - self._told_at < TEXT_INTERVAL_S:
+            return
+        self._told_at = time.monotonic()
+        for row in rows:
+            if row.control.on_text and row.stop is None:
+                self._pool.submit(self._tell, row, row.control.on_text, len(row.ids))
 
-    def _tell(self, index: int, num_tokens: int) -> None:
-        row = self.rows[index]
+    def _tell(self, row: Row, on_text: Callable[[int, str], None], num_tokens: int) -> None:
         before = row.text.text
-        if self.control.on_text and (text := row.text.extend(row.ids[:num_tokens])) != before:
-            self.control.on_text(index, text)
+        if (text := row.text.extend(row.ids[:num_tokens])) != before:
+            on_text(row.index, text)
 
-    def _interrupt(self, index: int) -> StopReason | None:
-        if reason := self.control.should_stop(index):
+    def _interrupt(self, row: Row) -> StopReason | None:
+        if reason := row.control.should_stop(row.index):
             return reason
-        if self.stops_loops and is_looping(self.rows[index].ids, is_filler=self.is_filler):
+        if self.stops_loops and is_looping(row.ids, is_filler=self.is_filler):
             return "repetition"
         return None
 

@@ -18,13 +18,12 @@ class Staged:
     """A collated batch on the device. `event` is recorded when its copy is done; None on a CPU."""
 
     batch: Sequence[Prepared]
-    num_rows: int  # of the tensors; more than pages where the batch was filled up
     prompt_tokens: int  # of the decoder
     inputs: Tensors
     event: Any
 
     @classmethod
-    def copy(cls, batch: Sequence[Prepared], num_rows: int, inputs: Tensors, loaded: LoadedModel) -> Staged:
+    def copy(cls, batch: Sequence[Prepared], inputs: Tensors, loaded: LoadedModel) -> Staged:
         """Copy `inputs` to the model's device and number type, beside whatever the device is doing."""
         prompt = inputs.get("decoder_input_ids" if loaded.model.config.is_encoder_decoder else "input_ids")
         inputs = {key: _as_weights(key, value, loaded.dtype) for key, value in inputs.items()}
@@ -36,7 +35,7 @@ class Staged:
                 event = torch.cuda.Event()
                 event.record()
         prompt_tokens = 1 if prompt is None else prompt.shape[1]
-        return cls(batch=batch, num_rows=num_rows, prompt_tokens=prompt_tokens, inputs=inputs, event=event)
+        return cls(batch=batch, prompt_tokens=prompt_tokens, inputs=inputs, event=event)
 
     def is_for(self, batch: Sequence[Prepared]) -> bool:
         """Whether this was made of these very pages."""

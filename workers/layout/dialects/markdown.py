@@ -143,7 +143,7 @@ def read_element(tokens: Sequence[Token], lines: Sequence[str]) -> list[Block]:
         case "heading_open":
             text = " ".join(tokens[1].content.split())
             return [Block(kind="heading", text=text, level=int(first.tag[1:]), markup="markdown")]
-        case "fence" | "code_block":
+        case "fence" | "code_block" if first.content.strip():
             return [Block(kind="code", text=first.content.rstrip("\n"), marker=first.info.strip())]
         case "table_open":
             return [table_of(tokens)]
