@@ -10,7 +10,8 @@
 # TORCH_ARGS="--index-url ADDRESS", or uv reaches none, pip installs torch: on Linux the CUDA build of PyPI then,
 # several GB with its libraries.
 #
-# Tests run two files at a time: make test TESTERS=4 for more, make test ARGS="-n 0 --pdb" for none beside another.
+# Tests run three files at a time, for tests of real processes wait much: two cores and 8 GB are enough. TESTERS=2 takes
+# less memory, TESTERS=6 less time on more cores, and ARGS="-n 0 --pdb" runs no test beside another.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -23,7 +24,7 @@ PROJECTS := pyproject.toml server/pyproject.toml
 PIP_INSTALL := -m pip --disable-pip-version-check install
 INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
 UV := uv==0.13.9
-TESTERS ?= 2
+TESTERS ?= 3
 
 # $(call install_torch,PYTHON,OPTIONS,WHICH)
 define install_torch
@@ -35,7 +36,16 @@ define install_torch
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme lock latest clean
+# What the test of the TypeScript client needs, where there is Node.js; the test is skipped where there is none.
+define install_typescript
+	if command -v npm > /dev/null; then \
+		mkdir -p .venv/typescript && cp tests/typescript/package*.json .venv/typescript && \
+		(cd .venv/typescript && npm ci --ignore-scripts --no-audit --no-fund) || \
+		echo "npm could not install what tests/typescript names, so the TypeScript client is not tested."; \
+	fi
+endef
+
+.PHONY: demo run test lint bench train readme pictures lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -64,7 +74,12 @@ train: .venv/.test
 # Writes what is made from the code into README.md, docker-compose.yml and docs/checkpoints.md.
 readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
+	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
+
+# Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
+pictures: .venv/.test
+	$(BIN)/python -m tools.reader_pictures
 
 # Adds to the lock what the two pyproject.toml ask for and the lock has not. ARGS=--upgrade takes the newest of everything.
 lock: .venv-lock/.made
@@ -99,9 +114,10 @@ clean:
 	$(INSTALL) --editable . --editable "server[vlm]"
 	@touch $@
 
-.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK)
+.venv/.test: .venv/.made .venv-lock/.made $(PROJECTS) $(LOCK) tests/typescript/package-lock.json
 	$(call install_torch,$(BIN)/python,--constraint $(LOCK),$(TORCH))
 	$(INSTALL) --editable . --editable "server[ocr,vlm,dev]"
+	$(install_typescript)
 	@touch $@ .venv/.demo .venv/.vlm
 
 .venv/.made:

@@ -1,6 +1,6 @@
 """What parallel requests gain against a model server that takes its time, and how long the event loop ever stalls.
 
-    python -m benchmarks.openai_parallel [--pages 40] [--latency-ms 200]
+    python -m benchmarks.openai_parallel [--pages 64] [--latency-ms 200]
 
 The server is a process of its own that answers every request after the same time, however many it has. The longest
 stall is that of a task in the engine's event loop that wants to run every millisecond; on a busy machine part of it is
@@ -27,7 +27,7 @@ from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import request_body
 
 TICK_S = 0.001
-PARALLEL = (1, 2, 4, 8)
+PARALLEL = (1, 4, 16, 32, 64)
 PAGE_PX = (736, 1024)  # A4 at the default VLM_MAX_DIMENSION
 
 
@@ -112,7 +112,7 @@ def make_row(parallel: int, result: Result, base: Result) -> list[object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pages", type=int, default=40)
+    parser.add_argument("--pages", type=int, default=64)
     parser.add_argument("--latency-ms", type=int, default=200)
     args = parser.parse_args()
     hear, tell = multiprocessing.Pipe(duplex=False)

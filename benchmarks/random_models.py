@@ -96,11 +96,15 @@ SIZES = {
 
 
 class RandomEngine(VlmEngine):
-    """The engine with a model made from config on its device; nothing is read from disk but the processor."""
+    """The engine with a model made from config on its device; nothing is read from disk but the processor.
+
+    It may share the weights of another, `like`.
+    """
 
     stops_loops = False
 
-    def __init__(self, size: Size, **options: Any) -> None:
+    def __init__(self, size: Size, *, like: RandomEngine | None = None, **options: Any) -> None:
+        self._like = like
         folder = tempfile.mkdtemp(prefix="pagefan-random-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         config, processor = _FAMILIES[size.family](size)
@@ -110,6 +114,8 @@ class RandomEngine(VlmEngine):
         super().__init__(VlmOptions(model=folder, max_dimension=size.max_dimension, **options))
 
     def _load_weights(self) -> LoadedModel:
+        if self._like:
+            return self._like._require_model()
         device = torch.device(self.options.device)
         config = self.checkpoint.config
         torch.manual_seed(0)
@@ -123,11 +129,24 @@ class RandomEngine(VlmEngine):
     def model(self) -> Any:
         return self._require_model().model
 
+    @property
+    def graph_seconds(self) -> float:
+        """What recording steps has taken."""
+        return self._refill.graphs.seconds if self._refill and self._refill.graphs else 0.0
+
     def prepare_page(self, seed: int, new_tokens: int) -> Prepared:
         """A page of text in A4's shape, as large as the engine wants it."""
         side = self.image_spec.max_side
         page = draw_text(side * 210 // 297 // 32 * 32, side, seed)
         return self.prepare(page, PageRequest(page_number=1, max_new_tokens=new_tokens))
+
+
+def write_checkpoint(size: str) -> str:
+    """A folder with a model of this size, gone when the process ends; any vlm engine can load it."""
+    engine = RandomEngine(SIZES[size], device="cpu", dtype="float32", refill=False)
+    engine.load()
+    engine.model.to(torch.bfloat16).save_pretrained(engine.checkpoint.name)
+    return engine.checkpoint.name
 
 
 @cache

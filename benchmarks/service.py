@@ -1,6 +1,7 @@
 """What the service costs: pages/s through HTTP and Celery against the bare engine's loop on the same cores.
 
     python -m benchmarks.service [--engine ocr] [--copies 4] [--rounds 3]
+    python -m benchmarks.service --random granite-docling-258m --copies 16     # the vlm engine on a GPU, random weights
 
 The bare loop renders and prepares pages and generates them in batches as large as the engine uses well, in one process.
 The service does the same pages as one job, from the upload to the finished result. Both take turns, so that a busy
@@ -16,9 +17,11 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pymupdf
 
+from benchmarks.random_models import SIZES, write_checkpoint
 from benchmarks.report import be_engine_process, publish, table
 from tasks.settings import load_settings
 from tests.services import Service
@@ -41,14 +44,14 @@ def repeat_document(copies: int) -> tuple[bytes, int]:
         return bytes(document.tobytes()), len(document)
 
 
-def bare_loop(engine: Engine, name: str, path: Path, num_pages: int) -> float:
+def bare_loop(engine: Engine, name: str, path: Path, num_pages: int, **asked: Any) -> float:
     """Pages/s of one process that does nothing else."""
     settings = load_settings(os.environ)
     limits = DocumentLimits(max_pages=settings.max_pages, max_page_pixels=settings.max_page_pixels)
     options, most = settings.engine_options(name), min(engine.max_batch, settings.gpu_batch_pages)
 
     def prepare(index: int) -> Prepared:
-        request = PageRequest(page_number=index + 1)
+        request = PageRequest(page_number=index + 1, **asked)
         page = prepare_page(path, index, engine=name, options=options, request=request, limits=limits)
         return engine.unpack(page.packed or page.png, request)
 
@@ -58,10 +61,10 @@ def bare_loop(engine: Engine, name: str, path: Path, num_pages: int) -> float:
     return num_pages / (time.monotonic() - started)
 
 
-def through_service(service: Service, data: bytes, num_pages: int) -> float:
+def through_service(service: Service, data: bytes, num_pages: int, **asked: Any) -> float:
     """Pages/s of a whole job, from the upload to the finished result."""
     started = time.monotonic()
-    job = service.wait(service.submit(data), 1800)
+    job = service.wait(service.submit(data, **asked), 1800)
     assert job["state"] == "succeeded", job
     return num_pages / (time.monotonic() - started)
 
@@ -71,7 +74,13 @@ def main() -> None:
     parser.add_argument("--engine", default="ocr")
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--random", choices=sorted(SIZES), help="a vlm model of this size with random weights")
+    parser.add_argument("--tokens", type=int, default=256, help="of its answers, which are drawn at random [256]")
     args = parser.parse_args()
+    asked: dict[str, Any] = {}
+    if args.random:
+        args.engine, asked = "vlm", {"max_new_tokens": args.tokens, "temperature": 1.0}
+        os.environ["MODEL"] = write_checkpoint(args.random)
     data, num_pages = repeat_document(args.copies)
     bare, served = [], []
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as exits:
@@ -84,11 +93,11 @@ def main() -> None:
         exits.callback(service.close)
         engine = load_engine(args.engine, load_settings(os.environ).engine_options(args.engine))
         engine.load()
-        bare_loop(engine, args.engine, path, 2)
-        through_service(service, *repeat_document(1))
+        bare_loop(engine, args.engine, path, 2, **asked)
+        through_service(service, *repeat_document(1), **asked)
         for _ in range(args.rounds):
-            bare.append(bare_loop(engine, args.engine, path, num_pages))
-            served.append(through_service(service, data, num_pages))
+            bare.append(bare_loop(engine, args.engine, path, num_pages, **asked))
+            served.append(through_service(service, data, num_pages, **asked))
     rows: list[list[object]] = [
         [number + 1, f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}"]
         for number, (one, other) in enumerate(zip(bare, served, strict=True))
@@ -100,7 +109,7 @@ def main() -> None:
         "",
         f"{num_pages} pages a round, engine {args.engine}, {workers}. Service / bare loop, medians: {ratio:.2f}.",
     ]
-    name = f"service-{args.engine}" + (f"-{num_workers}-workers" if num_workers > 1 else "")
+    name = f"service-{args.random or args.engine}" + (f"-{num_workers}-workers" if num_workers > 1 else "")
     publish(name, "What the service costs", lines)
 
 

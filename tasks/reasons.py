@@ -9,8 +9,8 @@ REASONS = {
     "job_lost": "The job's record was lost with the job store. Send the file again.",
     "task_lost": "The page's task was lost several times. Retry the page.",
     "lost": "It was lost on the way. Send the file again.",  # records of versions that had one word for all three
-    "encrypted": "The PDF needs a password. Give it on the job's page, or send `password` with a retry.",
-    "wrong_password": "The password does not open this PDF. Give the right one on the job's page, or with a retry.",
+    "encrypted": "The PDF needs a password. Give it with a retry of this job.",
+    "wrong_password": "The password does not open this PDF. Give the right one with a retry of this job.",
     "address_refused": "The server fetches only from public addresses. Send the file itself.",
     "fetch_failed": "The document could not be fetched from its URL. Check that it opens without a login.",
     "corrupt": "The file is damaged. Open it in a viewer, save or print it anew, and send that.",

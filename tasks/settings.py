@@ -16,6 +16,7 @@ from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.profiles import profiles
 from workers.engines.registry import ENGINES, options_of
+from workers.layout.dialects.readers import READERS
 from workers.net.addresses import AddressRules
 
 CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
@@ -155,6 +156,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
     if (profile := values.get("model_profile", "auto")) not in ("auto", *profiles()):
         raise SettingsError(f"MODEL_PROFILE={profile!r} is not one of auto, {', '.join(profiles())}")
+    if (dialect := values.get("model_dialect", "")) not in ("", *READERS):
+        raise SettingsError(f"MODEL_DIALECT={dialect!r} is not one of {', '.join(READERS)}")
     try:
         settings.contracts()
     except ValueError as exc:

@@ -11,7 +11,8 @@ What happens to a page is a list of words, one an attempt; after the list all is
     garbage      a body that is no JSON
     length       an answer cut at max_tokens
     filter       an answer the content filter withheld
-    loop         an answer that repeats itself, unless the temperature is above 0
+    loop         a slow answer that repeats itself, unless the temperature is above 0
+    trickle      an answer of which a piece comes every third of a second, and no end
     detected     an answer stopped by the server's own detection of loops
 """
 
@@ -59,6 +60,7 @@ class FaultServer(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.finished: list[str] = []  # prompts in the order of their good answers
         self.in_flight = self.max_in_flight = self.num_gone = self.num_connections = 0
+        self.num_events = 0  # sent of answers in pieces
 
     @property
     def base_url(self) -> str:
@@ -125,8 +127,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(int(word), {"error": {"message": f"told to answer {word}"}}, headers=extra)
             return
         text = f"{prompt}: pixels {digest(url)}"
+        if word == "trickle":
+            text += " and so on" * 99
         if word == "loop" and body["temperature"] == 0:
-            text += " again and again" * 40
+            text += " again and again" * 200
         reason = {"length": "length", "filter": "content_filter"}.get(word, "stop")
         choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
         choice |= {"finish_reason": reason, "stop_reason": "repetition_detected" if word == "detected" else None}
@@ -136,9 +140,40 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, whole, cut=20)
         elif word == "garbage":
             self.reply(200, "<html>not JSON")
+        elif body["stream"]:
+            self.server.finished.append(prompt)
+            self.stream(
+                text,
+                choice,
+                tokens if body.get("stream_options") else 0,
+                pause_s={"loop": 0.01, "trickle": 0.3}.get(word, 0.0),
+            )
         else:
             self.server.finished.append(prompt)
             self.reply(200, whole)
+
+    def stream(self, text: str, choice: dict[str, Any], tokens: int, *, pause_s: float) -> None:
+        """The answer in pieces, as long as the client is there."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        pieces = [text[start : start + 16] for start in range(0, len(text), 16)]
+        deltas = [{"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in pieces]
+        events: list[dict[str, Any]] = [{"choices": [delta]} for delta in deltas]
+        events.append(
+            {"choices": [{"index": 0, "delta": {}} | {k: choice[k] for k in ("finish_reason", "stop_reason")}]}
+        )
+        events += [{"choices": [], "usage": {"completion_tokens": tokens}}] if tokens else []
+        for event in [*map(json.dumps, events), "[DONE]"]:
+            if not self.wait(pause_s):
+                return
+            self.write_chunk(f"data: {event}\n\n".encode())
+            self.server.num_events += 1
+        self.write_chunk(b"")
+
+    def write_chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def reply(self, status: int, content: object, *, cut: int = 0, headers: Mapping[str, str] | None = None) -> None:
         data = content.encode() if isinstance(content, str) else json.dumps(content).encode()

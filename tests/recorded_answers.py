@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DOCTAGS = (
     "<doctag><page_header><loc_60><loc_20><loc_240><loc_30>Annual Report</page_header>\n"
     "<title><loc_60><loc_50><loc_400><loc_70>Water & Wine < 2</title>\n"
@@ -103,10 +105,72 @@ a = \\frac{b}{c}
 $$
 ```"""
 
+HTML = (
+    '<div data-bbox="120 40 480 60" data-label="Page-Header">Annual Report</div>\n'
+    '<div data-bbox="[120, 100, 800, 140]" data-label="Section-Header"><h1>Water &amp; Wine</h1></div>\n'
+    '<div data-bbox="120 200 880 320" data-label="Text"><p>The pH was <math>&lt; 7</math> in <b>all</b> of the '
+    "wells.</p><p>Second<br>line.</p></div>\n"
+    '<div data-bbox="120 330 880 370" data-label="List-Group"><ul><li>north well</li><li><input type="checkbox" '
+    "checked/> south well<ol><li>weigh</li></ol></li></ul></div>\n"
+    '<div data-bbox="120 400 880 560" data-label="Table"><table border="1"><caption>Table 1: Wells</caption><thead><tr>'
+    '<th rowspan="2">Well</th><th colspan="2">Depth</th></tr><tr><th>from</th><th>to</th></tr></thead><tbody><tr>'
+    "<td>north</td><td>3</td><td>9</td></tr></tbody></table></div>\n"
+    '<div data-bbox="200 580 800 620" data-label="Equation-Block"><math display="block">a = \\frac{b}{c}</math></div>\n'
+    '<div data-bbox="120 630 880 700" data-label="Code-Block"><pre><code>for x in y:\n    print(x)</code></pre></div>\n'
+    '<div data-bbox="120 720 880 900" data-label="Figure"><img alt="Rain by month"/></div>\n'
+    '<div data-bbox="120 904 880 920" data-label="Caption"><p>Figure 1: Rain</p></div>\n'
+    '<div data-bbox="120 930 880 940" data-label="Image"></div>\n'
+    '<div data-bbox="480 960 520 980" data-label="Page-Footer">12</div>'
+)
+
+DOTS = (
+    '[{"bbox": [120, 40, 480, 60], "category": "Page-header", "text": "Annual Report"}, '
+    '{"bbox": [120, 100, 800, 140], "category": "Title", "text": "# Water & Wine"}, '
+    '{"bbox": [120, 160, 600, 184], "category": "Section-header", "text": "## 1. Results"}, '
+    '{"bbox": [120, 200, 880, 320], "category": "Text", "text": "The pH was $< 7$ in all\\nof the \\"wells\\"."}, '
+    '{"bbox": [120, 330, 880, 370], "category": "List-item", "text": "- north well\\n- south well"}, '
+    '{"bbox": [120, 400, 880, 560], "category": "Table", "text": "<table><tr><td>Well</td><td>Depth</td></tr><tr>'
+    '<td>north</td><td>3</td></tr></table>"}, '
+    '{"bbox": [200, 580, 800, 620], "category": "Formula", "text": "$$a = \\\\frac{b}{c}$$"}, '
+    '{"bbox": [120, 720, 880, 900], "category": "Picture"}, '
+    '{"bbox": [120, 904, 880, 920], "category": "Caption", "text": "Figure 1: Rain"}, '
+    '{"bbox": [480, 960, 520, 980], "category": "Page-footer", "text": "12"}]'
+)
+
+MINERU = (
+    "<|box_start|>120 040 480 060<|box_end|><|ref_start|>header<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>120 100 800 140<|box_end|><|ref_start|>title<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>120 200 880 320<|box_end|><|ref_start|>text<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>120 380 880 398<|box_end|><|ref_start|>table_caption<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>120 400 880 560<|box_end|><|ref_start|>table<|ref_end|><|rotate_right|>\n"
+    "<|box_start|>200 580 800 620<|box_end|><|ref_start|>equation<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>120 720 880 900<|box_end|><|ref_start|>image<|ref_end|><|rotate_up|>\n"
+    "<|box_start|>480 960 520 980<|box_end|><|ref_start|>page_number<|ref_end|><|rotate_up|>"
+)
+
+MINERU_CROPS = {  # what is read in them, by the top of their boxes
+    40: "Annual Report",
+    100: "Water & Wine",
+    200: "The pH was \\(< 7\\) in all of the wells.",
+    380: "Table 1: Wells",
+    400: "<fcel>Well<fcel>Depth<lcel><nl><fcel>north<fcel>3<fcel>9<nl>",
+    580: "\\[\na = \\frac{b}{c}\n\\]",
+    960: "12",
+}
+
+
+def whole_region(found: re.Match[str]) -> str:
+    """A region with its text after it, as both steps have it."""
+    return f"{found[0]}{MINERU_CROPS.get(int(found[2]), '')}"
+
+
 RECORDED = {
     "deepseek": DEEPSEEK,
     "doctags": DOCTAGS,
+    "dots": DOTS,
+    "html": HTML,
     "markdown": MARKDOWN,
+    "mineru": re.sub(r"(\d{3}) (\d{3}) \d{3} \d{3}<[^\n]*", whole_region, MINERU),
     "nanonets": NANONETS,
     "olmocr": OLMOCR,
 }

@@ -10,7 +10,7 @@ import pytest
 import transformers
 from tiny_engines import FAMILIES, checkpoint
 
-from benchmarks import checkpoints, engine, gpu, random_models
+from benchmarks import checkpoints, device, engine, gpu, random_models
 from workers.engines import EngineError
 from workers.engines.vlm.compat import MODEL_CLASSES
 from workers.engines.vlm.engine import VlmEngine
@@ -64,6 +64,7 @@ def test_gpu_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     assert "toy-qwen2.5-vl" in printed
     assert all(name in printed for name in ("page by page", "generate(), batch of 2", "this engine, batch of 2"))
+    assert printed.count("2 at once that join") == 2, "equal and lognormal lengths"
 
 
 def test_engine_benchmark_runs_at_toy_size(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,5 +80,5 @@ def test_bound_grows_with_the_answer() -> None:
     made = random_models.RandomEngine(random_models.SIZES["toy-qwen2.5-vl"], device="cpu", dtype="float32")
     made.load()
     page = made.prepare_page(0, 8)
-    short, long = (gpu.bound_seconds(made, page, tokens, 8, 1.0, 100.0) for tokens in (8, 80))
+    short, long = (device.bound_seconds(made, page, tokens, 8, 1.0, 100.0) for tokens in (8, 80))
     assert 0 < short < long

@@ -25,9 +25,10 @@ from web_service import PDF, WebService, page
 
 from pagefan import AsyncClient
 from pagefan.mcp import command
-from pagefan.mcp.reading import chosen, excerpt, search, shortly, split_pages
+from pagefan.mcp.reading import chosen, excerpt, search, shortly
 from pagefan.mcp.sending import bytes_of, path_of
 from pagefan.mcp.server import http_options, make_server
+from pagefan.paged import split_pages
 from tasks.page_end import save_text
 from workers.layout.blocks import Block, Cell, PageLayout
 

@@ -169,7 +169,7 @@ def test_services_share_one_volume_and_wait_for_a_healthy_redis() -> None:
     assert command[command.index("--appendonly") + 1] == "yes"
     for name, service in services.items():
         if name not in ("redis", "vllm"):
-            assert service["volumes"] == ["data:/data"]
+            assert service["volumes"] == ["data:/data", "cache:/cache"][: 1 + (name == "gpu-worker")]
             assert service["depends_on"]["redis"]["condition"] == "service_healthy"
 
 
@@ -279,3 +279,16 @@ def test_pre_commit_hooks_run_installed_programs() -> None:
     for hook in config["repos"][0]["hooks"]:
         program = Path(hook["entry"].split()[0]).name
         assert shutil.which(program, path=str(Path(sys.executable).parent))
+
+
+def test_gpu_image_has_a_compiler_and_a_folder_for_what_it_makes_that_outlives_the_container() -> None:
+    stage = docker_stages()["gpu"]
+    assert any(keyword == "RUN" and " gcc " in f" {rest} " for keyword, rest in stage)
+    folders = dict(pair.split("=", 1) for keyword, rest in stage if keyword == "ENV" for pair in rest.split())
+    for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "HF_HOME"):
+        assert folders[variable].startswith("/cache/")
+    assert "cache:/cache" in load_compose()["services"]["gpu-worker"]["volumes"], "not /tmp, which allows no programs"
+
+
+def test_model_server_has_a_version() -> None:
+    assert re.fullmatch(r"vllm/vllm-openai:v\d+\.\d+\.\d+", load_compose()["services"]["vllm"]["image"])

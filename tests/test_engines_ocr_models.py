@@ -154,20 +154,22 @@ def test_onnx_runtime_is_taken_where_openvino_is_not(monkeypatch: pytest.MonkeyP
 class _Told:
     """A recogniser that says what it is told to, a letter a step, and remembers the widths it was asked about."""
 
-    def __init__(self, text: str, *, unsure: str = "", maybe_space: int | None = None) -> None:
+    def __init__(
+        self, text: str, *, unsure: str = "", maybe_space: int | None = None, low: float = 0.5, high: float = 0.99
+    ) -> None:
         self.characters = ["", *"abcdefgh漢", " "]
-        self.text, self.unsure, self.maybe_space = text, unsure, maybe_space
+        self.text, self.unsure, self.maybe_space, self.low, self.high = text, unsure, maybe_space, low, high
         self.widths: list[int] = []
 
     def __call__(self, lines: np.ndarray) -> Steps:
         num_lines, _, width, _ = lines.shape
         self.widths += [width] * num_lines
         best = np.zeros((num_lines, width // 8), np.int64)
-        chance = np.full(best.shape, 0.99, np.float32)
+        chance = np.full(best.shape, self.high, np.float32)
         space = np.zeros(best.shape, np.float32)
         for place, letter in enumerate(self.text):
             best[:, 2 * place] = self.characters.index(letter)
-            chance[:, 2 * place] = 0.5 if letter in self.unsure else 0.99
+            chance[:, 2 * place] = self.low if letter in self.unsure else self.high
         if self.maybe_space is not None:
             space[:, self.maybe_space] = 0.3
         return Steps(best, chance, space)
@@ -191,8 +193,15 @@ def test_only_the_word_in_doubt_is_read_again(doubt: dict[str, Any]) -> None:
     assert 0.9 < reading.confidence <= 1.0
 
 
+@pytest.mark.parametrize(("high", "is_read_again"), [(0.999, False), (0.95, True)])
+def test_letter_is_less_in_doubt_in_a_good_line(high: float, *, is_read_again: bool) -> None:
+    light, full = _Told("abc de fgh abc", unsure="d", low=0.7, high=high), _Told("hg")
+    Reader(light, full).read([BLANK_LINE])
+    assert bool(full.widths) is is_read_again
+
+
 def test_words_in_doubt_beside_one_another_are_read_again_together() -> None:
-    light, full = _Told("abc d a g abc abc abc abc", unsure="dg"), _Told("fed")
+    light, full = _Told("abc d g abc abc abc abc", unsure="dg"), _Told("fed")
     assert Reader(light, full).read([BLANK_LINE])[0].text == "abc fed abc abc abc abc"
     assert len(full.widths) == 1
 
@@ -210,3 +219,35 @@ def test_doubts_of_a_photographed_page_are_settled(models: OcrModels) -> None:
     line = draw_line("Illinois will allow 1,250 willing millers", 26)
     crop = cv2.GaussianBlur(line, (0, 0), 2.2).astype(np.uint8)
     assert models.recognise([crop])[0].text == "Illinois will allow 1,250 willing millers"
+
+
+@pytest.fixture
+def looked_at(models: OcrModels, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of what the detector looks at from here on."""
+    seen: list[tuple[int, ...]] = []
+    detector = models._detectors[True]
+
+    def look(picture: Pixels) -> Any:
+        seen.append(picture.shape)
+        return detector(picture)
+
+    monkeypatch.setattr(models, "_detectors", (look, look))
+    return seen
+
+
+def test_margins_are_not_looked_through_and_lines_are_where_they_were(
+    models: OcrModels, looked_at: list[tuple[int, ...]]
+) -> None:
+    page = np.full((1280, 960, 3), 255, np.uint8)
+    line = draw_line(LINES[2])
+    page[600 : 600 + line.shape[0], 200 : 200 + line.shape[1]] = line
+    (box,) = models.detect(page, is_alone=True)
+    (height, width, _), *others = looked_at
+    assert not others
+    assert height <= 192 and width < 960 and height % 32 == width % 32 == 0
+    assert abs(box[0, 0] - 212) < 12 and abs(box[0, 1] - 606) < 14
+
+
+def test_blank_page_is_not_looked_through(models: OcrModels, looked_at: list[tuple[int, ...]]) -> None:
+    assert models.detect(np.full((640, 640, 3), 250, np.uint8), is_alone=True).shape == (0, 4, 2)
+    assert looked_at == []

@@ -78,6 +78,10 @@ def page(number: int, size: tuple[int, int], **request: Any) -> Prepared:
     return Prepared(request=asked, image=draw_page(*size, number))
 
 
+def text_of(generation: Generation) -> str:
+    return generation.text.rstrip("\ufffd")
+
+
 def through_jpeg(prepared: Prepared) -> Image.Image:
     """The page as the server sees it."""
     assert prepared.image is not None
@@ -90,7 +94,8 @@ def test_server_says_what_the_model_says_in_process_one_by_one_and_in_parallel(b
     model = loaded(QUICKEST)
     expected = model.generate([model.prepare(through_jpeg(each), each.request) for each in pages], Control())
     sequential = ask(base_url, pages)
-    assert [generation.text for generation in sequential] == [generation.text for generation in expected]
+    # Bytes that are no whole character yet are not sent, though nothing follows them.
+    assert [text_of(generation) for generation in sequential] == [text_of(generation) for generation in expected]
     assert all(generation.text and generation.tokens for generation in sequential)
     assert ask(base_url, pages, parallel_requests=3) == sequential
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tasks.settings import SettingsError, load_settings
+from tools import models_page
 from web.cli.parser import main
 from workers.engines import EngineError, PageRequest, Prepared
 from workers.engines.echo import EchoOptions
@@ -17,6 +18,8 @@ from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import request_body
 from workers.engines.profiles import PLAIN, find, profile_of, profiles
 from workers.engines.vlm.compat import MODEL_CLASSES
+from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.options import VlmOptions
 from workers.prompts import TRANSCRIBE
 
 
@@ -26,7 +29,8 @@ from workers.prompts import TRANSCRIBE
         ("ibm-granite/granite-docling-258M", "granite-docling"),
         ("docling-project/SmolDocling-256M-preview", "granite-docling"),
         ("allenai/olmOCR-2-7B-1025-FP8", "olmocr"),
-        ("datalab-to/chandra-ocr-2", "chandra"),
+        ("datalab-to/chandra-ocr-2", "chandra-2"),
+        ("datalab-to/chandra", "chandra"),
         ("nanonets/Nanonets-OCR2-3B", "nanonets"),
         ("lightonai/LightOnOCR-2-1B", "lighton-ocr"),
         ("PaddlePaddle/PaddleOCR-VL-1.5", "paddleocr-vl"),
@@ -81,6 +85,8 @@ def test_a_profile_can_be_named_for_a_model_whose_name_says_nothing() -> None:
         OpenAIEngine(OpenAIOptions(model="m", model_profile="dots"))
     with pytest.raises(SettingsError, match="MODEL_PROFILE='dots' is not one of auto, granite-docling"):
         load_settings({"MODEL_PROFILE": "dots"})
+    with pytest.raises(SettingsError, match="MODEL_DIALECT='xml' is not one of markdown, "):
+        load_settings({"MODEL_DIALECT": "xml"})
 
 
 def test_engines_without_a_model_have_the_general_profile() -> None:
@@ -110,3 +116,15 @@ def test_engines_are_listed(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["engines"]) == 0
     table = capsysbinary.readouterr().out.decode()
     assert all(name in table for name in profiles())
+
+
+def test_the_page_of_models_is_up_to_date() -> None:
+    assert models_page.PAGE.read_text() == models_page.updated()
+
+
+def test_a_model_that_vlm_cannot_load_is_sent_to_a_server(tmp_path: Path) -> None:
+    folder = tmp_path / "dots.ocr"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "dots_ocr", "architectures": ["DotsOCRForCausalLM"]}))
+    with pytest.raises(EngineError, match=r"serve it with vLLM[^\n]*no native class"):
+        VlmEngine(VlmOptions(model=str(folder)))

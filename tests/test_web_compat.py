@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import json
 import re
 import socket
 from collections.abc import Callable
@@ -149,13 +151,45 @@ def test_queue_that_is_full_refuses_before_the_body_is_read(
         assert body.tell() == 0
 
 
-def test_client_that_hangs_up_cancels_its_job(web: WebService, url: str) -> None:
-    address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port)) as line:
-        line.sendall(b"PUT /process HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(PDF) + PDF)
-        [job_id] = wait_until(web.ledger.active_jobs, 30, "the job")
-        assert not web.job(job_id).was_cancelled
-    wait_until(lambda: web.job(job_id).was_cancelled, 30, "its end")
+def http_request(method: str, path: str, content_type: str, body: bytes) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def json_request(path: str, **body: Any) -> bytes:
+    return http_request("POST", path, "application/json", json.dumps(body).encode())
+
+
+def form_request(path: str) -> bytes:
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.pdf"\r\n\r\n'
+    part = head + PDF + b"\r\n--x--\r\n"
+    return http_request("POST", path, "multipart/form-data; boundary=x", part)
+
+
+def waiting_requests() -> dict[str, bytes]:
+    """A request of each call that is answered when all pages have been read."""
+    data = base64.b64encode(PDF).decode()
+    sources = [{"kind": "file", "filename": "a.pdf", "base64_string": data}]
+    ocr = {"type": "document_url", "document_url": f"data:application/pdf;base64,{data}"}
+    files = ("/process", "/tika", "/tika/text", "/tika/json/md", "/rmeta/text")
+    requests = {path: http_request("PUT", path, "application/pdf", PDF) for path in files}
+    requests |= {path: form_request(path) for path in ("/v1/convert/file", "/v1/chunk/hybrid/file")}
+    requests |= {
+        path: json_request(path, sources=sources) for path in ("/v1/convert/source", "/v1/chunk/hybrid/source")
+    }
+    return requests | {"/v1/ocr": json_request("/v1/ocr", model="m", document=ocr)}
+
+
+def test_client_that_hangs_up_cancels_its_job_whichever_contract_it_speaks(web: WebService, url: str) -> None:
+    address, sent = urlsplit(url), waiting_requests()
+    with contextlib.ExitStack() as lines:
+        for request in sent.values():
+            line = lines.enter_context(socket.create_connection((address.hostname, address.port)))
+            line.sendall(request)
+        wait_until(lambda: web.ledger.num_active() == len(sent), 30, "a job of each")
+        jobs = web.ledger.active_jobs()
+        assert not any(web.job(job_id).was_cancelled for job_id in jobs)
+    wait_until(lambda: all(web.job(job_id).was_cancelled for job_id in jobs), 30, "their end")
 
 
 def test_client_that_cannot_be_made_to_wait_is_told_and_leaves_no_job(

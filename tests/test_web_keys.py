@@ -173,10 +173,13 @@ def test_too_many_requests_a_minute_are_429_for_that_key_only(
     monkeypatch.setattr(time, "time", lambda: 1_800_000_045.0)
     with make_web(key_requests_per_min=3) as web:
         (_, mine), (_, theirs) = new_key(), new_key()
-        assert [web.get("/jobs", headers=mine).status_code for _ in range(3)] == [200] * 3
-        answer = web.get("/jobs", headers=mine)
-        check_problem(answer, 429, "quota-exceeded")
-        assert answer.headers["Retry-After"] == "15"
+        answers = [web.get("/jobs", headers=mine) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        check_problem(answers[3], 429, "quota-exceeded")
+        assert answers[3].headers["Retry-After"] == "15"
+        for answer, left in zip(answers, ("2", "1", "0", "0"), strict=True):
+            told = [answer.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")]
+            assert told == ["3", left, "15"]
         assert web.get("/jobs", headers=theirs).status_code == 200
         monkeypatch.setattr(time, "time", lambda: 1_800_000_060.0)
         assert web.get("/jobs", headers=mine).status_code == 200
@@ -277,5 +280,7 @@ def test_run_is_charged_once_however_many_say_so_at_once(make_web: MakeWeb) -> N
 
 def test_limits_of_keys_do_not_touch_a_server_without_keys(make_web: MakeWeb) -> None:
     with make_web(key_requests_per_min=1, key_active_jobs=1, key_pages_per_day=1) as web:
-        assert [submit(web, {}).status_code for _ in range(3)] == [202] * 3
+        answers = [submit(web, {}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202] * 3
+        assert not any("X-RateLimit-Limit" in answer.headers for answer in answers)
         charge_pages(keys.LOCAL, "job.1", 100)

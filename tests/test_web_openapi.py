@@ -133,6 +133,10 @@ def test_every_error_is_the_one_problem_with_examples_and_says_when_to_ask_again
             assert problem["examples"], (call, status)
             if status in ("429", "503"):
                 assert answer["headers"]["Retry-After"] == {"$ref": "#/components/headers/RetryAfter"}, call
+        if "429" in operation["responses"]:
+            done = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
+            for answer in (done, operation["responses"]["429"]):
+                assert {f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset")} <= answer["headers"].keys()
     assert set(spec["components"]["examples"]) == set(KINDS)
 
 

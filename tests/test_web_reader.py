@@ -176,6 +176,7 @@ def test_pages_fill_in_place_and_nothing_reloads_at_the_end(view: Page, web: Web
     save_readable(job_id, 2)
     expect(view.locator("#page-2 .words h3")).to_have_text("Ships of the north")
     expect(view).to_have_title("(66 %) ships.pdf")
+    expect(view.locator("#page-1 .correct")).to_be_hidden()
     web.fail(job_id, 3)
     web.finish(job_id)
     expect(view.locator("#badge")).to_have_text("partly read")
@@ -183,6 +184,7 @@ def test_pages_fill_in_place_and_nothing_reloads_at_the_end(view: Page, web: Web
     expect(view.locator("#page-3")).to_contain_text("It took longer")
     expect(view.locator("#faults")).to_contain_text("Page 3")
     expect(view).to_have_title("ships.pdf · Pagefan")
+    expect(view.locator("#page-1 .correct")).to_be_visible()
     assert view.evaluate("window.isSamePage")
     assert view.evaluate("getSelection().toString()") == chosen
 

@@ -82,7 +82,7 @@ def test_those_to_look_at_are_counted_and_gone_through(view: Page, job_id: str) 
 def test_page_is_read_again_in_place(view: Page, web: WebService, job_id: str) -> None:
     view.goto(f"/jobs/{job_id}")
     view.evaluate("window.isSamePage = true")
-    view.locator("#page-2 .again").click()
+    view.locator("#page-2 .reread").click()
     view.fill("#again-dpi", "5")
     view.click("#again .primary")
     expect(view.locator("#again")).to_be_visible()  # the browser refuses such a resolution

@@ -254,3 +254,18 @@ def test_word_file_is_made_so_far_and_at_the_end(web: WebService) -> None:
     answer = web.get(f"/jobs/{job_id}/result?download=1", headers={"Accept": FORMATS["docx"].mimetype})
     assert answer.headers["Content-Disposition"] == "attachment; filename=report.docx"
     assert [each.text for each in docx.Document(io.BytesIO(answer.data)).paragraphs] == ["First.", "Second."]
+
+
+def test_json_says_of_the_job_what_rest_says(web: WebService) -> None:
+    job_id = web.open(2)
+    web.read(job_id, 1)
+    web.fail(job_id, 2)
+    web.finish(job_id)
+    web.client.patch(f"/api/v1/jobs/{job_id}", json={"name": "renamed.pdf"})
+    job = json.loads(web.get(f"/jobs/{job_id}/result?format=json").text)["job"]
+    shown = web.get(f"/jobs/{job_id}").json
+    assert (job["state"], job["name"]) == (shown["state"], shown["name"]) == ("partial", "renamed.pdf")
+    assert job["options"]["priority"] == shown["options"]["priority"] == "normal"
+    assert {name: job[name] for name in ("created_at", "started_at", "ended_at")} == {
+        name: shown["timings"][name] for name in ("created_at", "started_at", "ended_at")
+    }

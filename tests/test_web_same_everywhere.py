@@ -109,7 +109,7 @@ def through_form(url: str, document: Document, path: Path) -> Outcome:
         page = follow_page(browser, answer.headers["Location"])
         found = re.search(r'<article id="job"[^>]* data-state="(\w+)"', page, re.DOTALL)
         assert found
-        if "This document could not be read" in page:
+        if 'role="alert"' in page:
             return Outcome(verdict=found[1], words=inner(page[page.index('role="alert"') :], "p"))
         links = {name: find_link(page, name) for name in ("md", "json")}
         return settled(found[1], browser.get(links["md"]).content, browser.get(links["json"]).content)

@@ -63,7 +63,8 @@ def test_procfile_names_every_process() -> None:
     assert set(read_procfile()) == {"web", "cpu", "gpu", "beat", "flower"}
 
 
-def test_gpu_workers_share_the_machine(start_stack: StartStack) -> None:
+def test_gpu_workers_share_the_machine(start_stack: StartStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
     stack = start_stack(counts={"gpu": 3}, cuda_visible_devices="5,7", ocr_threads=9)
     environs = [psutil.Process(stack.processes[name].pid).environ() for name in ("gpu", "gpu2", "gpu3")]
     assert [environ["CUDA_VISIBLE_DEVICES"] for environ in environs] == ["5", "7", "5"]

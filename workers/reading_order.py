@@ -100,7 +100,11 @@ class _Page:
 
         The parts are the columns from left to right or, where boxes lie across, bands from top to bottom.
         """
-        for gutter in self._gutters(region):
+        if not (gutters := self._gutters(region)):
+            return
+        for gutter, has_neighbours in zip(gutters, self._have_neighbours(region, gutters), strict=True):
+            if not has_neighbours:
+                continue
             cut = self._cut_at(region, (gutter[0] + gutter[1]) / 2)
             if cut.num_shared > max(2.0, MAX_SHARED * (len(cut.left) + len(cut.right))):
                 continue
@@ -118,12 +122,26 @@ class _Page:
             coverage[int(x0 - left) : int(x1 - left) + 1] += 1
         found: list[tuple[int, int]] = []
         for level in np.unique(coverage)[:-1]:
+            narrower = tuple(found)  # those of one level lie apart
             edges = np.flatnonzero(np.diff(coverage <= level, prepend=False, append=False))
             for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
                 is_inside = start > 0 and end < width and end - start >= MIN_GUTTER * self.line_height
-                if is_inside and not any(a >= start and b <= end for a, b in found):
+                if is_inside and not any(a >= start and b <= end for a, b in narrower):
                     found.append((start, end))
         return [(left + start, left + end) for start, end in found]
+
+    def _have_neighbours(self, region: list[int], gutters: list[Gutter]) -> NDArray[np.bool_]:
+        """Which gutters have two boxes on either side, and some of them at one height; no others part columns."""
+        x0, top, x1, bottom = np.array([self.boxes[i] for i in region]).T
+        middles = np.array([(start + end) / 2 for start, end in gutters])
+        by_end, by_start = np.argsort(x1), np.argsort(-x0)
+        num_left = np.searchsorted(x1[by_end], middles, side="right")
+        num_right = np.searchsorted(-x0[by_start], -middles, side="right")
+        has_two = (num_left >= MIN_PROSE_LINES) & (num_right >= MIN_PROSE_LINES)
+        left, right = np.maximum(num_left - 1, 0), np.maximum(num_right - 1, 0)
+        tops = np.minimum.accumulate(top[by_end])[left], np.minimum.accumulate(top[by_start])[right]
+        bottoms = np.maximum.accumulate(bottom[by_end])[left], np.maximum.accumulate(bottom[by_start])[right]
+        return has_two & (np.minimum(*bottoms) > np.maximum(*tops))
 
     def _cut_at(self, region: list[int], x: float) -> _Cut:
         """Boxes beside the gutter at `x` and across it; what is level with one across it goes with that."""

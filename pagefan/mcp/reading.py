@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-MARK = re.compile(r"<!-- page (\d+) -->")  # the server escapes what only looks like one
 PART = re.compile(r"(-?\d{1,6})?(?:(-)(\d{1,6})?)?")  # of a part without white space
 AROUND = 100  # characters of a snippet on each side of what was found
 
@@ -16,12 +15,6 @@ AROUND = 100  # characters of a snippet on each side of what was found
 class Hit:
     page_number: int
     snippet: str
-
-
-def split_pages(markdown: str) -> dict[int, str]:
-    """The Markdown of each page by its number, from 1; a paragraph is cut where its page ends."""
-    parts = MARK.split(markdown)
-    return {int(number): text.strip() for number, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def chosen(selection: str, last: int) -> list[int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pagefan.aclient import AsyncClient
-from pagefan.mcp.reading import split_pages
 from pagefan.mcp.tools import check_job_id
+from pagefan.paged import split_pages
 
 
 class Resources:

@@ -11,8 +11,9 @@ from pydantic import Field
 from pagefan.aclient import AsyncClient
 from pagefan.answers import ENDED, Options, check_readable
 from pagefan.mcp.following import Useless, follow, num_ended, watch
-from pagefan.mcp.reading import chosen, excerpt, search, shortly, split_pages
+from pagefan.mcp.reading import chosen, excerpt, search, shortly
 from pagefan.mcp.sending import send
+from pagefan.paged import split_pages
 from pagefan.records import Job, Table
 
 JOB_ID = re.compile(r"[0-9a-f]{16}")

@@ -6,6 +6,7 @@ Without keys nobody can be told from anybody, and only the limits of the whole s
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from tasks.access.keys import LOCAL
 from tasks.services import get_ledger
@@ -31,18 +32,30 @@ def seconds_left(period_s: int) -> int:
     return period_s - int(time.time()) % period_s
 
 
-def count_request(owner: str) -> None:
-    """Count a request of the owner; raises OverQuota when it is one too many for this minute."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many requests an owner may send a minute, and how many are left of them; below 0 it was one too many."""
+
+    most: int
+    left: int
+    reset_s: int  # to the end of the minute
+
+    def check(self) -> None:
+        if self.left < 0:
+            raise OverQuota(f"A key may send {self.most} requests a minute.", self.reset_s)
+
+
+def count_request(owner: str) -> Room | None:
+    """Count a request of the owner; gives what is left of this minute's, None where there is no limit."""
     most = get_settings().key_requests_per_min
     if not most or owner == LOCAL:
-        return
+        return None
     key = f"pf:requests:{owner}:{int(time.time()) // MINUTE_S}"
     with get_ledger().redis.pipeline() as pipe:
         pipe.incr(key)
         pipe.expire(key, 2 * MINUTE_S)
         count, _ = pipe.execute()
-    if count > most:
-        raise OverQuota(f"A key may send {most} requests a minute.", seconds_left(MINUTE_S))
+    return Room(most=most, left=most - count, reset_s=seconds_left(MINUTE_S))
 
 
 def check_room(owner: str, num_jobs: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO
 
-from tasks.archive import iter_pages, job_record, load_pages, read_content
+from tasks.archive import iter_pages, load_pages, read_content
 from tasks.assemble.content import blocks_of, content_of
+from tasks.assemble.result_job import result_job
 from tasks.blobs import job_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs, get_ledger
@@ -52,7 +53,7 @@ def write_format(
     outline = outline or outline_of(iter_page_results(job))
     match format:
         case "json":
-            write_json(job_record(job), with_outline(pages, outline), out)
+            write_json(result_job(job), with_outline(pages, outline), out)
         case "docling":
             write_docling(job.name, pages, outline, out)
         case "chunks":

@@ -8,11 +8,11 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from tasks.app import app
 from tasks.archive import write_job_file
+from tasks.assemble.result_job import iso_time
 from tasks.broker import NORMAL
 from tasks.ledger.records import Job
 from tasks.services import get_ledger
@@ -141,7 +141,3 @@ def payload(job: Job) -> dict[str, Any]:
             "path": f"/api/v1/jobs/{job.id}",
         },
     }
-
-
-def iso_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

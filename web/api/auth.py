@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 
 from tasks.access.keys import LOCAL, get_keyring
 from tasks.access.quotas import count_request
@@ -26,6 +26,7 @@ def register_auth(app: Flask) -> None:
     app.before_request(refuse_other_names)
     app.before_request(refuse_other_sites)
     app.before_request(identify)
+    app.after_request(tell_room)
 
 
 def refuse_to_be_open() -> None:
@@ -111,13 +112,29 @@ def identify() -> None:
     if owner is None and (owner := owner_of_session(request.cookies.get(SESSION_COOKIE, ""))):
         refuse_unproven()
     if (shared := shared_owner()) and shared != owner:
-        count_request(f"guest-{shared}")
+        count(f"guest-{shared}")
         g.owner, g.is_guest = shared, True
         return
     if owner is None:
         raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="pagefan"'})
-    count_request(owner)
+    count(owner)
     g.owner = owner
+
+
+def count(owner: str) -> None:
+    """Count this request of the owner; raises OverQuota when it is one too many."""
+    g.room = count_request(owner)
+    if g.room:
+        g.room.check()
+
+
+def tell_room(response: Response) -> Response:
+    """Say with the answer how many requests the key has left this minute, where a limit holds."""
+    if room := g.get("room"):
+        response.headers["X-RateLimit-Limit"] = str(room.most)
+        response.headers["X-RateLimit-Remaining"] = str(max(0, room.left))
+        response.headers["X-RateLimit-Reset"] = str(room.reset_s)
+    return response
 
 
 def sent_key() -> str:

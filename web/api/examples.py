@@ -98,8 +98,12 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("getMetrics", "200"): {"text/plain": 'pagefan_pages_total{state="ok"} 12.0\n'},
 }
 
+COUNT = {"type": "integer", "minimum": 0}
 HEADERS: dict[str, Json] = {
-    "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer", "minimum": 0}},
+    "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": COUNT},
+    "RateLimit": {"description": "Requests that the key may send in a minute.", "schema": COUNT},
+    "RateRemaining": {"description": "How many of them are left.", "schema": COUNT},
+    "RateReset": {"description": "Seconds to the next minute, with new ones.", "schema": COUNT},
     "Location": {"description": "Where to follow the first job.", "schema": {"type": "string"}},
     "Replayed": {
         "description": "`true` where an earlier request with this Idempotency-Key made the jobs.",
@@ -125,6 +129,8 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("azureAnalyze", "202"): {"Retry-After": "RetryAfter"},
     ("azureResult", "200"): {"Retry-After": "RetryAfter"},
 }
+RATE = {"X-RateLimit-Limit": "RateLimit", "X-RateLimit-Remaining": "RateRemaining", "X-RateLimit-Reset": "RateReset"}
+TOLD_RATE = ("200", "202", "204", "429")  # others have them too; told of where they matter
 WAITING = ("429", "503")  # every such answer says how long
 ONLY_AT = {  # problems that come only under paths that match this
     "unknown-job": re.compile(r"\{(job|task|file|result)_id\}"),
@@ -160,6 +166,7 @@ def add_examples(spec: Json, operations: list[tuple[str, str, Json]]) -> None:
             if problem := content.get("application/problem+json"):
                 content["application/problem+json"] = problem | {"examples": problems_of(path, status)}
             told = TOLD.get((name, status), {}) | ({"Retry-After": "RetryAfter"} if status in WAITING else {})
+            told |= RATE if "429" in operation["responses"] and status in TOLD_RATE else {}
             if told:
                 answer["headers"] = {
                     header: {"$ref": f"#/components/headers/{described}"} for header, described in told.items()

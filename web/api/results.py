@@ -13,6 +13,7 @@ from flask import Response, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.archive import pages_since
+from tasks.assemble.result_job import with_job
 from tasks.assemble.results import WRITTEN_FORMATS, write_format
 from tasks.assemble.word import write_word
 from tasks.blobs import BlobMissing, job_key, page_key
@@ -174,7 +175,8 @@ def open_text(job: Job, format: str, *, has_files: bool, options: ResultOptions 
         return (piece.encode() for piece in write_html(job))
     is_written = has_files and not job.num_corrected
     if is_written and format in WRITTEN_FORMATS and (format != "md" or options.markdown == DEFAULTS.markdown):
-        return read_blob(job_key(job.id, f"result.{format}"))
+        written = read_blob(job_key(job.id, f"result.{format}"))
+        return with_job(written, job) if format == "json" else written
     return assemble_now(job, format, options)
 
 

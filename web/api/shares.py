@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from tasks.access.keys import get_keyring
 from tasks.access.shares import make_share, stop_sharing
+from tasks.assemble.result_job import iso_time
 from tasks.ledger.records import Job
 from web.api.inputs import Input
 from web.api.jobs import find_job
 from web.api.problems import Problem
-from web.api.shown import iso_time
 
 MOST_DAYS = 365
 

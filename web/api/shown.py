@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import url_for
 
 from tasks.archive import load_pages, notable_pages, pages_at, read_content
 from tasks.assemble.content import blocks_of, content_of
+from tasks.assemble.result_job import PRIORITIES, iso_time
 from tasks.layout import awaits_layout
 from tasks.ledger.records import Job, Page
 from tasks.reasons import describe, explain
 from tasks.services import get_ledger
-from web.api.inputs import WEIGHTS, JobFields
+from web.api.inputs import JobFields
 from web.api.outputs import (
     BlockOut,
     DeliveryOut,
@@ -95,8 +95,7 @@ def shown_options(job: Job) -> dict[str, Any]:
     """The options as they were sent; the password is nobody's business."""
     options = job.options.to_json()
     shown = {name: options[name] for name in JobFields.model_fields if name in options and name != "password"}
-    words = {weight: word for word, weight in WEIGHTS.items()}
-    return shown | {"priority": words.get(job.options.priority, "normal")}
+    return shown | {"priority": PRIORITIES.get(job.options.priority, "normal")}
 
 
 def count_pages(job: Job) -> PageCounts:
@@ -140,10 +139,6 @@ def timings_of(job: Job) -> Timings:
         waited_s=round(max(0.0, (started_at or ended_at or now) - job.created_at), 3),
         running_s=round(max(0.0, (ended_at or now) - started_at), 3) if started_at else None,
     )
-
-
-def iso_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def links_of(job: Job) -> Links:

@@ -15,6 +15,7 @@ from web.api.shown import timings_of
 from web.compat.answers import read_result
 from web.compat.docling_answers import STATUS_OF, error_item, errors_of, zip_response
 from web.compat.docling_orders import ChunkOrder, Order
+from workers.results.docling_items import within
 from workers.results.options import ResultOptions
 
 Json = dict[str, Any]
@@ -91,11 +92,7 @@ def corners_in(place: Json) -> Corners:
 
 
 def corners_of(place: Json) -> Iterator[Corners]:
-    """The corners of the boxes of a chunk on one page, within the page, as the document has them."""
-    right, bottom = place["width"], place["height"]
+    """The corners of the boxes of a chunk on one page, as the document has them."""
     for box in place["boxes"]:
-        limits = (right, bottom, right, bottom)
-        yield (
-            place["page_number"],
-            *(round(min(max(value, 0), most)) for value, most in zip(box, limits, strict=True)),
-        )
+        shown = within(tuple(box), (place["width"], place["height"]))
+        yield (place["page_number"], *map(round, shown))

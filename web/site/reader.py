@@ -52,8 +52,8 @@ def sheet_of(job: Job, page: Page) -> Sheet:
         reading=reading_of(job, shown, with_furniture=False),
         has_image=page.has_image,
         is_notable=page.state in ("ok", "blank") and page.is_notable,
-        can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
-        can_repair=job.has_ended and not is_guest(),
+        can_correct=not is_guest() and page.state in WITH_TEXT,
+        can_repair=not is_guest(),
     )
 
 

@@ -161,7 +161,7 @@ def open_own_pdf(path: Path, password: str) -> pymupdf.Document:
         raise DocumentError("wrong_type", "The file is not a PDF inside. Export or print it as PDF.")
     if document.needs_pass and not document.authenticate(password):
         problem = "The password does not open this PDF." if password else "The PDF needs a password."
-        raise DocumentError("encrypted", f"{problem} Give it on the job's page, or send `password` with a retry.")
+        raise DocumentError("encrypted", f"{problem} Give it with a retry of this job.")
     return document
 
 

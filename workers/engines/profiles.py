@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from workers.engines import EngineError, EngineOptions
+from PIL import Image
+
+from workers.engines import EngineError, EngineOptions, ImageSpec, PageRequest
 from workers.engines.options import ModelOptions
 from workers.prompts import TRANSCRIBE
 
@@ -31,11 +33,32 @@ class Profile:
     max_new_tokens: int = 4096
     dialect: str = "markdown"
     grid: int = 0
+    first_side: int = 0
     crop_prompts: Mapping[str, str] = field(default_factory=dict)
     license: str = ""
     source: str = ""
     note: str = ""
     not_by_vlm: str = ""
+
+    @property
+    def is_asked_twice(self) -> bool:
+        return bool(self.crop_prompts)
+
+    def is_first(self, request: PageRequest) -> bool:
+        """Whether a page is asked for in the first of two steps."""
+        return self.is_asked_twice and request.task == "transcribe" and request.prompt in ("", TRANSCRIBE)
+
+    def view(self, image: Image.Image, request: PageRequest) -> Image.Image:
+        """The image as the model wants it: of a page that is looked over for the first of two steps, a square."""
+        if not self.first_side or not self.is_first(request):
+            return image
+        return image.resize((self.first_side, self.first_side), Image.Resampling.BICUBIC)
+
+    def spec(self, min_letter: float) -> ImageSpec:
+        """The page image that is made for the model; what is read crop by crop needs no tiles."""
+        return ImageSpec(
+            factor=self.factor, max_side=self.max_side, min_letter=0.0 if self.is_asked_twice else min_letter
+        )
 
     def resolve(self, prompt: str) -> str:
         """What the model is asked: its own words for a plain transcription, else the prompt as it is."""

@@ -5,6 +5,7 @@ The layout model has no label for code and takes it for text, lists and headings
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -13,15 +14,24 @@ from workers.layout.words import Row, Word, box_of, pieces_of
 
 MOST_MONO = 0.97  # of a page's letters: a page typed in one such font has no code to tell apart
 PITCH = 3.0  # font sizes between the middles of two lines of one listing, with an empty line between
-MIN_ROWS = 2
+ALONE = 0.6  # font sizes of white around a single line that is a listing
+ADDRESS = re.compile(r"\S+@\S+|\S+://\S+")
 
 
-def find_code(words: Sequence[Word]) -> list[list[Row]]:
-    """The listings of a page, each as its rows from top to bottom."""
-    mono = sum(len(word.text) for word in words if word.is_mono)
-    if not mono or mono > MOST_MONO * sum(len(word.text) for word in words):
+def is_typed(words: Sequence[Word]) -> bool:
+    """Whether nearly all letters are in a monospaced font."""
+    return sum(len(word.text) for word in words if word.is_mono) > MOST_MONO * sum(len(word.text) for word in words)
+
+
+def find_code(words: Sequence[Word], *, is_prose_elsewhere: bool = False) -> list[list[Row]]:
+    """The listings of a page, each as its rows from top to bottom.
+
+    A page all in one monospaced font is a listing only where the document has another font on other pages.
+    """
+    if not any(word.is_mono for word in words) or (is_typed(words) and not is_prose_elsewhere):
         return []
     lines = [line for line in pieces_of(words) if all(word.is_mono for word in line) and line[0].angle == 0]
+    lines = [line for line in lines if not all(word.is_bold for word in line)]  # those are headings
     listings: list[list[Row]] = []
     for line in sorted(lines, key=lambda line: line[0].middle):
         home = next((listing for listing in reversed(listings) if continues(line, listing)), None)
@@ -31,7 +41,26 @@ def find_code(words: Sequence[Word]) -> list[list[Row]]:
             home[-1] = sorted([*home[-1], *line], key=lambda word: word.box[0])
         else:
             home.append(line)
-    return [listing for listing in listings if len(listing) >= MIN_ROWS]
+    return [listing for listing in listings if len(listing) > 1 or is_alone(listing[0], words)]
+
+
+def is_alone(line: Row, words: Sequence[Word]) -> bool:
+    """Whether a line has nothing beside it and white above and below; an address of its author may stand so too."""
+    if len(line) == 1 and ADDRESS.fullmatch(line[0].text):
+        return False
+    mine = set(map(id, line))
+    x0, y0, x1, y1 = box_of(line)
+    white = ALONE * line[0].size
+    return not any(
+        word.box[1] < y1 + (white if is_across(word, x0, x1) else 0)
+        and word.box[3] > y0 - (white if is_across(word, x0, x1) else 0)
+        for word in words
+        if id(word) not in mine
+    )
+
+
+def is_across(word: Word, x0: float, x1: float) -> bool:
+    return word.box[0] < x1 and x0 < word.box[2]
 
 
 def is_level(line: Row, other: Row) -> bool:

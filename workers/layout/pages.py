@@ -18,7 +18,9 @@ from workers.documents.pdf import open_pdf
 from workers.engines import Line
 from workers.layout.blocks import PageLayout
 from workers.layout.build import build
+from workers.layout.bullets import with_bullets
 from workers.layout.canvas import Canvas
+from workers.layout.code import is_typed
 from workers.layout.detect import Found, find_regions
 from workers.layout.rules import Grey, find_rules
 from workers.layout.scan_page import LONGEST_SIDE, make_document
@@ -49,11 +51,18 @@ def layout_of_pdf_page(
     document = open_pdf(Path(path), password)
     page = document.load_page(index)
     if page.rotation == 0:
-        words = with_ticks(words_of_page(page), page)
+        words = with_bullets(with_ticks(words_of_page(page), page), page)
         if main_angle(words) == 0:
             canvas = canvas_of(page, width, height, 0)
-            return build(with_lines(words, lines, canvas), find_regions(page), canvas)
+            found, is_prose = find_regions(page), is_typed(words) and has_prose(document, index)
+            return build(with_lines(words, lines, canvas), found, canvas, is_prose_elsewhere=is_prose)
     return layout_of_turned_page(document, index, width, height, lines)
+
+
+def has_prose(document: pymupdf.Document, index: int) -> bool:
+    """Whether a page next to this one is not all in a monospaced font."""
+    others = [other for other in (index - 1, index + 1) if 0 <= other < document.page_count]
+    return any(words and not is_typed(words) for other in others if (words := words_of_page(document.load_page(other))))
 
 
 def layout_of_turned_page(

@@ -6,15 +6,21 @@ results are.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
+
+from PIL import Image
 
 from workers.engines import Control, Engine, Generation, Prepared
 from workers.engines.profiles import PLAIN, Profile
 from workers.layout.dialects.readers import MARKDOWN, read_answer
 from workers.reading.rows import RowsControl
+from workers.reading.two_steps import ImageOf, read_twice
 from workers.results.markdown import as_markdown
+
+PATIENCE = 20  # times what it costs to read texts that grow, until they are read again: a twentieth of the time at most
 
 
 @runtime_checkable
@@ -29,14 +35,36 @@ def profile_of_engine(engine: Engine) -> Profile:
     return engine.profile if isinstance(engine, ModelEngine) else PLAIN
 
 
-def generate(engine: Engine, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-    """As the engine's own `generate`, with its answers understood."""
+def no_image(_: int) -> Image.Image | None:
+    return None
+
+
+def generate(
+    engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf = no_image
+) -> list[Generation]:
+    """As the engine's own `generate`, with its answers understood; `image_of` gives the page that is in a row."""
     profile = profile_of_engine(engine)
     if profile.dialect == MARKDOWN:
         return engine.generate(batch, control)
-    inner = Understanding.of(control, range(len(batch)))
-    inner.batch, inner.profile = batch, profile
-    return [inner.understood(row, generation) for row, generation in enumerate(engine.generate(batch, inner))]
+    twice = [row for row, page in enumerate(batch) if profile.is_first(page.request)]
+    once = sorted({*range(len(batch))} - {*twice})
+    done: dict[int, Generation] = {}
+    if once:
+        done |= zip(once, generate_once(engine, [batch[row] for row in once], profile, control, once), strict=True)
+    if twice:
+        pages = [batch[row] for row in twice]
+        inner = RowsControl.of(control, twice)
+        done |= zip(twice, read_twice(engine, pages, inner, profile, lambda row: image_of(twice[row])), strict=True)
+    return [done[row] for row in range(len(batch))]
+
+
+def generate_once(
+    engine: Engine, pages: Sequence[Prepared], profile: Profile, control: Control, rows: Sequence[int]
+) -> list[Generation]:
+    """Pages that stand in these rows for the control."""
+    inner = Understanding.of(control, rows)
+    inner.batch, inner.profile = pages, profile
+    return [inner.understood(place, generation) for place, generation in enumerate(engine.generate(pages, inner))]
 
 
 @dataclass(slots=True)
@@ -46,6 +74,8 @@ class Understanding(RowsControl):
     batch: Sequence[Prepared] = ()
     profile: Profile = PLAIN
     known: dict[int, Generation] = field(default_factory=dict)
+    told_at: dict[int, float] = field(default_factory=dict)  # time.monotonic()
+    cost_s: float = 0.0  # of the last text that was told
 
     def understood(self, row: int, generation: Generation) -> Generation:
         if row not in self.known:
@@ -53,7 +83,12 @@ class Understanding(RowsControl):
         return self.known[row]
 
     def tell(self, row: int, text: str) -> None:
+        started = time.monotonic()
+        if started < self.told_at.get(row, 0.0) + PATIENCE * self.cost_s * len(self.rows):
+            return
         RowsControl.tell(self, row, text_of(self.profile, text))
+        self.told_at[row] = time.monotonic()
+        self.cost_s = self.told_at[row] - started
 
     def end(self, row: int, generation: Generation) -> None:
         RowsControl.end(self, row, self.understood(row, generation))

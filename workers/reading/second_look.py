@@ -44,7 +44,7 @@ class HelpedEngine(Protocol):
 def read_all(engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf) -> list[Generation]:
     """One Generation a page; `image_of` gives the image that people see of the page in a row, None for none."""
     if not engine.image_spec.min_letter:
-        return generate_all(engine, batch, control)
+        return generate_all(engine, batch, control, image_of)
     return _Batch(engine, batch, control, image_of).run()
 
 
@@ -60,7 +60,7 @@ class _Batch:
     def run(self) -> list[Generation]:
         inner = RowsControl.of(self.control, range(len(self.batch)))
         inner.on_done = self.end
-        for row, generation in enumerate(generate_all(self.engine, self.batch, inner)):
+        for row, generation in enumerate(generate_all(self.engine, self.batch, inner, self.image_of)):
             self.end(row, generation)
         for row, generation in self.turned.items():
             self.ended[row] = self.control.done(row, self.read_upright(row, generation))

@@ -6,20 +6,23 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from workers.engines import Control, Engine, Generation, Line, Prepared
-from workers.reading.answers import generate
+from workers.reading.answers import generate, no_image
 from workers.reading.joins import join_tiles
 from workers.reading.large import LargePage
 from workers.reading.rows import RowsControl
+from workers.reading.two_steps import ImageOf
 
 STOPPED = ("cancelled", "timeout", "error", "content_filter")  # how a tile ends that leaves the page without its text
 
 
-def generate_all(engine: Engine, batch: Sequence[Prepared], control: Control) -> list[Generation]:
-    """One Generation a page, in the order of `batch`; `control` is told of each once."""
+def generate_all(
+    engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf = no_image
+) -> list[Generation]:
+    """One Generation a page, in the order of `batch`; `control` is told of each once. `image_of` is by rows of it."""
     large = {row for row, page in enumerate(batch) if isinstance(page, LargePage)}
     if not large:
-        return generate(engine, batch, control)
-    found = generate_small(engine, batch, large, control)
+        return generate(engine, batch, control, image_of)
+    found = generate_small(engine, batch, large, control, image_of)
     for row in sorted(large):
         page = batch[row]
         assert isinstance(page, LargePage)
@@ -28,12 +31,13 @@ def generate_all(engine: Engine, batch: Sequence[Prepared], control: Control) ->
 
 
 def generate_small(
-    engine: Engine, batch: Sequence[Prepared], large: Set[int], control: Control
+    engine: Engine, batch: Sequence[Prepared], large: Set[int], control: Control, image_of: ImageOf
 ) -> dict[int, Generation]:
     rows = [row for row in range(len(batch)) if row not in large]
     if not rows:
         return {}
-    generations = generate(engine, [batch[row] for row in rows], RowsControl.of(control, rows))
+    pages, inner = [batch[row] for row in rows], RowsControl.of(control, rows)
+    generations = generate(engine, pages, inner, lambda place: image_of(rows[place]))
     return dict(zip(rows, generations, strict=True))
 
 

@@ -13,11 +13,16 @@ SCHEMA = "pagefan.result/2"  # described in web/site/static/result.schema.json; 
 
 def write_json(job: Mapping[str, Any], pages: Iterable[PageResult], out: IO[str]) -> None:
     """One object {schema, job, pages}; `job` has to be plain JSON values."""
-    out.write(f'{{"schema": {dump(SCHEMA)},\n"job": {dump(job)},\n"pages": [')
+    out.write(f'{{"schema": {dump(SCHEMA)},\n{job_line(job)}"pages": [')
     for position, page in enumerate(in_order(pages)):
         out.write(",\n" if position else "\n")
         out.write(dump(page_record(page)))
     out.write("\n]}\n")
+
+
+def job_line(job: Mapping[str, Any]) -> str:
+    """The second line of the result."""
+    return f'"job": {dump(job)},\n'
 
 
 def dump(value: Any) -> str:

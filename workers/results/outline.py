@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block, BlockKind
 from workers.layout.document import settle
+from workers.results.hyphens import Hyphens
 from workers.results.page import PageResult
-from workers.results.prose import compounds_of
 
 HEADINGS = frozenset({"title", "heading"})
 MOST_KEPT = 301  # characters of a block that is no heading: one more than a title may have, so that this shows
@@ -42,12 +42,12 @@ class Outline:
 def outline_of(pages: Iterable[PageResult]) -> Outline:
     """The outline of a document whose pages come in any order, each once."""
     slim: dict[int, tuple[Block, ...]] = {}
-    compounds: set[str] = set()
+    hyphens = Hyphens()
     num_scans = 0
     for page in pages:
         slim[page.index] = tuple(map(slimmed, page.blocks))
         num_scans += page.engine != TEXT_LAYER
-        compounds |= compounds_of(block.text for block in page.blocks if not block.markup)
+        hyphens.look(block.text for block in page.blocks if not block.markup)
     found = settle(list(slim.values()), is_scan=2 * num_scans > len(slim))
     settled = {index: tuple(map(settled_of, own, page)) for (index, own), page in zip(slim.items(), found, strict=True)}
     headings = (
@@ -56,7 +56,7 @@ def outline_of(pages: Iterable[PageResult]) -> Outline:
         for block, (kind, level) in zip(own, settled[index], strict=True)
         if kind in HEADINGS and block.text.strip()
     )
-    return Outline(settled=settled, compounds=frozenset(compounds), headings=tuple(headings))
+    return Outline(settled=settled, compounds=hyphens.compounds(), headings=tuple(headings))
 
 
 def slimmed(block: Block) -> Block:

@@ -8,7 +8,7 @@ const said = document.getElementById("again-said");
 let number = "";
 
 texts?.addEventListener("click", (event) => {
-  if (!event.target.matches(".again")) return;
+  if (!event.target.matches(".reread")) return;
   ({ number } = event.target.closest(".sheet").dataset);
   document.getElementById("again-title").textContent = `Read page ${number} again`;
   said.textContent = "";

@@ -13,7 +13,7 @@ texts?.addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key !== "e" || event.target.closest("input:not([type=radio]), textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
   const section = sheets?.at(current);
-  if (!section?.querySelector(".correct")) return;
+  if (!section?.querySelector(".correct")?.checkVisibility()) return;
   event.preventDefault();
   edit(section);
 });

@@ -35,6 +35,8 @@ function start() {
   addEventListener("scroll", soon, { passive: true });
   for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(name, () => { held = null; }, { passive: true, capture: true });
   new ResizeObserver(() => held?.()).observe(texts); // what comes above it must not push it away
+  const bar = document.querySelector(".bar");
+  new ResizeObserver(() => texts.style.setProperty("--bar", `${bar.offsetHeight}px`)).observe(bar);
   soon();
   if (/^#page-\d+$/.test(location.hash)) goTo(location.hash.slice(6));
 }
@@ -43,6 +45,7 @@ function start() {
 export function goTo(number) {
   if (!numbers.includes(number)) { jump.value = current; return; }
   hold(() => sheets.at(number).scrollIntoView({ block: "start", behavior: "instant" }));
+  sheets.want(number);
   setCurrent(number);
 }
 
@@ -122,6 +125,8 @@ async function copyPage(section) {
 }
 
 document.addEventListener("click", async (event) => {
+  const look = event.target.closest("#faults li a");
+  if (look && sheets && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); goTo(look.parentElement.dataset.number); }
   if (event.target.id === "next-look") { event.target.blur(); nextToLookAt(); }
   if (event.target.id !== "copy-all") return;
   const response = await fetch(event.target.dataset.source);

@@ -2,7 +2,7 @@
 import { element } from "./common.js";
 import { current, goTo, sheets } from "./reader.js";
 
-const ZOOMS = [["Page", 0], ["Width", 1], ["150 %", 1.5], ["200 %", 2], ["300 %", 3]]; // times the width there is
+const ZOOMS = [["Fit", 0], ["Width", 1], ["150 %", 1.5], ["200 %", 2], ["300 %", 3]]; // times the width there is
 const THUMB_MS = 120;
 const root = document.getElementById("job");
 const texts = document.getElementById("texts");
@@ -80,8 +80,9 @@ function showThumbs() {
   for (const name of ["pointerleave", "focusout", "scroll"]) strip.addEventListener(name, hide);
 }
 
+/** Beside the strip, where it covers no cell, at the height of the cell. */
 function place(thumb, box) {
   const { offsetWidth: width, offsetHeight: height } = thumb;
-  thumb.style.left = `${Math.max(8, Math.min(box.right + 10, innerWidth - width - 8))}px`;
+  thumb.style.left = `${Math.max(8, Math.min(strip.getBoundingClientRect().right + 10, innerWidth - width - 8))}px`;
   thumb.style.top = `${Math.max(8, Math.min(box.top - height / 3, innerHeight - height - 8))}px`;
 }

@@ -77,6 +77,11 @@ export class Sheets {
     }
   }
 
+  /** Fetch this page before others that are near. */
+  want(number) {
+    if (READABLE.has(this.at(number).dataset.state)) this.fetch(number);
+  }
+
   /** The section with its text; the one that is there already where it is as it should be. */
   async fetch(number) {
     const old = this.at(number);

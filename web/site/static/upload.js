@@ -56,10 +56,15 @@ function addAll(data, type) {
 function addFiles(files) {
   const limit = Number(form.dataset.maxMb);
   for (const file of files) {
-    if (chosen.some((entry) => entry.file?.name === file.name && entry.file.size === file.size)) continue;
+    if (chosen.some((entry) => isSame(entry.file, file))) continue;
     const row = add({ file }, file.name, size(file.size));
     if (file.size > limit * 1024 * 1024) say(row, `Larger than ${limit} MB, the most this server takes.`);
   }
+}
+
+/** Whether it is one file that was chosen twice; files of other folders may have its name and size. */
+function isSame(one, two) {
+  return one?.name === two.name && one.size === two.size && one.lastModified === two.lastModified && one.webkitRelativePath === two.webkitRelativePath;
 }
 
 function addLink(address) {
@@ -107,6 +112,7 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   send.disabled = true;
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   const batch = crypto.getRandomValues(new Uint32Array(3)).join("-");
   const waiting = [...chosen];
   const jobs = [];
@@ -135,7 +141,16 @@ function finish(jobs, batch) {
 function explain(entry, error) {
   const problem = error instanceof Refused ? error.problem : {};
   entry.row.querySelector("progress")?.replaceWith(entry.remove);
-  say(entry.row, [error.message, problem.advice].filter(Boolean).join(" "));
+  const errors = problem.errors || [];
+  for (const { option } of errors) form.elements[option]?.setAttribute?.("aria-invalid", "true");
+  if (errors.some(({ option }) => form.elements[option]?.closest?.(".options"))) form.querySelector(".options").open = true;
+  say(entry.row, errors.map(inWords).join(" ") || [error.message, problem.advice].filter(Boolean).join(" "));
+}
+
+/** What is wrong with a field, by the name that people see of it. */
+function inWords({ option, message }) {
+  const label = form.elements[option]?.closest?.(".options") ? form.elements[option].labels[0]?.textContent.trim() : "";
+  return label ? `${label}: ${message}.` : `${message}.`;
 }
 
 /** The form's options with one document: multipart for a file, JSON for a URL. */

@@ -15,6 +15,7 @@ import numpy as np
 from workers.engines import EngineError
 from workers.engines.ocr.boxes import find_boxes
 from workers.engines.ocr.crops import cut
+from workers.engines.ocr.ink import inked
 from workers.engines.ocr.reader import Reader
 from workers.engines.ocr.runtimes import Runtime
 from workers.text_lines import Pixels, Quad, Quads, Reading
@@ -41,8 +42,13 @@ class OcrModels:
 
     def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads:
         height, width = pixels.shape[:2]
-        small = cv2.resize(pixels, detection_size(width, height))
-        return find_boxes(self._detectors[is_alone](small.astype(np.uint8, copy=False)), width, height)
+        small = cv2.resize(pixels, detection_size(width, height)).astype(np.uint8, copy=False)
+        area = inked(small, DETECTION_STEP)
+        if area is None:
+            return np.empty((0, 4, 2), np.float32)
+        heat = np.zeros(small.shape[:2], np.float32)
+        heat[area] = self._detectors[is_alone](np.ascontiguousarray(small[area]))
+        return find_boxes(heat, width, height)
 
     def crop(self, pixels: Pixels, quad: Quad) -> Pixels:
         """The line in `quad`, level; one of half again its width in height is turned a quarter anticlockwise."""

@@ -16,10 +16,11 @@ from workers.engines.ocr.runtimes import Steps
 from workers.text_lines import Pixels, Reading
 
 STEP_PX = 8  # of the line at the recogniser's height, for each of its steps
-SURE = 0.8  # of a letter
+SURE = 0.85  # of a letter
+GOOD_LINE, SURE_IN_GOOD = 0.97, 0.6  # mean of a line's letters from which a letter needs no more than this
 SURE_NO_SPACE = 0.02  # chance of a space where none is read
 WHOLE_SHARE = 0.6  # of a line: where more is in doubt, it is read again as a whole
-NEAREST = 2  # words between two parts in doubt that are read again apart
+NEAREST = 1  # words between two parts in doubt that are read again apart
 LEAST_PX = 96  # what reading again costs at least
 SMOOTH_PX = 5
 
@@ -62,7 +63,8 @@ class Spelled:
         doubts: NDArray[np.bool_] = (steps.space >= SURE_NO_SPACE) & ~beside
         doubts[: letters[0]] = False
         doubts[letters[-1] + 1 :] = False
-        doubts[letters[steps.chance[letters] < SURE]] = True
+        chances = steps.chance[letters]
+        doubts[letters[chances < (SURE_IN_GOOD if chances.mean() >= GOOD_LINE else SURE)]] = True
         return doubts
 
     def words(self) -> list[Word]:

@@ -13,15 +13,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import httpx
+from PIL import Image
 
 from workers.engines import (
     Control,
     EngineError,
     Generation,
-    ImageSpec,
+    PageRequest,
     Prepared,
     StopReason,
 )
@@ -42,14 +44,14 @@ MIN_LETTER = 5.0  # px; a line of 6 pt print on A4 at 1024 px
 
 
 class OpenAIEngine(WholeImage):
-    """Asks the server at `base_url` for the text of each page."""
+    """Asks the servers at `base_url` for the text of each page."""
 
     name = "openai"
 
     def __init__(self, options: OpenAIOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision}" if options.model_revision else options.model
         self.profile = profile_of(options)
-        self.image_spec = ImageSpec(factor=self.profile.factor, max_side=self.profile.max_side, min_letter=MIN_LETTER)
+        self.image_spec = self.profile.spec(MIN_LETTER)
         self.max_batch = max(1, options.parallel_requests)
         self.page_seconds: deque[float] = deque(maxlen=MAX_NOTES)  # of each page that ended, until someone takes them
         self.client: Client | None = None
@@ -64,8 +66,8 @@ class OpenAIEngine(WholeImage):
 
     @property
     def trouble(self) -> str:
-        """Why pages wait for the server; empty when it is well."""
-        return self.client.breaker.trouble if self.client else ""
+        """Why pages wait for the servers; empty when one is well."""
+        return self.client.trouble if self.client else ""
 
     @property
     def in_flight(self) -> int:
@@ -77,10 +79,13 @@ class OpenAIEngine(WholeImage):
         requests = self.client.requests if self.client else deque[tuple[str, float]]()
         return _take(requests), _take(self.page_seconds)
 
+    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
+        return super().prepare(self.profile.view(image, request), request)
+
     def load(self) -> None:
         """Start the client; a server that is down now may come later. Raises EngineError without an address."""
         options = self._options
-        if not options.base_url or not options.model:
+        if not options.base_urls or not options.model:
             raise EngineError(
                 "The openai engine needs a server: set OPENAI_BASE_URL (such as http://127.0.0.1:8001/v1) and MODEL."
             )
@@ -112,7 +117,10 @@ class OpenAIEngine(WholeImage):
 
     async def _run(self, client: Client, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         """All pages of a batch; the control is asked for each every 0.1 s."""
-        calls = [Call(prepared) for prepared in batch]
+        on_text = control.on_text
+        calls = [
+            Call(prepared, None if on_text is None else partial(on_text, row)) for row, prepared in enumerate(batch)
+        ]
         rows = {asyncio.create_task(self._page(client, call, control)): row for row, call in enumerate(calls)}
         stopped: dict[int, StopReason] = {}
         outcomes: dict[int, Generation] = {}
@@ -153,12 +161,12 @@ class OpenAIEngine(WholeImage):
                 self.page_seconds.append(time.monotonic() - started)
 
     async def _watch(self, client: Client) -> None:
-        """Look at the server at the start, and while it is down and no page tries it."""
-        await client.look()
+        """Look at the servers at the start, and at each that is down while no page tries it."""
+        await client.look(only_troubled=False)
         while True:
             await asyncio.sleep(LOOK_S)
-            if client.breaker.trouble and not self._num_active:
-                await client.look()
+            if not (client.trouble and self._num_active):
+                await client.look(only_troubled=True)
 
 
 def _take(notes: deque[T]) -> list[T]:
@@ -174,4 +182,4 @@ def end_early(call: Call, reason: StopReason) -> Generation:
     """How a page ends that was stopped; one whose time was over between two requests says why there was no answer."""
     if reason == "timeout" and call.fault is not None and call.fault.kind != "timeout":
         return failed(f"no answer in time; {call.fault}")
-    return Generation(text="", stop_reason=reason)
+    return Generation(text=call.text if reason == "timeout" else "", stop_reason=reason)

@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -42,8 +43,11 @@ class Fault(Exception):
     """A request that came to nothing.
 
     `kind` is a short name for metrics. A fault that is `transient` may pass; one that is `away` says that the server
-    as a whole cannot be reached. `retry_after_s` is how long the server asked to be left alone.
+    as a whole cannot be reached. `retry_after_s` is how long the server asked to be left alone, `seconds` how long the
+    request took.
     """
+
+    seconds = 0.0
 
     def __init__(
         self, kind: str, message: str, *, transient: bool = True, away: bool = False, retry_after_s: float | None = None
@@ -62,8 +66,12 @@ class Fault(Exception):
         return self.kind.startswith("http_4") or self.kind in ("invalid", "incomplete")
 
 
-def request_body(prepared: Prepared, model: str, profile: Profile = PLAIN) -> bytes:
+def request_body(
+    prepared: Prepared, model: str, profile: Profile = PLAIN, extra: Mapping[str, Any] | None = None
+) -> bytes:
     """The JSON of a chat completion for one page, its image as a JPEG data URL. Raises EngineError without image.
+
+    The answer is asked for piece by piece; `extra` has the last word in this and all else.
 
     `skip_special_tokens` is vLLM's and SGLang's; it goes only where the answer is made of special tokens.
     """
@@ -78,10 +86,25 @@ def request_body(prepared: Prepared, model: str, profile: Profile = PLAIN) -> by
         "messages": [{"role": "user", "content": content}],
         "max_tokens": request.max_new_tokens,
         "temperature": request.temperature,
-        "stream": False,
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
     body |= {"skip_special_tokens": False} if profile.keeps_special else {}
+    body |= extra or {}
+    if not body["stream"]:
+        body.pop("stream_options", None)
     return json.dumps(body).encode()
+
+
+def read_extra(text: str) -> dict[str, Any]:
+    """What OPENAI_EXTRA_BODY adds to requests. Raises EngineError where it is no JSON object."""
+    try:
+        extra = json.loads(text or "{}")
+    except ValueError as exc:
+        raise EngineError(f"OPENAI_EXTRA_BODY is no JSON: {exc}") from exc
+    if not isinstance(extra, dict):
+        raise EngineError(f"OPENAI_EXTRA_BODY={text!r} is no JSON object")
+    return extra
 
 
 def data_url(image: Image.Image) -> str:
@@ -118,10 +141,10 @@ def read_answer(response: httpx.Response) -> Generation:
         raise Fault("invalid", f"the model server's answer is no chat completion ({type(exc).__name__})") from exc
     if not isinstance(text, str):
         raise Fault("invalid", "the model server's answer has no text", transient=False)
-    return Generation(text=text, stop_reason=_stop_reason(reasons, text), tokens=tokens)
+    return Generation(text=text, stop_reason=stop_reason(reasons, text), tokens=tokens)
 
 
-def _stop_reason(reasons: tuple[Any, Any], text: str) -> StopReason:
+def stop_reason(reasons: tuple[Any, Any], text: str) -> StopReason:
     """What ended the text, by vLLM's `stop_reason` and everyone's `finish_reason`; a loop we find counts as one."""
     finish = reasons[1]
     if reasons[0] == "repetition_detected":
@@ -144,6 +167,16 @@ def fault_of_status(response: httpx.Response) -> Fault:
         away=status in AWAY_STATUS,
         retry_after_s=retry_after_s(response.headers.get("Retry-After", "")) if transient else None,
     )
+
+
+def fault_of_event(error: Any) -> Fault:
+    """What a server says that fails in the middle of an answer."""
+    code = error.get("code") if isinstance(error, dict) else None
+    said = error.get("message", error) if isinstance(error, dict) else error
+    message = f"the model server broke off: {' '.join(str(said).split())[:MAX_MESSAGE_CHARS]}"
+    if isinstance(code, int) and 400 <= code < 500:
+        return Fault(f"http_{code}", message, transient=code in (408, 429))
+    return Fault("http_500", message)
 
 
 def _message(response: httpx.Response) -> str:

@@ -13,7 +13,9 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoConfig, GenerationMixin
 
 from workers.engines import EngineError
+from workers.engines.profiles import profile_of
 from workers.engines.vlm.compat import MODEL_CLASSES
+from workers.engines.vlm.options import VlmOptions
 
 # Model types that transformers lists as image-to-text but that take or give something else than a page and its text.
 REFUSED = {
@@ -62,6 +64,16 @@ class Checkpoint:
         """The arguments every `from_pretrained` of this checkpoint takes; code of the repository is never run."""
         revision = {"revision": self.hub_revision} if self.hub_revision else {}
         return {"pretrained_model_name_or_path": self.name, "trust_remote_code": False, **revision}
+
+
+def open_named(options: VlmOptions) -> Checkpoint:
+    """The checkpoint that the options name; an error says what is known of a model that cannot be loaded."""
+    try:
+        return open_checkpoint(options.model, options.model_revision)
+    except EngineError as exc:
+        if hint := profile_of(options).not_by_vlm:
+            raise EngineError(f"{hint}. {exc}") from exc
+        raise
 
 
 def open_checkpoint(model: str, revision: str = "") -> Checkpoint:

@@ -18,13 +18,12 @@ from workers.engines import (
     EngineBroken,
     EngineError,
     Generation,
-    ImageSpec,
     OutOfMemory,
     PageRequest,
     Prepared,
 )
 from workers.engines.profiles import Profile, profile_of
-from workers.engines.vlm.checkpoint import open_checkpoint
+from workers.engines.vlm.checkpoint import open_named
 from workers.engines.vlm.collate import Tensors, collate, count_tokens, shrink
 from workers.engines.vlm.decode import DecodeLoop
 from workers.engines.vlm.graphs import Graphs
@@ -58,10 +57,10 @@ class VlmEngine:
 
     def __init__(self, options: VlmOptions) -> None:
         self.options = options
-        self.checkpoint = open_checkpoint(options.model, options.model_revision)
+        self.checkpoint = open_named(options)
         self.revision = self.checkpoint.identity
         self._profile = profile_of(options, self.checkpoint.model_type)
-        self.image_spec = ImageSpec(factor=self._profile.factor, max_side=self._profile.max_side, min_letter=MIN_LETTER)
+        self.image_spec = self._profile.spec(MIN_LETTER)
         self.max_batch = max(1, min(options.batch_pages, MOST_ON_CPU if options.device == "cpu" else MOST_ON_GPU))
         self._pixel_dtype = pixel_dtype(self.checkpoint, options)
         self._lock = threading.Lock()
@@ -88,7 +87,7 @@ class VlmEngine:
     def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
         """CPU side: resize, normalise, chat template and tokenizer; the image itself is not kept."""
         try:
-            made = self.processor(image, request.prompt)
+            made = self.processor(self.profile.view(image, request), request.prompt)
         except (IndexError, TypeError, ValueError) as exc:
             raise EngineError(f"the processor of {self.checkpoint.name} refused the page: {exc}") from exc
         tensors = shrink(made, self._pixel_dtype, model_type=self.checkpoint.model_type)

@@ -21,7 +21,7 @@ class TableReader:
         self.loose: list[str] = []
         self.is_alone = True
         self._taken: set[tuple[int, int]] = set()
-        self._row, self._depth, self._head = -1, 0, False
+        self._row, self.depth, self._head = -1, 0, False
         self._next = 0  # column of the row, before which all are taken
         self._open: dict[str, int | bool] | None = None
         self._text: list[str] = []
@@ -29,18 +29,28 @@ class TableReader:
     def feed(self, text: str) -> None:
         """Take a whole text; a cell that is not closed ends with it."""
         for piece in pieces(text):
-            if isinstance(piece, str):
-                self._say(piece)
-            elif piece.is_end:
-                self._end_tag(piece.name)
-            else:
-                self._start_tag(piece)
+            self.take(piece)
+        self.close()
+
+    def take(self, piece: Tag | str) -> None:
+        if isinstance(piece, str):
+            self._say(piece)
+        elif piece.is_end:
+            self._end_tag(piece.name)
+        else:
+            self._start_tag(piece)
+
+    def close(self) -> None:
         self._end_cell()
+
+    @property
+    def is_open(self) -> bool:
+        return self.depth > 0
 
     def _start_tag(self, tag: Tag) -> None:
         if tag.name == "table":
-            self._depth += 1
-            self.is_alone &= self._depth == 1 and not self.cells
+            self.depth += 1
+            self.is_alone &= self.depth == 1 and not self.cells
         elif tag.name == "tr":
             self._end_cell()
             self._row, self._next = self._row + 1, 0
@@ -65,7 +75,7 @@ class TableReader:
             self._text.append("\n")
         if name == "thead":
             self._head = False
-        self._depth -= name == "table"
+        self.depth -= name == "table"
 
     def _place(self, tag: Tag) -> dict[str, int | bool]:
         """A cell takes the next free column of its row."""

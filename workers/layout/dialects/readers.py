@@ -8,7 +8,10 @@ from workers.layout.blocks import Box
 from workers.layout.dialects.answer import Answer, Reader, box_of
 from workers.layout.dialects.deepseek import read_deepseek
 from workers.layout.dialects.doctags import read_doctags
+from workers.layout.dialects.dots import read_dots
+from workers.layout.dialects.html_page import read_html_page
 from workers.layout.dialects.markdown import read_markdown
+from workers.layout.dialects.mineru import read_mineru
 from workers.layout.dialects.nanonets import read_nanonets
 from workers.layout.dialects.olmocr import read_olmocr
 
@@ -23,6 +26,9 @@ READERS: dict[str, Reader] = {
     MARKDOWN: read_only_markdown,
     "deepseek": read_deepseek,
     "doctags": read_doctags,
+    "dots": read_dots,
+    "html": read_html_page,
+    "mineru": read_mineru,
     "nanonets": read_nanonets,
     "olmocr": read_olmocr,
 }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 KNOWN = (
     "table|thead|tbody|tfoot|tr|td|th|caption|colgroup|col|br|p|div|span|b|i|u|s|em|strong|sup|sub|small|big|del|ins|mark"
-    "|ul|ol|li|a|img|input|math|pre|code|h[1-6]|hr|center|font|label|form|select|option|blockquote|html|head|body"
+    "|ul|ol|li|a|img|input|math|pre|code|h[1-6]|hr|chem|center|font|label|form|select|option|blockquote|html|head|body"
     "|watermark|page_number|signature|header|footer"
 )
 TAG = re.compile(rf"""<(/?)({KNOWN})(?=[\s/>])((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
@@ -55,7 +55,7 @@ def pieces(text: str) -> Iterator[Tag | str]:
 
 
 def whole_end(text: str) -> int:
-    """Where the text ends without a tag that the end of the answer tore; a torn `alt` is text, and is left, as is `<b`."""
+    """Where the text ends without a tag that the answer's end tore; a torn `alt` is text, and is left, as is `<b`."""
     start = text.rfind("<", max(0, len(text) - MOST_TORN))
     written = text[start + 1 :].lower()
     torn = written.removeprefix("/")
@@ -64,5 +64,7 @@ def whole_end(text: str) -> int:
     if not torn or (len(written) > 1 and any(name.startswith(torn) for name in NAMES)):
         return start
     name, *said = torn.split() or [""]
-    is_tag = not said or any(said[0].startswith(known) or known.startswith(said[0]) for known in STRUCTURAL)
+    is_tag = (not said and len(name) > 1) or any(
+        each.startswith(known) or known.startswith(each) for each in said[:1] for known in STRUCTURAL
+    )
     return start if name in NAMES and is_tag and torn.isascii() and "alt" not in torn else len(text)
