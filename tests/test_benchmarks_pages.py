@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import time
 from importlib import import_module
+from typing import Any
 
 import pymupdf
 import pytest
 from PIL import Image
 
-from benchmarks import bench
 from benchmarks.drawn_pages import KINDS, as_picture, suffix_of
 from benchmarks.figures import Figure, Measured
 from benchmarks.peer_programs import PEERS, is_installed
-from benchmarks.peers import OURS, Result, figures_of
 from benchmarks.pictures import as_pdf, drawn_pictures, flat
-from benchmarks.profile import STEPS, copies_of
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.truth_scores import word_f1
+
+# by name, for they know the tests' helpers by another name, and mypy would see those twice
+bench: Any = import_module("benchmarks.bench")
+peers: Any = import_module("benchmarks.peers")
+profile: Any = import_module("benchmarks.profile")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,7 +51,7 @@ def test_transparent_pictures_lie_on_white() -> None:
 
 
 def test_copies_differ() -> None:
-    with pymupdf.open(stream=copies_of(KINDS["scan"](0)[0], 3)) as document:
+    with pymupdf.open(stream=profile.copies_of(KINDS["scan"](0)[0], 3)) as document:
         shown = {bytes(page.get_pixmap(dpi=72).samples) for page in document}
     assert len(shown) == 3
 
@@ -72,7 +75,7 @@ def test_steps_of_the_profile_are_there() -> None:
     """What the profile watches is called by these names."""
     watch = Stopwatch()
     import_module("workers.engines.ocr.models")
-    with watch.watching(STEPS):
+    with watch.watching(profile.STEPS):
         pass
 
 
@@ -99,11 +102,14 @@ def test_a_benchmark_that_breaks_is_told_and_ends_with_1(
 
 
 def test_figures_name_what_is_missing() -> None:
-    ours, theirs = Result(pages_s=2.0, cpu_s=1.0, f1=0.98, cer=0.01), Result(pages_s=1.0, cpu_s=2.0, f1=0.9, cer=0.1)
-    speed, _, errors = figures_of({OURS: ours, "OCRmyPDF": theirs})
+    ours, theirs = (
+        peers.Result(pages_s=2.0, cpu_s=1.0, f1=0.98, cer=0.01),
+        peers.Result(pages_s=1.0, cpu_s=2.0, f1=0.9, cer=0.1),
+    )
+    speed, _, errors = peers.figures_of({peers.OURS: ours, "OCRmyPDF": theirs})
     assert (speed.is_met, errors.is_met) == (True, True)
     assert errors.measured == "0.20 × (2.00%)"
-    speed, _, errors = figures_of({OURS: ours})
+    speed, _, errors = peers.figures_of({peers.OURS: ours})
     assert (speed.is_met, errors.is_met) == (None, None)
     assert "not installed" in speed.peer
 
