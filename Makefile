@@ -10,7 +10,8 @@
 # TORCH_ARGS="--index-url ADDRESS", or uv reaches none, pip installs torch: on Linux the CUDA build of PyPI then,
 # several GB with its libraries.
 #
-# Tests run two files at a time: make test TESTERS=4 for more, make test ARGS="-n 0 --pdb" for none beside another.
+# Tests run three files at a time, for tests of real processes wait much: two cores and 8 GB are enough. TESTERS=2 takes
+# less memory, TESTERS=6 less time on more cores, and ARGS="-n 0 --pdb" runs no test beside another.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -23,7 +24,7 @@ PROJECTS := pyproject.toml server/pyproject.toml
 PIP_INSTALL := -m pip --disable-pip-version-check install
 INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
 UV := uv==0.13.9
-TESTERS ?= 2
+TESTERS ?= 3
 
 # $(call install_torch,PYTHON,OPTIONS,WHICH)
 define install_torch
@@ -62,8 +63,9 @@ lint: .venv/.test
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 
+# All benchmarks in a short form, some minutes; one table. make bench ARGS="queue mixed" runs some.
 bench: .venv/.test
-	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+	$(BIN)/python -m benchmarks.bench $(ARGS)
 
 # Trains the tiny reader from nothing; training/README.md says which fonts and words it needs, and how long it takes.
 train: .venv/.test

@@ -44,6 +44,7 @@ STYLES = {
         h4,h5,h6{font-size:11pt;font-style:italic} pre{white-space:pre-wrap}""",
 }
 OPTIONAL = re.compile(r"(?:abstract|references|bibliography|contents|acknowledge?ments?)\W*", re.IGNORECASE)
+FENCED = re.compile(r"(?ms)^(`{3,})[^`\n]*\n.*?^\1$|<pre>.*?</pre>")
 PARSER = MarkdownIt("commonmark").enable("table")
 
 
@@ -83,7 +84,7 @@ def make_readmes(folder: Path, limit: int) -> Iterator[tuple[str, Path, Path]]:
     for number, (name, text) in enumerate(readmes(limit)):
         style = list(STYLES)[number % len(STYLES)]
         path, truth = folder / f"{name}.pdf", folder / f"{name}.truth.md"
-        truth.write_text(truth_of(text))
+        truth.write_text(FENCED.sub(without_marks, truth_of(text)))
         if not path.exists():
             print_pdf(truth_of(text), style, path)
         yield f"READMEs ({style})", path, truth
@@ -118,23 +119,28 @@ def without_optional(markdown: str, truth: str) -> str:
     return "\n".join(line.lstrip("# ") if is_left_out(i, line) else line for i, line in enumerate(lines))
 
 
+def without_marks(code: re.Match[str]) -> str:
+    """A listing without the marks that begin its comments: the ruler takes them for headings."""
+    return re.sub(r"(?m)^([ ]*)#+", r"\1", code[0])
+
+
 def main() -> None:
     args = parse_args()
     engine = load_engine("ocr", get_settings().engine_options("ocr"))
-    if args.drawn:
-        engine.load()
+    engine.load()
     warm_up()
     reader = Reader(engine, is_drawn=args.drawn)
     scores = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        items = list(make_readmes(folder, args.limit))
-        items += make_papers(folder, args.papers, args.limit) if args.papers else []
+        items = list(make_readmes(folder, args.limit)) if "READMEs".startswith(args.only) else []
+        items += make_papers(folder, args.papers, args.limit) if args.papers and "papers".startswith(args.only) else []
         for name, path, truth in items:
             markdown = reader.read(path)
             if args.keep:
                 (folder / f"{path.stem}.md").write_text(markdown)
+            markdown = FENCED.sub(without_marks, markdown)
             if name == "papers":
                 markdown = without_optional(markdown, truth.read_text())
             scores[name].append(score(markdown, truth, "md"))
@@ -156,6 +162,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--papers", type=Path, help="a folder of PDFs with outlines")
     parser.add_argument("--drawn", action="store_true", help="draw the pages first and read them as images")
+    parser.add_argument("--only", default="", choices=("", "READMEs", "papers"), help="one of the two sets")
     parser.add_argument("--limit", type=int, default=24, help="documents of each set at most")
     parser.add_argument("--keep", type=Path, help="a folder for the PDFs, their truth and the results")
     parser.add_argument("--each", action="store_true", help="print a line a document")

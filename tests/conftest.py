@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by onnxruntime and pymupdf when they are imported
-os.environ["OMP_NUM_THREADS"] = "1"  # two testers share the cores: threads of torch would spin for one another
+os.environ["OMP_NUM_THREADS"] = "1"  # testers share the cores: threads of torch would spin for one another
 
 import psutil
 import pytest
@@ -73,7 +73,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that waits longest goes first, so that one of two testers does the rest meanwhile."""
+    """The file that waits longest goes first, so that the other testers do the rest meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_recovery.py")
 
 

@@ -237,3 +237,20 @@ def test_text_on_its_side_stands_apart() -> None:
     found = [*line("The page runs level.", 50, 100, 0), *stamp]
     layout = build(found, Found(regions=(Region(label="text", box=(0, 90, 400, 500)),)), CANVAS)
     assert sorted(kinds(layout)) == [("page_header", "arXiv:2101.00001"), ("paragraph", "The page runs level.")]
+
+
+def test_a_line_of_code_that_the_model_calls_a_heading_is_code() -> None:
+    prose = line("Some prose that stands in another font", 50, 80, 0)
+    head = Region(label="section-header", box=(40, 92, 400, 112))
+    code = build([*prose, *line("R> statistic(it)", 50, 94, 1, is_mono=True)], Found(regions=(head,)), CANVAS)
+    bold = line("check_any(_)", 50, 94, 1, is_mono=True, is_bold=True)
+    assert kinds(code)[-1] == ("code", "R> statistic(it)")
+    assert kinds(build([*prose, *bold], Found(regions=(head,)), CANVAS))[-1] == ("heading", "check_any(_)")
+
+
+def test_text_in_one_cell_of_an_empty_grid_is_no_table() -> None:
+    found = [word for i in range(4) for word in line("a text that was taken for a table", 50, 100 + 14 * i, i)]
+    box = (40.0, 90.0, 400.0, 300.0)
+    grid = GridLines(ys=(90.0, 170.0, 230.0, 300.0), xs=(40.0, 390.0, 400.0))
+    layout = build(found, Found(regions=(Region(label="table", box=box, grid=grid),)), CANVAS)
+    assert {block.kind for block in layout.blocks} == {"paragraph"}

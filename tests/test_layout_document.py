@@ -145,3 +145,25 @@ def test_a_number_or_half_a_sentence_in_the_type_of_the_text_is_no_heading(
 ) -> None:
     (blocks,) = settle([[heading("All of it", 20.0), paragraph(), heading(text, size, is_bold), paragraph()]])
     assert blocks[2].kind == kind
+
+
+def test_names_between_a_title_and_its_abstract_are_no_headings() -> None:
+    names = [heading("Ann Lee", 12.0, is_bold=False), paragraph("University"), heading("Bo Ray", 12.0, is_bold=False)]
+    paper = [
+        heading("All of it", 20.0),
+        *names,
+        heading("Abstract", 11.0),
+        paragraph(),
+        heading("1 Introduction", 12.0),
+    ]
+    (blocks,) = settle([paper])
+    assert [block.text for block in blocks if block.kind in ("title", "heading")] == [
+        "All of it",
+        "Abstract",
+        "1 Introduction",
+    ]
+
+
+def test_without_an_abstract_headings_after_the_title_stay() -> None:
+    (blocks,) = settle([[heading("Tool", 20.0), heading("Install", 14.0), paragraph(), heading("Use", 14.0)]])
+    assert [block.kind for block in blocks if block.kind != "paragraph"] == ["title", "heading", "heading"]

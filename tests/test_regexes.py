@@ -103,7 +103,7 @@ def test_it_is_linear(found: tuple[str, str | bytes, int]) -> None:
 
 def try_it(pattern: str, flags: int, cpu_s: int = CPU_S) -> int:
     arguments = [json.dumps([pattern, flags & ~re.UNICODE]), str(cpu_s)]
-    return subprocess.run([sys.executable, "-c", TRY.replace("\\\\\\\\", "\\\\"), *arguments]).returncode
+    return subprocess.run([sys.executable, "-I", "-S", "-c", TRY.replace("\\\\\\\\", "\\\\"), *arguments]).returncode
 
 
 @pytest.mark.parametrize("pattern", [r"\s*-\s*", r"(?<=\w)-\s*\n\s*(?=\w)", r"(a+)+b", r".*x", r"[ \t]+$", r"(?i)-+x"])

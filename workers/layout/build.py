@@ -14,7 +14,7 @@ from itertools import groupby
 from workers.layout.bare_tables import find_bare_tables
 from workers.layout.blocks import BlockKind, PageLayout
 from workers.layout.canvas import Canvas
-from workers.layout.code import find_code
+from workers.layout.code import find_code, is_typed
 from workers.layout.contents import find_contents
 from workers.layout.detect import Found, Region
 from workers.layout.drafts import Draft, finish
@@ -56,6 +56,7 @@ class About:
     num_words: int
     has_numbers: bool
     is_spoken: bool
+    has_prose: bool  # in another font than a monospaced one
 
 
 def build(
@@ -75,7 +76,12 @@ def build(
     drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
     words = without(words, (word for table in bare for cell in table.cells for word in cell.words))
     turned = [word for word in words if word.angle]
-    page = About(num_words=len(words), has_numbers=bool(numbers), is_spoken=is_transcript(words))
+    page = About(
+        num_words=len(words),
+        has_numbers=bool(numbers),
+        is_spoken=is_transcript(words),
+        has_prose=is_prose_elsewhere or not is_typed(words),
+    )
     drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
     groups = assign(without(words, turned), found.regions)
     for number, region in enumerate(found.regions):
@@ -172,6 +178,8 @@ def drafts_of(region: Region, words: Sequence[Word], found: Found, page: About) 
         drafts = [Draft(kind="table", box=table.box, table=table) for table in tables]
         return drafts + loose_drafts(rest)
     rows = rows_in_order(words)
+    if kind in ("title", "heading") and page.has_prose and all(word.is_mono and not word.is_bold for word in words):
+        return [draft_of("code", rows)]
     if kind in ("list_item", "paragraph"):
         if page.is_spoken:
             return [draft_of("paragraph", part) for part in split_speeches(rows)]

@@ -65,7 +65,8 @@ def read_tables(region: Region, words: Sequence[Word], found: Sequence[FoundTabl
     if rival and (own is None or not is_sound or SIMILAR[0] <= filled / max(1, own.num_filled) <= SIMILAR[1]):
         return rival, rest
     if own is not None and is_sound and own.fit >= LEAST_FIT:
-        return [with_headers(table_of(own))], []
+        table = with_headers(table_of(own))
+        return ([table], []) if has_rows_and_columns(table) else ([], list(words))
     return (rival, rest) if rival else ([], list(words))
 
 
@@ -145,11 +146,16 @@ def fill_found(tables: Sequence[FoundTable], words: Sequence[Word]) -> tuple[lis
             if i in placed
         )
         found = Table(box=table.box, cells=cells)
-        if cells and min(found.shape) >= 2:
+        if cells and min(found.shape) >= 2 and has_rows_and_columns(found):
             filled.append(found)
         else:  # a frame around text
             rest += mine
     return filled, rest
+
+
+def has_rows_and_columns(table: Table) -> bool:
+    """Whether words stand in two rows and in two columns at least, and not all in one cell of an empty grid."""
+    return min(len({cell.span[at] for cell in table.cells}) for at in (0, 2)) >= 2
 
 
 def distance(box: Box, word: Word) -> float:
