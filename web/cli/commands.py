@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
 from datetime import UTC, datetime
@@ -39,10 +38,8 @@ console = Console(stderr=True, highlight=False)
 
 def run_up(args: Namespace) -> int:
     """What is named on the line goes before the environment."""
-    for name, value in (("WEB_PORT", args.port), ("ENGINE", args.engine)):
-        if value is not None:
-            os.environ[name] = str(value)
-    return run_stack(Path(args.data_dir))
+    named = {"WEB_PORT": args.port, "ENGINE": args.engine}
+    return run_stack(Path(args.data_dir), {key: str(value) for key, value in named.items() if value is not None})
 
 
 def run_demo(_: Namespace) -> int:
