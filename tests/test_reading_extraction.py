@@ -149,5 +149,5 @@ def test_schema_is_refused_with_a_sentence(web: WebService) -> None:
 
 
 def test_engine_that_reads_plain_text_takes_no_schema(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.api.inputs.engine_name", lambda: "tesseract")
+    monkeypatch.setattr("web.api.needed.engine_name", lambda: "tesseract")
     assert "needs a language model" in web.upload(task="extract", schema=SCHEMA).json["detail"]

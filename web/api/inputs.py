@@ -9,19 +9,17 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.messages import JobOptions, TextLayer
-from tasks.services import default_text_layer, engine_name
+from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
+from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
 from workers.documents.selection import MAX_LENGTH, parse_parts
-from workers.engines.registry import reads_plain_text
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
-from workers.schemas import MAX_CHARS, check_schema
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-WEIGHTS = {"low": 1, "normal": 2, "high": 4}
 
 
 def check_pages(value: str) -> str:
@@ -62,17 +60,9 @@ class Input(BaseModel):
 class JobFields(Input):
     """The options of a job."""
 
-    task: Literal["transcribe", "ask", "describe", "extract"] = Field(
-        "transcribe", description="What to do with each page."
-    )
+    task: Task = Field("transcribe", description="What to do with each page.")
     question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
-    json_schema: str = Field(
-        "",
-        alias="schema",
-        max_length=MAX_CHARS,
-        description="A JSON schema of an object, as text; needed with `task=extract`, which a language model does: the "
-        "values of each page, checked by the schema, with their boxes where the words of a PDF have them.",
-    )
+    json_schema: JsonSchema = Field("", alias="schema")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
     pages: str = Field(
         "",
@@ -130,33 +120,14 @@ class JobFields(Input):
             raise ValueError("this server calls no webhooks; its operator has to set WEBHOOK_SECRET")
         return check_address(value) if value else ""
 
-    @field_validator("json_schema")
-    @classmethod
-    def schema_can_be_used(cls, value: str) -> str:
-        return check_schema(value) if value else ""
-
     @model_validator(mode="after")
-    def schema_is_there(self) -> JobFields:
-        if self.task == "extract":
-            if not self.json_schema:
-                raise ValueError("`task=extract` needs a JSON schema in the field `schema`")
-            if reads_plain_text(engine_name()):
-                raise ValueError(
-                    f"`task=extract` needs a language model, and this server's engine {engine_name()} reads plain "
-                    "text; start it with ENGINE=vlm or ENGINE=openai, or read the text and extract elsewhere"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def question_is_there(self) -> JobFields:
-        if self.task == "ask" and not self.question:
-            raise ValueError("`task=ask` needs a `question`")
+    def needed_is_there(self) -> JobFields:
+        check_needed(self.task, self.question, self.json_schema)
         return self
 
     def to_options(self) -> JobOptions:
-        values = self.model_dump(include=set(JobFields.model_fields) - {"batch_id", "priority", "metadata", "tags"})
-        values["schema"] = values.pop("json_schema")
-        return JobOptions(**values, priority=WEIGHTS[self.priority])
+        values = self.model_dump(include=set(JobFields.model_fields) - NOT_OPTIONS)
+        return JobOptions(**values, schema=self.json_schema, priority=WEIGHTS[self.priority])
 
 
 class JobForm(JobFields):
