@@ -50,7 +50,9 @@ class Settings:
     text_layer: str = setting(
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
-    gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
+    gpu_workers: int = setting(
+        0, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores. 0 is by the machine."
+    )
     gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")

@@ -22,7 +22,7 @@ from tasks.generate.failure import NEVER_LOADS, forget_workers
 from tasks.settings import load_settings
 from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
-from web.stack.environ import child_env, choose_ports, gpu_share, port_taken, read_procfile
+from web.stack.environ import child_env, choose_ports, gpu_share, num_gpu_workers, port_taken, read_procfile
 from web.stack.readiness import ask
 from web.stack.redis_server import answers, find_redis_server, own_redis
 from workers import private
@@ -50,9 +50,9 @@ class StackStopped(StackError):
 class Stack:
     """All of Pagefan on this machine, with its data, logs and Redis file in `data_dir`.
 
-    `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts`
-    says how many of a kind to start, by default GPU_WORKERS and one of each other kind in the Procfile. A second of a
-    kind is `cpu2`.
+    `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts` says how
+    many of a kind to start, by default one of each in the Procfile, of GPU workers GPU_WORKERS or as many as suit the
+    machine. A second of a kind is `cpu2`.
     """
 
     def __init__(self, environ: Mapping[str, str], data_dir: Path, *, counts: Mapping[str, int] | None = None) -> None:
@@ -61,7 +61,7 @@ class Stack:
         self.given_redis_url = environ.get("REDIS_URL", "")
         self.given_path = environ.get("PATH", os.defpath)
         self.commands = read_procfile()
-        default = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
+        default = {kind: num_gpu_workers(self.settings) if kind == "gpu" else 1 for kind in self.commands}
         self.counts = dict(default if counts is None else counts)
         self.env = child_env(environ, self.settings, self.data_dir)
         self.processes: dict[str, Child] = {}
