@@ -76,6 +76,7 @@ readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
 	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
+	$(BIN)/python -m benchmarks.performance
 
 # Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
 pictures: .venv/.test
