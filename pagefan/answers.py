@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -34,6 +34,15 @@ class ReadOptions(TypedDict, total=False):
     webhook_url: str
     attachments: bool
     batch_id: str
+    metadata: Mapping[str, str]
+    tags: Sequence[str]
+
+
+class Labels(TypedDict, total=False):
+    """Which jobs are wanted: those with all of these tags and values."""
+
+    tags: Sequence[str]
+    metadata: Mapping[str, str]
 
 
 class Options(ReadOptions, total=False):

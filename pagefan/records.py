@@ -69,6 +69,8 @@ class JobSummary(TypedDict):
     size: int
     batch_id: str
     parent: str
+    metadata: dict[str, str]
+    tags: list[str]
     run: int
     num_pages: int
     pages: PageCounts
@@ -140,6 +142,7 @@ class Page(PageFacts):
     fault: Fault | None
     confidence: float | None
     notices: list[str]
+    corrected_at: str | None
     notice: str
     seq: int
     links: dict[str, str]
