@@ -22,6 +22,7 @@ Json = dict[str, Any]
 class ReadOptions(TypedDict, total=False):
     """The options of POST /jobs but `task` and `question`; /docs on the server describes them."""
 
+    schema: str
     prompt: str
     pages: str
     language: str
@@ -48,7 +49,7 @@ class Labels(TypedDict, total=False):
 class Options(ReadOptions, total=False):
     """All the options of POST /jobs."""
 
-    task: Literal["transcribe", "ask", "describe"]
+    task: Literal["transcribe", "ask", "describe", "extract"]
     question: str
 
 

@@ -213,8 +213,20 @@ class PageText(Page, Content):
     """A page with its text."""
 
 
+class Value(TypedDict):
+    """A value that was extracted, by its path such as `items[0].price`; `box` where it was found on the page."""
+
+    path: str
+    value: str | float | bool | None
+    page_number: int
+    box: list[float] | None
+
+
 class ResultPage(PageFacts, Content):
-    """A page as a `json` result has it."""
+    """A page as a `json` result has it; `data` and `values` are there with `task=extract`."""
+
+    data: NotRequired[dict[str, Any]]
+    values: NotRequired[list[Value]]
 
     reason: str
     detail: str

@@ -12,6 +12,7 @@ from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
+from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
@@ -19,7 +20,6 @@ from workers.net.addresses import MAX_URL, FetchError, parse_url
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-WEIGHTS = {"low": 1, "normal": 2, "high": 4}
 
 
 def check_pages(value: str) -> str:
@@ -60,8 +60,9 @@ class Input(BaseModel):
 class JobFields(Input):
     """The options of a job."""
 
-    task: Literal["transcribe", "ask", "describe"] = Field("transcribe", description="What to do with each page.")
+    task: Task = Field("transcribe", description="What to do with each page.")
     question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
+    json_schema: JsonSchema = Field("", alias="schema")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
     pages: str = Field(
         "",
@@ -120,14 +121,13 @@ class JobFields(Input):
         return check_address(value) if value else ""
 
     @model_validator(mode="after")
-    def question_is_there(self) -> JobFields:
-        if self.task == "ask" and not self.question:
-            raise ValueError("`task=ask` needs a `question`")
+    def needed_is_there(self) -> JobFields:
+        check_needed(self.task, self.question, self.json_schema)
         return self
 
     def to_options(self) -> JobOptions:
-        values = self.model_dump(include=set(JobFields.model_fields) - {"batch_id", "priority", "metadata", "tags"})
-        return JobOptions(**values, priority=WEIGHTS[self.priority])
+        values = self.model_dump(include=set(JobFields.model_fields) - NOT_OPTIONS)
+        return JobOptions(**values, schema=self.json_schema, priority=WEIGHTS[self.priority])
 
 
 class JobForm(JobFields):

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import shtab
@@ -17,7 +18,7 @@ import shtab
 from pagefan.answers import ClientError, Refused, ServerAway
 from pagefan.mcp import command as mcp_command
 from tasks.settings import SettingsError, get_settings
-from web.cli import commands
+from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
@@ -125,6 +126,11 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     ask.add_argument("--json", action="store_true", help="the answers as JSON")
     ask.set_defaults(run=commands.run_ask)
 
+    extract = actions.add_parser("extract", help="take the values that a JSON schema asks for from each page")
+    extract.add_argument("source", metavar="FILE|URL")
+    extract.add_argument("schema", metavar="SCHEMA.json", type=Path)
+    extract.set_defaults(run=extraction.run_extract)
+
     watch = actions.add_parser("watch", help="convert the files of a folder, and those that come")
     watch.add_argument("folder", metavar="FOLDER")
     watch.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the results")
@@ -133,9 +139,9 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command in (convert, watch):
         command.add_argument("--format", choices=tuple(FORMATS), default="md")
         command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
-    for command in (convert, ask, watch):
+    for command in (convert, ask, extract, watch):
         add_options(command)
-    return [convert, ask, watch]
+    return [convert, ask, extract, watch]
 
 
 def add_overwrite(command: argparse.ArgumentParser) -> None:
