@@ -1,4 +1,4 @@
-"""Values by a schema through the whole service, from an upload to the boxes in the result, on a model that stands in."""
+"""Values by a schema through the whole service, from an upload to boxes in the result, on a model that stands in."""
 
 from __future__ import annotations
 
