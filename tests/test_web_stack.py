@@ -29,10 +29,10 @@ from tasks.generate.failure import report_failure
 from tasks.ledger import Ledger, connect
 from tasks.settings import load_settings
 from web.stack.child import Child
-from web.stack.environ import gpu_share, num_gpu_workers, read_procfile
+from web.stack.environ import StackError, gpu_share, num_gpu_workers, read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
-from web.stack.stack import Stack, StackError
+from web.stack.stack import Stack
 from workers.engines.ocr.engine import OcrEngine
 from workers.engines.ocr.options import OcrOptions
 
@@ -297,6 +297,15 @@ def test_a_port_that_somebody_else_took_meanwhile_ends_the_start_at_once(
         monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'exit 1'"})
         stack = Stack(plain_env(), tmp_path)
         with pytest.raises(StackError, match=f"web ended at its start: WEB_PORT={taken} is taken by another"), stack:
+            pass
+
+
+def test_a_port_that_was_set_is_had_or_the_start_ends(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        with pytest.raises(StackError, match=f"WEB_PORT={taken} is taken"), Stack(plain_env(web_port=taken), tmp_path):
             pass
 
 

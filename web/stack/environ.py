@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 CORES_PER_OCR = 8  # the part of a page that holds Python's lock is a tenth: more threads of one process wait for it
 
 
+class StackError(Exception):
+    """The local stack could not start."""
+
+
 def read_procfile() -> dict[str, str]:
     """The command line of each kind of process, as a shell reads it."""
     lines = Path(__file__).with_name("Procfile").read_text().splitlines()
@@ -68,13 +72,18 @@ def listeners(settings: Settings) -> dict[str, tuple[str, str, int]]:
     }
 
 
-def choose_ports(settings: Settings, *, has_flower: bool) -> dict[str, str]:
-    """The ports that are wanted, or free ones in their place."""
+def choose_ports(settings: Settings, given: Mapping[str, str], *, has_flower: bool) -> dict[str, str]:
+    """The ports of the defaults, or free ones in their place; one that was `given` is had.
+
+    Raises StackError where it cannot be: scripts would talk to whoever listens there.
+    """
     chosen = {}
     for name, (key, host, wanted) in listeners(settings).items():
         if name != "flower" or has_flower:
             port = free_port(host, wanted)
             if wanted and port != wanted:
+                if key in given:
+                    raise StackError(f"{key}={wanted} is taken by another program; set another port, or 0 for any")
                 logger.warning("%s=%d is taken; using %d", key, wanted, port)
             chosen[key] = str(port)
     return chosen

@@ -22,7 +22,15 @@ from tasks.generate.failure import NEVER_LOADS, forget_workers
 from tasks.settings import load_settings
 from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
-from web.stack.environ import child_env, choose_ports, gpu_share, num_gpu_workers, port_taken, read_procfile
+from web.stack.environ import (
+    StackError,
+    child_env,
+    choose_ports,
+    gpu_share,
+    num_gpu_workers,
+    port_taken,
+    read_procfile,
+)
 from web.stack.readiness import ask
 from web.stack.redis_server import answers, find_redis_server, own_redis
 from workers import private
@@ -37,10 +45,6 @@ STOP_ORDER = (
     ("cpu", "gpu"),
     ("redis",),
 )  # what brings work, what does it, the queue
-
-
-class StackError(Exception):
-    """The local stack could not start."""
 
 
 class StackStopped(StackError):
@@ -115,7 +119,7 @@ class Stack:
         self._guard = Guard(STOP_TIMEOUT_S)
         if not self.settings.flower_port:
             self.counts.pop("flower", None)
-        self.env |= choose_ports(self.settings, has_flower=bool(self.counts.get("flower")))
+        self.env |= choose_ports(self.settings, self.env, has_flower=bool(self.counts.get("flower")))
         self._start_redis()
         for kind, count in self.counts.items():
             for number in range(1, count + 1):
