@@ -2,6 +2,7 @@
 #   docker build --target web -t pagefan-web .        the web server, beat and Flower; no model library
 #   docker build --target cpu -t pagefan-cpu .        CPU workers, and GPU workers of the ocr and echo engines
 #   docker build --target gpu -t pagefan-gpu .        GPU workers with torch and its CUDA libraries
+#   docker build --target vllm -t pagefan-vllm .      GPU workers of the vllm engine, on vLLM's own image
 # All run as uid 10001 and write to /data and /tmp only, so the root file system can be read-only.
 
 ARG PYTHON_VERSION=3.11
@@ -74,4 +75,30 @@ ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     NVIDIA_VISIBLE_DEVICES=all
 HEALTHCHECK --interval=60s --timeout=20s --start-period=600s --retries=3 \
     CMD celery -A tasks.app inspect ping --timeout 10 --destination "gpu@$(hostname)"
+CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues gpu --pool prefork --concurrency 1 --hostname ${PROCESS_NAME:-gpu}@%h"]
+
+# vLLM pins torch and transformers of its own, so this stage is built on its image, and no extra of Pagefan brings vLLM.
+FROM vllm/vllm-openai:v0.33.0 AS vllm
+ENV DATA_DIR=/data \
+    HF_HOME=/cache/huggingface \
+    HOME=/tmp \
+    PYTHONUNBUFFERED=1 \
+    TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
+    TRITON_CACHE_DIR=/cache/triton \
+    VLLM_CACHE_ROOT=/cache/vllm \
+    VLLM_WORKER_MULTIPROC_METHOD=spawn
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
+    && install -d -m 0700 -o pagefan -g pagefan /data /cache
+WORKDIR /app
+COPY LICENSE README.md pyproject.toml ./
+COPY server server
+COPY pagefan pagefan
+COPY web web
+COPY tasks tasks
+COPY workers workers
+RUN python3 -m pip install --no-cache-dir . ./server
+USER pagefan
+VOLUME ["/data", "/cache"]
+ENV ENGINE=vllm
+ENTRYPOINT []
 CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues gpu --pool prefork --concurrency 1 --hostname ${PROCESS_NAME:-gpu}@%h"]

@@ -63,8 +63,9 @@ lint: .venv/.test
 	$(BIN)/mypy
 	$(BIN)/mypy tests
 
+# All benchmarks in a short form, some minutes; one table. make bench ARGS="queue mixed" runs some.
 bench: .venv/.test
-	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+	$(BIN)/python -m benchmarks.bench $(ARGS)
 
 # Trains the tiny reader from nothing; training/README.md says which fonts and words it needs, and how long it takes.
 train: .venv/.test
@@ -75,6 +76,7 @@ readme: .venv/.test
 	$(BIN)/python -m tools.settings_table
 	$(BIN)/python -m tools.models_page
 	$(BIN)/python -m benchmarks.checkpoints
+	$(BIN)/python -m benchmarks.performance
 
 # Takes docs/reader.png and docs/reader.webp of the reader at work; needs a Chromium and some minutes.
 pictures: .venv/.test

@@ -28,11 +28,14 @@ class Measured:
 
 
 def measure(run: Callable[[], None], sample: Callable[[], None] | None, device: torch.device) -> Measured:
-    """Time `run`; how busy it keeps a GPU is seen in `sample`, a shorter run of the same kind."""
+    """Time `run`; how busy it keeps a GPU is seen in `sample`, a shorter run of the same kind.
+
+    On a CPU the time is the processor's, which other programs on the machine blur less.
+    """
     if device.type != "cuda":
-        began = time.perf_counter()
+        began = time.process_time()
         run()
-        return Measured(seconds=time.perf_counter() - began)
+        return Measured(seconds=time.process_time() - began)
     torch.cuda.reset_peak_memory_stats()
     torch.cuda.synchronize()
     began = time.perf_counter()

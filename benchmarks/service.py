@@ -25,6 +25,7 @@ from benchmarks.random_models import SIZES, write_checkpoint
 from benchmarks.report import be_engine_process, publish, table
 from tasks.settings import load_settings
 from tests.services import Service
+from web.stack.environ import num_gpu_workers
 from web.stack.stack import Stack
 from workers.documents.kinds import DocumentLimits
 from workers.documents.pages import prepare_page
@@ -87,7 +88,7 @@ def main() -> None:
         path = Path(folder) / "document.pdf"
         path.write_bytes(data)
         settings = {"ENGINE": args.engine, "WEB_PORT": "0", "FLOWER_PORT": "0", "PAGE_CACHE_MB": "0"}
-        num_workers = load_settings(os.environ).gpu_workers
+        num_workers = num_gpu_workers(load_settings(os.environ))
         counts = {"web": 1, "cpu": 1, "gpu": num_workers, "beat": 1}
         service = Service(exits.enter_context(Stack(dict(os.environ) | settings, Path(folder) / "data", counts=counts)))
         exits.callback(service.close)

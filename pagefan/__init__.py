@@ -3,6 +3,7 @@
 from pagefan.aclient import AsyncClient
 from pagefan.answers import ClientError, Event, Format, JobFailed, Options, Refused, Result, ServerAway
 from pagefan.client import Client
+from pagefan.local import NoServer, convert, local
 from pagefan.records import Batch, Block, Job, JobSummary, Line, Page, PageText, ResultPage, Table
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "JobFailed",
     "JobSummary",
     "Line",
+    "NoServer",
     "Options",
     "Page",
     "PageText",
@@ -25,4 +27,6 @@ __all__ = [
     "ResultPage",
     "ServerAway",
     "Table",
+    "convert",
+    "local",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -22,6 +22,7 @@ Json = dict[str, Any]
 class ReadOptions(TypedDict, total=False):
     """The options of POST /jobs but `task` and `question`; /docs on the server describes them."""
 
+    schema: str
     prompt: str
     pages: str
     language: str
@@ -34,12 +35,21 @@ class ReadOptions(TypedDict, total=False):
     webhook_url: str
     attachments: bool
     batch_id: str
+    metadata: Mapping[str, str]
+    tags: Sequence[str]
+
+
+class Labels(TypedDict, total=False):
+    """Which jobs are wanted: those with all of these tags and values."""
+
+    tags: Sequence[str]
+    metadata: Mapping[str, str]
 
 
 class Options(ReadOptions, total=False):
     """All the options of POST /jobs."""
 
-    task: Literal["transcribe", "ask", "describe"]
+    task: Literal["transcribe", "ask", "describe", "extract"]
     question: str
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import httpx
 
-from pagefan.answers import Format, Json, TableFormat
+from pagefan.answers import Format, Json, Labels, TableFormat
 from pagefan.records import Job
 
 
@@ -35,7 +36,12 @@ def key_header(key: str, retry_s: float) -> dict[str, str]:
 
 
 def submit_file(name: str, file: BinaryIO, headers: dict[str, str], options: Mapping[str, Any]) -> Call:
-    return Call("POST", "/jobs", headers=headers, body={"files": {"file": (name, file)}, "data": dict(options)})
+    return Call("POST", "/jobs", headers=headers, body={"files": {"file": (name, file)}, "data": form_of(options)})
+
+
+def form_of(options: Mapping[str, Any]) -> Json:
+    """The options as a form has them: metadata as JSON, a field for each tag."""
+    return {name: json.dumps(value) if name == "metadata" else value for name, value in options.items()}
 
 
 def submit_url(url: str, headers: dict[str, str], options: Mapping[str, Any]) -> Call:
@@ -46,8 +52,10 @@ def status(job_id: str, wait_s: float) -> Call:
     return Call("GET", f"/jobs/{job_id}", {"wait": wait_s})
 
 
-def jobs(limit: int, cursor: str) -> Call:
-    return Call("GET", "/jobs", {"limit": limit, "cursor": cursor})
+def jobs(limit: int, cursor: str, wanted: Labels) -> Call:
+    labels = {"tag": list(wanted.get("tags", ()))}
+    values = {f"metadata.{key}": value for key, value in wanted.get("metadata", {}).items()}
+    return Call("GET", "/jobs", {"limit": limit, "cursor": cursor} | labels | values)
 
 
 def batch(batch_id: str) -> Call:

@@ -19,6 +19,7 @@ from pagefan.answers import (
     Format,
     JobFailed,
     Json,
+    Labels,
     Options,
     ReadOptions,
     Refused,
@@ -143,15 +144,15 @@ class Client:
 
     job = status
 
-    def jobs(self, *, limit: int = 50, cursor: str = "") -> JobList:
-        """The newest jobs first: {jobs, next}; `next` is the cursor to go on with."""
-        return cast("JobList", self._server.call(calls.jobs(limit, cursor)).json())
+    def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Labels]) -> JobList:
+        """The newest jobs first, of those `wanted`: {jobs, next}; `next` is the cursor to go on with."""
+        return cast("JobList", self._server.call(calls.jobs(limit, cursor, wanted)).json())
 
-    def iter_jobs(self, *, at_once: int = 50) -> Iterator[JobSummary]:
-        """All jobs, the newest first, fetched `at_once` at a time, at most 200."""
+    def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Labels]) -> Iterator[JobSummary]:
+        """All jobs with the `tags` and `metadata`, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
-            part = self.jobs(limit=at_once, cursor=cursor)
+            part = self.jobs(limit=at_once, cursor=cursor, **wanted)
             yield from part["jobs"]
             cursor = part["next"]
 

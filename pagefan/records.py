@@ -69,6 +69,8 @@ class JobSummary(TypedDict):
     size: int
     batch_id: str
     parent: str
+    metadata: dict[str, str]
+    tags: list[str]
     run: int
     num_pages: int
     pages: PageCounts
@@ -140,6 +142,7 @@ class Page(PageFacts):
     fault: Fault | None
     confidence: float | None
     notices: list[str]
+    corrected_at: str | None
     notice: str
     seq: int
     links: dict[str, str]
@@ -210,8 +213,20 @@ class PageText(Page, Content):
     """A page with its text."""
 
 
+class Value(TypedDict):
+    """A value that was extracted, by its path such as `items[0].price`; `box` where it was found on the page."""
+
+    path: str
+    value: str | float | bool | None
+    page_number: int
+    box: list[float] | None
+
+
 class ResultPage(PageFacts, Content):
-    """A page as a `json` result has it."""
+    """A page as a `json` result has it; `data` and `values` are there with `task=extract`."""
+
+    data: NotRequired[dict[str, Any]]
+    values: NotRequired[list[Value]]
 
     reason: str
     detail: str

@@ -96,6 +96,7 @@ def job_on_file(job_id: str) -> Job | None:
         return None
     options = JobOptions.from_json(record.pop("options"))
     record["warnings"] = tuple(record["warnings"])
+    record["tags"] = tuple(record.get("tags", ()))
     record["deliveries"] = tuple(record.get("deliveries", ()))
     return Job(**record, options=options)
 

@@ -89,7 +89,16 @@ def take(job: Job, attached: Attachment, folder: Path) -> str:
         return "the job was cancelled"
     options = replace(job.options, attachments=False, pages="", password=password_of(job, run=1))
     with (folder / str(attached.number)).open("rb") as source:
-        entry = Entry(id=job_id, name=attached.name, kind=attached.kind, options=options, source=source, parent=job.id)
+        entry = Entry(
+            id=job_id,
+            name=attached.name,
+            kind=attached.kind,
+            options=options,
+            source=source,
+            parent=job.id,
+            metadata=job.metadata,
+            tags=job.tags,
+        )
         fields = fields_of(entry, job.owner, job.batch_id, store(entry))
     try:
         enter({job_id: fields}, job.owner)

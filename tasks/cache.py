@@ -43,7 +43,7 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
         "engine": [engine_name(), prepared.revision, *telling],
-        "request": [request.prompt, request.max_new_tokens, request.task, request.language],
+        "request": [request.prompt, request.max_new_tokens, request.task, request.language, request.schema],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
@@ -73,6 +73,7 @@ def generation_of(entry: dict[str, Any]) -> Generation:
         rotation=entry["rotation"],
         notices=tuple(entry.get("notices", ())),
         blocks=tuple(map(Block.from_json, entry.get("blocks", ()))),
+        data=entry.get("data", ""),
     )
 
 
@@ -86,6 +87,7 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
         "rotation": generation.rotation,
         "notices": generation.notices,
         "blocks": [block.to_json() for block in generation.blocks],
+        "data": generation.data,
     }
     try:
         get_blobs().write_json(blob_key(key), entry)

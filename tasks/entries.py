@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -27,6 +27,8 @@ class Entry:
     source: BinaryIO | None = None
     kind: str = ""
     source_url: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     parent: str = ""  # the job of the document that this one was attached to
     id: str = field(default_factory=new_job_id)
 
@@ -51,6 +53,8 @@ def fields_of(entry: Entry, owner: str, batch_id: str, size: int) -> dict[str, A
         batch_id=batch_id,
         source_url=entry.source_url,
         parent=entry.parent,
+        metadata=entry.metadata,
+        tags=entry.tags,
     )
 
 

@@ -26,12 +26,15 @@ class JobOptions:
     `text_layer` says when a PDF page's own text is used: `auto` where the pixels agree with it, and for a part of a
     page too; `prefer` where they agree, for whole pages; `fallback` where reading fails; all but `ignore` do that too.
 
+    `schema` is the JSON schema of `extract`, as text.
+
     `password` is for one process at a time: it is empty in the ledger, which knows by `has_password` to ask
     `tasks.passwords`.
     """
 
-    task: Literal["transcribe", "ask", "describe"] = "transcribe"
+    task: Literal["transcribe", "ask", "describe", "extract"] = "transcribe"
     question: str = ""
+    schema: str = ""
     prompt: str = ""
     pages: str = ""
     dpi: int = 0
@@ -49,6 +52,11 @@ class JobOptions:
     def wants_layer(self) -> bool:
         """Whether a text layer may answer for a page: for a plain transcription only."""
         return self.text_layer in ("auto", "prefer") and self.task == "transcribe" and not self.prompt
+
+    @property
+    def wants_places(self) -> bool:
+        """Whether the words of a text layer are wanted for their places only."""
+        return self.task == "extract"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,7 @@ from tasks.metrics import count
 from tasks.reasons import REASONS
 from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger
-from tasks.written import written_layout
+from tasks.written import extracted, written_layout
 from workers.documents.text_layer import LOW_RECALL, TEXT_LAYER, is_healthy, recall
 from workers.engines import Generation, Line
 from workers.layout.blocks import PageLayout
@@ -54,6 +55,7 @@ def save_text(
     lines: tuple[Line, ...] = (),
     layer: str = "",
     layout: PageLayout | None = None,
+    extracted: Mapping[str, Any] | None = None,
     rotation: int = 0,
     cached: bool = False,
     text_layer_recall: float | None = None,
@@ -70,11 +72,11 @@ def save_text(
     about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
     about["seconds"] = round(seconds, 3)
     content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
-    content |= {"layer": layer} if layer else {}
+    content |= ({"layer": layer} if layer else {}) | dict(extracted or {})
     get_blobs().write_json(key, content | about | (layout_content(page, layout) if layout else {}))
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}
     about |= {
-        "confidence": None if engine == TEXT_LAYER else confidence_of(lines),
+        "confidence": None if engine == TEXT_LAYER or extracted else confidence_of(lines),
         "notices": [*notices, *confidence_notices(lines)],
     }
     if get_ledger().move(page, state, attempts=attempts, reason=reason, blob=key, **about, **patch):
@@ -92,6 +94,7 @@ def save_generation(
         return
     keep_in_cache(page, generation, engine, attempts)
     words = read_words(page)
+    places, words = (words, []) if generation.data else ([], words)
     generation = put_together(generation, words)
     record = get_ledger().page(page.job_id, page.index)
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
@@ -105,7 +108,8 @@ def save_generation(
         "text_layer_recall": compare_with_layer(page, generation.text),
         "notices": generation.notices,
         "layer": PARTIAL if words else "",
-        "layout": written_layout(page, generation, record.width, record.height),
+        "layout": written_layout(page, generation, record.width, record.height, places),
+        "extracted": extracted(generation, page.page_number, places),
     }
     if generation.stop_reason == "stop":
         save_text(page, generation.text, attempts=attempts[:-1], **common)
@@ -186,8 +190,15 @@ def give_up_page(page: PageTask, reason: str, detail: str = "", *, attempts: Att
 
 
 def falls_back(page: PageTask) -> bool:
-    """Whether the job takes a PDF's own text for a page that fails."""
-    return text_layer_of(page) != "ignore"
+    """Whether the job takes a PDF's own text for a page that fails; values are not to be had from that."""
+    return text_layer_of(page) != "ignore" and not wants_places(page)
+
+
+def wants_places(page: PageTask) -> bool:
+    try:
+        return load_run(page.job_id, page.run).options.wants_places
+    except UnknownJob:
+        return False
 
 
 def text_layer_of(page: PageTask) -> TextLayer:
@@ -207,8 +218,8 @@ def read_layer(page: PageTask) -> str:
 
 
 def read_words(page: PageTask) -> list[LayerWord]:
-    """Words of a text layer that covers a part of the page, kept by prepare_page; none in other cases."""
-    if text_layer_of(page) != "auto":
+    """Words of a text layer that covers a part of the page, or tells places, kept by prepare_page; else none."""
+    if text_layer_of(page) != "auto" and not wants_places(page):
         return []
     try:
         words = get_blobs().read_json(page_key(page.job_id, page.index, WORDS))
@@ -222,7 +233,7 @@ def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
     blobs = get_blobs()
     blobs.delete(page_key(page.job_id, page.index, PACKED))
     blobs.delete(page_key(page.job_id, page.index, LAYER))
-    if text_layer_of(page) == "auto":
+    if text_layer_of(page) == "auto" or wants_places(page):
         blobs.delete(page_key(page.job_id, page.index, WORDS))
     if not keep_image and not keeps_images(page.job_id):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))

@@ -20,7 +20,7 @@ from tasks.page_end import measure_recall, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
-from tasks.written import written_layout
+from tasks.written import extracted, written_layout
 from workers.documents.kinds import DocumentError
 from workers.documents.open import read_text_layer
 from workers.documents.pages import PreparedPage
@@ -59,7 +59,8 @@ def render(page: PageTask, *, judges_layer: bool = True) -> PreparedPage:
     Where a look at its text layer takes too long, the page is rendered without it.
     """
     context, settings = load_run(page.job_id, page.run), get_settings()
-    judges_layer = judges_layer and page.run == 1 and context.options.wants_layer
+    options = context.options
+    judges_layer = judges_layer and (options.wants_places or (page.run == 1 and options.wants_layer))
     for death in range(1, settings.poison_limit + 1):
         try:
             return get_sandbox().run(
@@ -125,7 +126,7 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         return False
     take_back(page.job_id, cache_key)
     read = generation_of(entry)
-    is_partial = options.text_layer == "auto" and prepared.layer_verdict == "partial"
+    is_partial = options.wants_layer and options.text_layer == "auto" and prepared.layer_verdict == "partial"
     if is_partial:
         read = put_together(read, prepared.layer_words)
     save_text(
@@ -135,7 +136,8 @@ def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, *
         seconds=0.0,
         tokens=read.tokens,
         lines=read.lines,
-        layout=written_layout(page, read, prepared.width, prepared.height),
+        layout=written_layout(page, read, prepared.width, prepared.height, prepared.layer_words),
+        extracted=extracted(read, page.page_number, prepared.layer_words),
         rotation=read.rotation,
         notices=read.notices,
         layer=PARTIAL if is_partial else "",
@@ -168,7 +170,9 @@ def keep_layer(page: PageTask, prepared: PreparedPage) -> None:
     blobs = get_blobs()
     if layer := layer_of(prepared):
         blobs.write(page_key(page.job_id, page.index, LAYER), layer.encode())
-    if prepared.layer_verdict == "partial" and load_run(page.job_id, page.run).options.text_layer == "auto":
+    options = load_run(page.job_id, page.run).options
+    is_partial = prepared.layer_verdict == "partial" and options.text_layer == "auto"
+    if prepared.layer_words and (is_partial or options.wants_places):
         blobs.write_json(page_key(page.job_id, page.index, WORDS), list(prepared.layer_words))
 
 

@@ -21,6 +21,7 @@ REASONS = {
     "length": "The answer had no text at its longest length. Retry with a larger max_new_tokens.",
     "generation_failed": "The engine could not read this page. Retry it, or try another dpi.",
     "content_filter": "The model server's content filter refused this page. Another prompt may help.",
+    "invalid_answer": "The model gave no values that fit the schema. Retry the page, or make the schema simpler.",
     "cancelled": "The job was cancelled before this page was read. Retry the page to read it.",
     "unreadable": "The page looks written, but nothing could be read on it. Scan it anew, or try another engine.",
     "unread_ink": "Most of what looks like writing could not be read. Scan it anew, or try another engine.",

@@ -42,7 +42,8 @@ class RunContext:
             page_number=index + 1,
             task=options.task,
             language=options.language,
-            prompt=build_prompt(options.task, question=options.question, prompt=options.prompt),
+            prompt=build_prompt(options.task, question=options.question, prompt=options.prompt, schema=options.schema),
+            schema=options.schema,
             max_new_tokens=options.max_new_tokens or longest_answer(),
             temperature=options.temperature,
         )
@@ -50,7 +51,7 @@ class RunContext:
     def bucket(self, num_tokens: int) -> str:
         """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
         longest = self.options.max_new_tokens or longest_answer()
-        expected = longest if self.options.task == "transcribe" else min(longest, SHORT_ANSWER)
+        expected = longest if self.options.task in ("transcribe", "extract") else min(longest, SHORT_ANSWER)
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 
 

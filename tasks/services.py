@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache, partial
 from typing import cast
 
@@ -15,7 +14,7 @@ from workers.engines import Engine, EngineOptions
 from workers.engines.profiles import profile_of
 from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
-from workers.processes import num_gpus
+from workers.processes import num_cores, num_gpus
 from workers.sandbox.sandbox import Sandbox
 
 
@@ -41,7 +40,7 @@ def get_sandbox() -> Sandbox:
     """The render processes of this CPU worker."""
     settings = get_settings()
     imports = partial(warm_up, engine_name(), engine_options())
-    return Sandbox(settings.render_processes or os.cpu_count() or 1, settings.render_memory_mb, warm_up=imports)
+    return Sandbox(settings.render_processes or num_cores(), settings.render_memory_mb, warm_up=imports)
 
 
 @cache
@@ -51,7 +50,7 @@ def get_layout_sandbox() -> Sandbox:
 
 
 def num_layout_processes() -> int:
-    return get_settings().layout_processes or os.cpu_count() or 1
+    return get_settings().layout_processes or num_cores()
 
 
 @cache

@@ -16,6 +16,7 @@ from workers.engines import EngineOptions
 from workers.engines.options import declared
 from workers.engines.profiles import profiles
 from workers.engines.registry import ENGINES, options_of
+from workers.layout.dialects.readers import READERS
 from workers.net.addresses import AddressRules
 
 CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
@@ -49,7 +50,9 @@ class Settings:
     text_layer: str = setting(
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
-    gpu_workers: int = setting(1, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores.")
+    gpu_workers: int = setting(
+        0, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores. 0 is by the machine."
+    )
     gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
     page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
@@ -155,6 +158,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
     if (profile := values.get("model_profile", "auto")) not in ("auto", *profiles()):
         raise SettingsError(f"MODEL_PROFILE={profile!r} is not one of auto, {', '.join(profiles())}")
+    if (dialect := values.get("model_dialect", "")) not in ("", *READERS):
+        raise SettingsError(f"MODEL_DIALECT={dialect!r} is not one of {', '.join(READERS)}")
     try:
         settings.contracts()
     except ValueError as exc:

@@ -35,6 +35,12 @@ def image_limit() -> Iterator[None]:
     Image.MAX_IMAGE_PIXELS = before
 
 
+@pytest.fixture(autouse=True)
+def own_notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `pagefan` notes of the files it wrote stays out of the home of who runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real and hostile documents, which lies beside the repository where it is there at all."""

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 
-from benchmarks import figures, report
+from benchmarks import figures, performance, report
 from benchmarks.charts import LABEL, WIDTH, bars, ticks
 from benchmarks.figures import Figure, Measured, figure_table, keep, kept
 from benchmarks.usage import cpu_seconds, rss_mib
@@ -51,3 +51,8 @@ def test_usage_of_a_process_is_counted_with_its_children() -> None:
     assert cpu_seconds(own.pid) >= sum(own.cpu_times()[:2]) - 0.5
     assert rss_mib(own.pid) > 10
     assert cpu_seconds(2**22 + 1) == 0.0
+
+
+def test_table_of_the_readme_is_what_benchmarks_kept() -> None:
+    text = performance.README.read_text()
+    assert performance.with_table(text) == text

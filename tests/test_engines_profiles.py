@@ -85,6 +85,8 @@ def test_a_profile_can_be_named_for_a_model_whose_name_says_nothing() -> None:
         OpenAIEngine(OpenAIOptions(model="m", model_profile="dots"))
     with pytest.raises(SettingsError, match="MODEL_PROFILE='dots' is not one of auto, granite-docling"):
         load_settings({"MODEL_PROFILE": "dots"})
+    with pytest.raises(SettingsError, match="MODEL_DIALECT='xml' is not one of markdown, "):
+        load_settings({"MODEL_DIALECT": "xml"})
 
 
 def test_engines_without_a_model_have_the_general_profile() -> None:

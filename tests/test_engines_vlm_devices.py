@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tiny_engines import QUICKEST, checkpoint, loaded, model_of, prepare_pages
 from tasks.generate.served import engine_report
 from workers.engines import Control, EngineError
 from workers.engines.vlm.engine import VlmEngine
+from workers.engines.vlm.model import place_weights
 from workers.engines.vlm.options import VlmOptions
 from workers.engines.vlm.stage import Staged
 
@@ -74,3 +76,52 @@ def test_reasons_for_neither_graphs_nor_refill_are_reported() -> None:
     assert engine_report(loaded(QUICKEST)) == {"refill": "on", "graphs": "off: there is no GPU"}
     batches = engine_report(loaded(QUICKEST, refill=False))
     assert batches["refill"] == "off: pages are read in batches"
+
+
+class Files:
+    """A checkpoint whose weights can be loaded; remembers how they were."""
+
+    def __init__(self, *, is_quantised: bool, fits: bool) -> None:
+        self.config = SimpleNamespace(quantization_config={"bits": 4} if is_quantised else None)
+        self.name, self.pretrained, self.model_class = "reader", dict[str, Any](), self
+        self.fits, self.loads, self.moves = fits, list[dict[str, Any]](), list[torch.device]()
+
+    def from_pretrained(self, **how: Any) -> Files:
+        self.loads.append(how)
+        return self
+
+    def to(self, device: torch.device) -> Files:
+        self.moves.append(device)
+        if not self.fits:
+            raise torch.OutOfMemoryError("full")
+        return self
+
+
+GPU = torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("is_quantised", "fits", "loads", "moves"),
+    [
+        (False, True, [{}], [GPU]),
+        (True, True, [{"device_map": {"": GPU}}], []),
+        (False, False, [{}, {"device_map": "auto"}], [GPU]),
+    ],
+)
+def test_weights_are_put_where_they_fit(
+    is_quantised: bool, fits: bool, loads: list[Any], moves: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    files: Any = Files(is_quantised=is_quantised, fits=fits)
+    place_weights(files, GPU, {}, may_spread=True)
+    assert (files.loads, files.moves) == (loads, moves)
+
+
+@pytest.mark.parametrize(("num_gpus", "may_spread"), [(1, True), (2, False)])
+def test_weights_that_fit_nowhere_are_out_of_memory(
+    num_gpus: int, may_spread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
+    files: Any = Files(is_quantised=False, fits=False)
+    with pytest.raises(torch.OutOfMemoryError):
+        place_weights(files, GPU, {}, may_spread=may_spread)

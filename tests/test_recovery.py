@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import pytest
 from services import ENDED, Service, make_pdf, wait_until
@@ -24,9 +25,16 @@ RECOVERY_S = 10  # the promise: pages of a dead process run elsewhere within thi
 BATCH_S = 0.2
 
 
+class Breakable(Service):
+    """The stack; its pages are drawn small, for here they are to be many and no larger than what tells them apart."""
+
+    def submit(self, data: bytes, name: str = "test.pdf", **options: Any) -> str:
+        return super().submit(data, name, **{"dpi": "36"} | options)
+
+
 @pytest.fixture(scope="module")
 def module_service(start_stack: Callable[..., Stack]) -> Iterator[Service]:
-    service = Service(
+    service = Breakable(
         start_stack(
             counts={"cpu": 2, "gpu": 2},
             render_processes=1,

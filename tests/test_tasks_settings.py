@@ -22,6 +22,7 @@ MAY_READ_ENVIRONMENT = {
     "tasks/settings.py": "the one place where settings are read",
     "web/cli/parser.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
     "web/stack/flower.py": "Flower reads its settings from the environment alone, so they are put there",
+    "web/cli/written.py": "XDG_STATE_HOME is of the whole desktop: where programs keep their notes",
     "web/cli/local.py": "hands its environment, with addresses filled in, to the processes it starts",
 }
 

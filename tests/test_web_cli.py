@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from services import wait_until
@@ -19,6 +22,7 @@ from tasks.archive import read_content
 from tasks.ledger import new_fields
 from tasks.page_end import save_text
 from tasks.services import get_blobs
+from tasks.settings import get_settings
 from web.cli import parser as cli
 
 
@@ -88,9 +92,142 @@ def test_wrong_usage_exits_2(url: str) -> None:
     assert run("status", "unknown", "--server", url) == 2
 
 
-def test_missing_file_exits_4_and_is_named(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", "no-such.pdf", "--server", url) == 4
-    assert "no-such.pdf" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["convert", "no-such.pdf"], "no-such.pdf"),
+        (["convert", "report.pdf", "--pages", "0-x"], "report.pdf: "),
+        (["convert", "notes.txt"], "notes.txt: "),
+    ],
+)
+def test_what_the_asker_can_mend_exits_2(
+    url: str,
+    document: Path,
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(document.parent)
+    Path("notes.txt").write_text("plain words")
+    assert run(*arguments, "--server", url) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "notes.txt: notes.txt" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["jobs", "--limit", "-1"], "-1 is no number from 1 on"),
+        (["status", "x", "--server", "somewhere"], "somewhere is no address such as http://"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_said_and_exit_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_setting_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    get_settings.cache_clear()
+    monkeypatch.setenv("WEB_PORT", "many")
+    try:
+        assert run("jobs") == 2
+    finally:
+        get_settings.cache_clear()
+    assert "WEB_PORT" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("--version")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.split() == ["pagefan", version("pagefan")]
+
+
+def test_shell_completes_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run("completion", "bash") == 0
+    script = tmp_path / "pagefan.bash"
+    script.write_text(capsys.readouterr().out)
+    ask = f"source {script}; COMP_WORDS=(pagefan res); COMP_CWORD=1; _shtab_pagefan; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["result"], done.stderr
+
+
+def test_file_of_a_person_is_never_written_over(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = tmp_path / "report.md"
+    notes.write_text("my notes")
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path, "--server", url) == 0
+        assert run("convert", document, "-o", tmp_path, "--server", url) == 0
+    assert notes.read_text() == "my notes"
+    second = tmp_path / "report-2.md"  # pagefan's own, and replaced the second time
+    assert capsys.readouterr().out.split() == [str(second)] * 2
+    second.write_text("mended by hand")
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path, "--server", url) == 0
+        assert run("convert", document, "-o", tmp_path, "--overwrite", "--server", url) == 0
+    assert second.read_text() == "mended by hand"
+    assert "page 2" in (tmp_path / "report-3.md").read_text()
+    assert "page 2" in notes.read_text()
+
+
+def test_standard_input_is_converted_to_standard_output(
+    web: WebService, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PDF)))
+    with reading(web):
+        assert run("convert", "-", "--name", "letter.pdf", "--server", url) == 0
+    assert "page 2" in capsys.readouterr().out
+    [job] = web.ledger.jobs()
+    assert job.name == "letter.pdf"
+
+
+def test_result_of_a_job_is_written(
+    web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with reading(web):
+        assert run("convert", document, "-o", tmp_path / "out", "--server", url) == 0
+    [job] = web.ledger.jobs()
+    capsys.readouterr()
+    assert run("result", job.id, "--server", url) == 0
+    assert "page 2" in capsys.readouterr().out
+    assert run("result", job.id, "--format", "json", "-o", tmp_path, "--server", url) == 0
+    assert json.loads((tmp_path / "report.json").read_text())["pages"]
+    person = tmp_path / "mine.txt"
+    person.write_text("mine")
+    assert run("result", job.id, "-o", person, "--server", url) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert person.read_text() == "mine"
+    assert run("result", job.id, "-o", person, "--overwrite", "--server", url) == 0
+    assert "page 2" in person.read_text()
+    assert run("result", "unknown", "--server", url) == 2
+
+
+def test_job_is_shown_in_the_browser(
+    web: WebService, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("webbrowser.open", shown.append)
+    job_id = web.open(2)
+    assert run("open", job_id, "--server", f"{url}/") == 0
+    assert shown == [f"{url}/jobs/{job_id}"] == capsys.readouterr().out.split()
+
+
+def test_sentences_to_a_pipe_are_not_wrapped(url: str) -> None:
+    long = f"{'very-' * 30}long.pdf"
+    command = [sys.executable, "-m", "web.cli", "convert", long, "--server", url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    [line] = done.stderr.splitlines()
+    assert long in line
 
 
 def test_status_cancel_and_retry_commands(web: WebService, url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +258,7 @@ def test_convert_leaves_a_url_to_the_server(web: WebService, url: str, tmp_path:
 
 
 def test_convert_of_a_private_url_says_what_to_do(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", "http://192.168.0.1/a.pdf", "--server", url) == 4
+    assert run("convert", "http://192.168.0.1/a.pdf", "--server", url) == 2
     assert "Send the file itself" in " ".join(capsys.readouterr().err.split())
 
 
@@ -233,7 +370,7 @@ def test_attached_documents_are_written_too(
         assert job is not None
         if job.options.attachments:
             options = replace(job.options, attachments=False)
-            about = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
+            about: dict[str, Any] = {"owner": "local", "kind": "pdf", "batch_id": job.batch_id}
             for number, parent in enumerate((job_id, job_id, "")):
                 name = f"attached {number}.pdf"
                 new = new_fields(name=name, parent=parent, size=1, options=options, **about)
@@ -285,7 +422,7 @@ def test_convert_tells_machines_what_became_of_each_document(
     web: WebService, url: str, document: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with reading(web, failed=(2,)):
-        assert run("convert", document, tmp_path / "none.pdf", "--json", "-o", tmp_path, "--server", url) == 4
+        assert run("convert", document, tmp_path / "none.pdf", "--json", "-o", tmp_path, "--server", url) == 2
     lines = {Path(line["source"]).name: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     found = lines["report.pdf"]
     assert (found["state"], found["missing_pages"]) == ("partial", [2])

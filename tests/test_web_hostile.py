@@ -60,18 +60,20 @@ INSPECT = """() => {
     const name = node.localName;
     if (/^(iframe|object|embed|base|math|animate|style)$/.test(name)) bad.push(name);
     if (name === "script" && !node.src.startsWith(location.origin + "/static/")) bad.push(name);
-    if (name === "img" && !node.src.startsWith(location.origin + "/api/v1/jobs/")) bad.push(name);
+    if (name === "img" && node.src && !node.src.startsWith(location.origin + "/api/v1/jobs/")) bad.push(name);
     if (name === "form" && new URL(node.action).origin !== location.origin) bad.push("form " + node.action);
     for (const { name, value } of node.attributes) {
-      if (/^on|^style$|^formaction$|^srcdoc$/.test(name)) bad.push(name);
+      if (/^on|^formaction$|^srcdoc$/.test(name)) bad.push(name);
+      if (name === "style" && node.closest(".words, .text, .rendered")) bad.push(name);  // elsewhere our scripts set it
       if (/href|src|action/.test(name) && /^\\W*(javascript|data|vbscript):/i.test(value)) bad.push(value);
     }
   }
+  const ours = ".line, .block, .table-tools, .table-tools *";
   const own = /^(table|plain|muted|caption|footnote|marked|formula)$/;
-  for (const node of document.querySelectorAll(".text :not(.line, .block), .rendered :not(.line, .block)")) {
+  for (const node of document.querySelectorAll(`.text :not(${ours}), .rendered :not(${ours})`)) {
     for (const { name, value } of node.attributes) {
       const isOwn = (name === "class" && own.test(value)) || (name === "id" && /^p\\d+-b\\d+$/.test(value));
-      if (/^(id|name|class|data-)/.test(name) && !isOwn) bad.push(`${name}=${value}`);
+      if (/^(id|name|class|data-)/.test(name) && name !== "data-tools" && !isOwn) bad.push(`${name}=${value}`);
     }
   }
   return { bad, hit: window.hit ?? 0, violations: window.violations };

@@ -192,7 +192,7 @@ def test_form_takes_a_url_instead_of_a_file_or_beside_it(web: WebService) -> Non
 
 
 @pytest.mark.parametrize(
-    ("url", "words"), [("", "Nothing was chosen"), ("http://10.0.0.1/a", "10.0.0.1"), ("x", "url:")]
+    ("url", "words"), [("", "Nothing was chosen"), ("http://10.0.0.1/a", "10.0.0.1"), ("x", "URLs can be used")]
 )
 def test_form_without_a_document_says_what_to_do(web: WebService, url: str, words: str) -> None:
     answer = web.client.post("/jobs", data={"csrf_token": token(web), "url": url}, headers=HTML)

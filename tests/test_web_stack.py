@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,11 +27,14 @@ from tasks.app import app
 from tasks.broker import celery_url
 from tasks.generate.failure import report_failure
 from tasks.ledger import Ledger, connect
+from tasks.settings import load_settings
 from web.stack.child import Child
-from web.stack.environ import read_procfile
+from web.stack.environ import StackError, gpu_share, num_gpu_workers, read_procfile
 from web.stack.guard import watch
 from web.stack.redis_server import NoRedis, answers, find_redis_server, free_port
-from web.stack.stack import Stack, StackError
+from web.stack.stack import Stack
+from workers.engines.ocr.engine import OcrEngine
+from workers.engines.ocr.options import OcrOptions
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float = 20) -> None:
@@ -68,10 +72,24 @@ def test_gpu_workers_share_the_machine(start_stack: StartStack, monkeypatch: pyt
     stack = start_stack(counts={"gpu": 3}, cuda_visible_devices="5,7", ocr_threads=9)
     environs = [psutil.Process(stack.processes[name].pid).environ() for name in ("gpu", "gpu2", "gpu3")]
     assert [environ["CUDA_VISIBLE_DEVICES"] for environ in environs] == ["5", "7", "5"]
-    assert {environ["OMP_NUM_THREADS"] for environ in environs} == {str(max(1, (os.cpu_count() or 1) // 3))}
+    assert {environ["OMP_NUM_THREADS"] for environ in environs} == {str(max(1, len(os.sched_getaffinity(0)) // 3))}
     assert {environ["OCR_THREADS"] for environ in environs} == {"9"}
     assert {environ["TESSERACT_PROCESSES"] for environ in environs} == {environs[0]["OMP_NUM_THREADS"]}
     assert psutil.Process(stack.processes["cpu"].pid).environ()["CUDA_VISIBLE_DEVICES"] == "5,7"
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (4, 1), (8, 1), (9, 2), (16, 2)])
+def test_number_of_gpu_workers_follows_the_cores_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    settings = load_settings(plain_env(engine="ocr"))
+    assert num_gpu_workers(settings) == workers
+    assert num_gpu_workers(replace(settings, gpu_workers=3)) == 3
+    assert num_gpu_workers(replace(settings, engine="echo")) == 1
+    shares = [gpu_share(n + 1, workers, {}, may_use_gpu=False) for n in range(workers)]
+    threads = [int(share["OCR_THREADS"]) if share else OcrEngine(OcrOptions()).max_batch for share in shares]
+    assert cores - workers < sum(threads) <= cores
 
 
 def test_number_of_gpu_workers_is_a_setting(tmp_path: Path) -> None:
@@ -279,6 +297,15 @@ def test_a_port_that_somebody_else_took_meanwhile_ends_the_start_at_once(
         monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'exit 1'"})
         stack = Stack(plain_env(), tmp_path)
         with pytest.raises(StackError, match=f"web ended at its start: WEB_PORT={taken} is taken by another"), stack:
+            pass
+
+
+def test_a_port_that_was_set_is_had_or_the_start_ends(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        with pytest.raises(StackError, match=f"WEB_PORT={taken} is taken"), Stack(plain_env(web_port=taken), tmp_path):
             pass
 
 

@@ -20,6 +20,13 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
+def num_cores() -> int:
+    """Cores that this process may use, which are fewer than the machine's under an affinity mask."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def num_gpus() -> int:
     """NVIDIA GPUs, as far as the driver's device files tell; nothing here imports torch."""
     return len(list(Path("/dev").glob("nvidia[0-9]*")))

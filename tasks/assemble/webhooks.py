@@ -134,6 +134,8 @@ def payload(job: Job) -> dict[str, Any]:
             "state": job.state,
             "name": job.name,
             "batch_id": job.batch_id,
+            "metadata": job.metadata,
+            "tags": job.tags,
             "run": job.run,
             "pages": {"total": job.num_selected} | {name: job.counts.get(name, 0) for name in names},
             "error": job.error,

@@ -24,6 +24,8 @@ def new_fields(
     batch_id: str = "",
     source_url: str = "",
     parent: str = "",
+    metadata: Mapping[str, str] | None = None,
+    tags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the record of a new job has."""
     return {
@@ -34,6 +36,8 @@ def new_fields(
         "batch_id": batch_id,
         "source_url": source_url,
         "parent": parent,
+        "metadata": json.dumps(metadata or {}),
+        "tags": json.dumps(tags),
         "priority": options.priority,
         "options": json.dumps(options.to_json()),
     }

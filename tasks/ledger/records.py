@@ -21,7 +21,7 @@ class Job:
     """One document, as the ledger has it. `counts` has a number for each page state; they add up to `num_selected`.
 
     `num_corrected` pages have been corrected by people. `parent` is the job of the document that this one was attached
-    to, "" for others.
+    to, "" for others. `metadata` and `tags` are what people wrote on it.
     """
 
     id: str
@@ -33,6 +33,8 @@ class Job:
     batch_id: str = ""
     source_url: str = ""
     parent: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
     options: JobOptions = field(default_factory=JobOptions)
     run: int = 0
     num_pages: int = 0
@@ -54,6 +56,10 @@ class Job:
     def has_ended(self) -> bool:
         return self.state in JOB_ENDED
 
+    def has_labels(self, tags: Sequence[str], metadata: Mapping[str, str]) -> bool:
+        """Whether it has all of these tags and values."""
+        return set(tags) <= set(self.tags) and metadata.items() <= self.metadata.items()
+
     @property
     def num_ended(self) -> int:
         """Pages that have ended, well or not."""
@@ -66,7 +72,7 @@ class Job:
 
 
 PLAIN_FIELDS = {spec.name for spec in fields(Job)} - {
-    "id", "options", "counts", "error", "warnings", "deliveries", "was_cancelled",
+    "id", "options", "counts", "error", "warnings", "deliveries", "was_cancelled", "metadata", "tags",
 }  # fmt: skip
 
 
@@ -159,6 +165,8 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         batch_id=raw.get("batch_id", ""),
         source_url=raw.get("source_url", ""),
         parent=raw.get("parent", ""),
+        metadata=json.loads(raw.get("metadata", "{}")),
+        tags=tuple(json.loads(raw.get("tags", "[]"))),
         options=JobOptions.from_json(json.loads(raw.get("options", "{}"))),
         run=int(raw.get("run", 0)),
         num_pages=int(raw.get("num_pages", 0)),
@@ -182,7 +190,7 @@ def job_fields(job: Job) -> dict[str, str]:
     """The job as `read_job` takes it."""
     raw: dict[str, Any] = {name: getattr(job, name) for name in PLAIN_FIELDS if getattr(job, name) is not None}
     raw |= {f"n:{state}": number for state, number in job.counts.items() if state != "queued"}
-    raw |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries")}
+    raw |= {name: json.dumps(getattr(job, name)) for name in ("warnings", "deliveries", "metadata", "tags")}
     raw |= {"options": json.dumps(job.options.to_json()), "priority": job.options.priority}
     if job.error is not None:
         raw["error"] = json.dumps(job.error)

@@ -14,7 +14,8 @@ API = "/api/v1/jobs/" + JOB_ID
 COUNTS = {"total": 2, "ok": 2, "blank": 0, "fallback": 0, "failed": 0, "cancelled": 0, "running": 0, "queued": 0}
 SUMMARY = {
     "id": JOB_ID, "state": "succeeded", "name": "report.pdf", "kind": "pdf", "size": 48213, "batch_id": "b7d2a1",
-    "parent": "", "run": 1, "num_pages": 2, "pages": COUNTS, "progress": 1.0, "error": None, "seq": 9,
+    "parent": "", "metadata": {"customer": "42"}, "tags": ["invoices"],
+    "run": 1, "num_pages": 2, "pages": COUNTS, "progress": 1.0, "error": None, "seq": 9,
     "timings": {
         "created_at": "2026-05-04T09:30:00Z", "started_at": "2026-05-04T09:30:01Z", "ended_at": "2026-05-04T09:30:04Z",
         "waited_s": 1.0, "running_s": 3.0,

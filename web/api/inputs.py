@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from apiflask.fields import UploadFile
+from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
+from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
+from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
@@ -17,7 +20,6 @@ from workers.net.addresses import MAX_URL, FetchError, parse_url
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-WEIGHTS = {"low": 1, "normal": 2, "high": 4}
 
 
 def check_pages(value: str) -> str:
@@ -58,8 +60,9 @@ class Input(BaseModel):
 class JobFields(Input):
     """The options of a job."""
 
-    task: Literal["transcribe", "ask", "describe"] = Field("transcribe", description="What to do with each page.")
+    task: Task = Field("transcribe", description="What to do with each page.")
     question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
+    json_schema: JsonSchema = Field("", alias="schema")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
     pages: str = Field(
         "",
@@ -97,6 +100,8 @@ class JobFields(Input):
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
     )
+    metadata: Metadata = Field({}, description="Your own keys and short texts, given back with the job. JSON in forms.")
+    tags: Tags = Field([], description="Your own words to find the job by, without spaces; commas part several.")
 
     @field_validator("pages")
     @classmethod
@@ -116,20 +121,24 @@ class JobFields(Input):
         return check_address(value) if value else ""
 
     @model_validator(mode="after")
-    def question_is_there(self) -> JobFields:
-        if self.task == "ask" and not self.question:
-            raise ValueError("`task=ask` needs a `question`")
+    def needed_is_there(self) -> JobFields:
+        check_needed(self.task, self.question, self.json_schema)
         return self
 
     def to_options(self) -> JobOptions:
-        values = self.model_dump(include=set(JobFields.model_fields) - {"batch_id", "priority"})
-        return JobOptions(**values, priority=WEIGHTS[self.priority])
+        values = self.model_dump(include=set(JobFields.model_fields) - NOT_OPTIONS)
+        return JobOptions(**values, schema=self.json_schema, priority=WEIGHTS[self.priority])
 
 
 class JobForm(JobFields):
     """A multipart upload: one job a file."""
 
     file: list[UploadFile] = Field(min_length=1, description="One file or more: PDF, PNG, JPEG, TIFF, WebP and others.")
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def tags_are_all_there(cls, value: Any) -> Any:
+        return request.form.getlist("tags") or value
 
     @field_validator("file", mode="before")
     @classmethod
@@ -216,6 +225,21 @@ class EventsQuery(Input):
 class ListQuery(Input):
     limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
     cursor: str = Field("", pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$", description="`next` of the answer before.")
+    tag: Tags = Field([], description="Only jobs with this tag; with all of them where there are several.")
+    metadata: MetadataInQuery = Field(
+        default_factory=dict,
+        description='Only jobs with these values, as JSON, `{"customer": "42"}`, or as `metadata.customer=42`.',
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def keys_are_together(cls, values: Any) -> Any:
+        return gather_metadata(values) if isinstance(values, dict) else values
+
+    @field_validator("tag", mode="before")
+    @classmethod
+    def tags_are_all_there(cls, value: Any) -> Any:
+        return request.args.getlist("tag") or value
 
 
 class PagesQuery(BaseModel):

@@ -18,6 +18,7 @@ from tasks.ids import is_job_id
 from tasks.ledger.records import Job
 from tasks.repair import cancel_job, rename_job, retry_job
 from tasks.retention import purge_job
+from tasks.search import find_jobs
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
 from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, RetryFields, UrlFields, WaitQuery
@@ -161,9 +162,15 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
 def list_jobs(query_data: ListQuery) -> JobListOut:
     """List jobs, the newest first
 
-    Pass `next` as `cursor` to go on.
+    Pass `next` as `cursor` to go on. With `tag` or `metadata` a part may have fewer jobs than `limit`, even none: the
+    end is where `next` is null.
     """
     before = read_cursor(query_data.cursor)
+    if query_data.tag or query_data.metadata:
+        jobs, at = find_jobs(
+            g.owner, tags=query_data.tag, metadata=query_data.metadata, before=before, limit=query_data.limit
+        )
+        return JobListOut(jobs=[job_summary(job) for job in jobs], next=None if at is None else repr(at))
     jobs = newest_jobs(g.owner, before=before, limit=query_data.limit)
     more = len(jobs) == query_data.limit
     return JobListOut(jobs=[job_summary(job) for job in jobs], next=repr(jobs[-1].created_at) if more else None)

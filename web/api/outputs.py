@@ -60,6 +60,8 @@ class JobSummary(BaseModel):
     size: int = Field(description="Bytes of the document; 0 until one named by a URL is fetched.")
     batch_id: str
     parent: str = Field(description="The job of the document that this one was attached to; empty for others.")
+    metadata: dict[str, str] = Field(description="Your own keys and values, as they were sent with the document.")
+    tags: list[str]
     run: int = Field(description="1 for the first reading, one more for each repair.")
     num_pages: int = Field(description="Pages of the document.")
     pages: PageCounts

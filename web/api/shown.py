@@ -51,8 +51,9 @@ def job_summary(job: Job) -> JobSummary:
 
 
 def summary_values(job: Job) -> dict[str, Any]:
-    names = ("id", "state", "name", "kind", "size", "batch_id", "parent", "run", "num_pages", "seq")
+    names = ("id", "state", "name", "kind", "size", "batch_id", "parent", "metadata", "run", "num_pages", "seq")
     return {name: getattr(job, name) for name in names} | {
+        "tags": list(job.tags),
         "pages": count_pages(job),
         "progress": round(job.progress, 4),
         "error": job_fault(job),

@@ -66,7 +66,12 @@ def entries_of(files: Sequence[FileStorage], fields: JobFields) -> list[Entry]:
     options = fields.to_options()
     return [
         Entry(
-            source=cast("BinaryIO", file.stream), name=clean_name(file.filename), kind=recognise(file), options=options
+            source=cast("BinaryIO", file.stream),
+            name=clean_name(file.filename),
+            kind=recognise(file),
+            options=options,
+            metadata=fields.metadata,
+            tags=tuple(fields.tags),
         )
         for file in files
     ]
@@ -74,7 +79,13 @@ def entries_of(files: Sequence[FileStorage], fields: JobFields) -> list[Entry]:
 
 def entry_of_link(fields: UrlFields) -> Entry:
     path = unquote(parse_url(fields.url).path.partition("?")[0])
-    return Entry(source_url=fields.url, name=clean_name(path), options=fields.to_options())
+    return Entry(
+        source_url=fields.url,
+        name=clean_name(path),
+        options=fields.to_options(),
+        metadata=fields.metadata,
+        tags=tuple(fields.tags),
+    )
 
 
 def recognise(file: FileStorage) -> str:

@@ -12,18 +12,21 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from pagefan.answers import Options, ReadOptions
+from pagefan.answers import Labels, Options, ReadOptions
 from pagefan.client import Client
 from pagefan.records import Job, JobSummary
 from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
 from tasks.services import get_blobs
-from web.cli.convert import CANCELLED, FAILED, PARTIAL, Converter
+from tasks.settings import get_settings
+from web.cli import terminal
+from web.cli.convert import CANCELLED, FAILED, PARTIAL, USAGE, Converter
+from web.cli.documents import STDIN
 from web.cli.local import demo, run_stack
-from web.cli.terminal import progress_bars, put, show
+from web.cli.terminal import add_bar, progress_bars, put, show
 from web.cli.watch import Watcher
 from workers.results.formats import FORMATS
 
-COMPLETE, USAGE = 0, 2
+COMPLETE = 0
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
     "task", "prompt", "pages", "language", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
@@ -33,8 +36,10 @@ OPTIONS = (
 console = Console(stderr=True, highlight=False)
 
 
-def run_up(_: Namespace) -> int:
-    return run_stack()
+def run_up(args: Namespace) -> int:
+    """What is named on the line goes before the environment."""
+    named = {"WEB_PORT": args.port, "ENGINE": args.engine}
+    return run_stack(Path(args.data_dir), {key: str(value) for key, value in named.items() if value is not None})
 
 
 def run_demo(_: Namespace) -> int:
@@ -42,15 +47,28 @@ def run_demo(_: Namespace) -> int:
     return demo()
 
 
+def run_completion(script: str) -> int:
+    print_line(script)
+    return COMPLETE
+
+
 def run_convert(args: Namespace) -> int:
-    folder = None if args.output == "-" else Path(args.output or ".")
+    output = args.output or ("-" if args.sources == [STDIN] else ".")
+    folder = None if output == "-" else Path(output)
     if folder is None and not FORMATS[args.format].is_text and sys.stdout.isatty():
         return refuse(f"A {args.format} is no text for a terminal; name a folder with -o, or redirect the output.")
     if folder is None and args.json:
         return refuse("With -o - the output is the text, so that there is no room for --json.")
     with connect(args) as client:
         converter = Converter(
-            client, console, folder=folder, format=args.format, options=options_of(args), as_json=args.json
+            client,
+            console,
+            folder=folder,
+            format=args.format,
+            options=options_of(args),
+            as_json=args.json,
+            overwrite=args.overwrite,
+            name=args.name or "",
         )
         return converter.run(args.sources)
 
@@ -59,7 +77,7 @@ def run_ask(args: Namespace) -> int:
     """Print the answer; where the document has several pages, the answer of each."""
     options, sent = cast("ReadOptions", options_of(args)), []
     with connect(args) as client, progress_bars(console) as progress:
-        bar = progress.add_task(args.source, total=None, state="sending")
+        bar = add_bar(progress, args.source, "sending")
 
         def follow(job: Job) -> None:
             sent.append(job["id"])
@@ -100,7 +118,7 @@ def run_status(args: Namespace) -> int:
         job = client.status(args.job)
         if args.wait:
             with progress_bars(console) as progress:
-                bar = progress.add_task(job["name"], total=None, state=job["state"])
+                bar = add_bar(progress, job["name"], job["state"])
                 job = client.wait(args.job, on_change=lambda now: show(progress, bar, now))
     if args.json:
         print_json(job)
@@ -111,6 +129,10 @@ def run_status(args: Namespace) -> int:
 
 def describe_job(job: Job) -> None:
     print_line(f"{job['name']}: {job['state']}, {num_read(job)} of {job['pages']['total']} pages read")
+    for key, value in job["metadata"].items():
+        print_line(f"{key}: {value}")
+    if job["tags"]:
+        print_line(f"tags: {', '.join(job['tags'])}")
     for name in ("missing_pages", "fallback_pages", "pages_to_look_at"):
         if job[name]:
             print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
@@ -119,8 +141,13 @@ def describe_job(job: Job) -> None:
 
 
 def run_jobs(args: Namespace) -> int:
+    labels = labels_of(args)
+    if args.batch and labels:
+        return refuse("A batch is listed whole: name --batch, or --tag and --meta.")
     with connect(args) as client:
-        found = client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200))
+        found = (
+            client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200), **labels)
+        )
         jobs = list(islice(found, args.limit))
     if args.json:
         print_json(jobs)
@@ -155,7 +182,10 @@ def run_keys_create(args: Namespace) -> int:
 
 
 def run_keys_list(_: Namespace) -> int:
-    for key in read_keys(get_blobs()):
+    keys = read_keys(get_blobs())
+    if not keys:
+        say(f"There are no keys in {get_settings().blob_url}; `pagefan keys create NAME` makes one.")
+    for key in keys:
         made = datetime.fromtimestamp(key.created_at, UTC).date()
         state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
         print_line(f"{key.id}  {made}  {state}  {key.name}")
@@ -177,7 +207,17 @@ def connect(args: Namespace) -> Client:
 def options_of(args: Namespace) -> Options:
     """The options of the job that were given."""
     given = {name: getattr(args, name, None) for name in OPTIONS}
-    return cast("Options", {name: value for name, value in given.items() if value not in (None, "")})
+    return cast("Options", {name: value for name, value in given.items() if value not in (None, "")} | labels_of(args))
+
+
+def labels_of(args: Namespace) -> Labels:
+    """The tags and the metadata that were given."""
+    labels: Labels = {}
+    if args.tag:
+        labels["tags"] = args.tag
+    if args.meta:
+        labels["metadata"] = dict(args.meta)
+    return labels
 
 
 def num_read(job: JobSummary) -> int:
@@ -194,9 +234,9 @@ def print_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    console.print(text, markup=False)
+    terminal.say(console, text)
 
 
 def refuse(words: str) -> int:
-    console.print(words, style="red", markup=False)
+    terminal.say(console, words, style="red")
     return USAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +19,15 @@ from rich.progress import Progress
 from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
 from pagefan.client import Client, check_readable
 from pagefan.records import Job, JobSummary
-from web.cli.documents import find_documents
-from web.cli.names import fitting
+from web.cli.documents import STDIN, find_documents
 from web.cli.page_queue import PageQueue
-from web.cli.terminal import progress_bars, put, show
+from web.cli.places import Places
+from web.cli.terminal import add_bar, progress_bars, put, say, show, stop_bars
+from web.cli.written import remember
 from workers.results.formats import FORMATS
 
-PARTIAL, FAILED, CANCELLED, AWAY = 3, 4, 5, 6
-GRAVITY = (0, PARTIAL, CANCELLED, FAILED, AWAY)  # of several documents the worst outcome is the exit code
+USAGE, PARTIAL, FAILED, CANCELLED, AWAY = 2, 3, 4, 5, 6
+GRAVITY = (0, PARTIAL, CANCELLED, USAGE, FAILED, AWAY)  # of several documents the worst outcome is the exit code
 AT_ONCE = 4
 BY_PAGE = frozenset({"txt"})  # formats whose pages can be written one by one; Markdown is of the whole document
 
@@ -40,10 +42,11 @@ class Converter:
     format: Format
     options: Options
     as_json: bool = False
+    overwrite: bool = False  # files that are there, whoever wrote them
+    name: str = ""  # of what comes from standard input
     submitted: dict[str, bool] = field(default_factory=dict)  # job id -> has ended
     sources: dict[str, str] = field(default_factory=dict)  # job id -> what was sent
-    taken: set[Path] = field(default_factory=set)  # files that are not to be written
-    naming: threading.Lock = field(default_factory=threading.Lock)  # held while a name is chosen
+    places: Places = field(default_factory=Places)
     turns: list[threading.Event] = field(default_factory=list)  # whose place on standard output has come
 
     def run(self, sources: Sequence[str]) -> int:
@@ -52,23 +55,26 @@ class Converter:
         if not documents:
             self.say("There is nothing to convert here.")
             return FAILED
-        self.taken = {document.resolve() for document in documents if isinstance(document, Path)}
+        paths = [document for document in documents if isinstance(document, Path)]
+        self.places = Places(paths, overwrite=self.overwrite)
         self.turns = [threading.Event() for _ in range(len(documents) + 1)]
         self.turns[0].set()
         with progress_bars(self.console) as progress:
-            return self.each(lambda item: self.convert(item[0], item[1], progress), list(enumerate(documents)))
+            items = list(enumerate(documents))
+            return self.each(lambda item: self.convert(item[0], item[1], progress), items, progress)
 
     def follow(self, jobs: Sequence[Job]) -> int:
         """Show the jobs until they have ended; returns the exit code."""
         with progress_bars(self.console) as progress:
-            return self.each(lambda job: self.guard(job["name"], lambda: self.wait(job, progress)), jobs)
+            return self.each(lambda job: self.guard(job["name"], lambda: self.wait(job, progress)), jobs, progress)
 
-    def each(self, work: Callable[[Any], int], items: Sequence[Any]) -> int:
+    def each(self, work: Callable[[Any], int], items: Sequence[Any], progress: Progress) -> int:
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
             codes = list(pool.map(work, items))
         except KeyboardInterrupt:
             self.cancel_all()
+            stop_bars(progress, "cancelled")
             return CANCELLED
         except BrokenPipeError:
             self.cancel_all()
@@ -97,17 +103,20 @@ class Converter:
         except BrokenPipeError:
             raise
         except ServerAway as exc:
-            self.say(f"{source}: {exc}")
+            self.say(about(source, exc))
             self.report(source, {"reason": "unavailable", "error": str(exc)})
             return AWAY
         except (ClientError, OSError) as exc:
-            self.say(f"{source}: {exc}")
+            self.say(about(source, exc))
             self.report(source, failure_facts(exc))
-            return FAILED
+            return USAGE if is_askers(exc, source) else FAILED
 
     def read(self, place: int, document: Path | str, progress: Progress) -> int:
         """Send one document, follow it and what is attached to it, write what was read; returns its exit code."""
-        job = self.client.send(document, **self.options)
+        if document == STDIN:
+            job = self.client.submit(sys.stdin.buffer, name=self.name or "document", **self.options)
+        else:
+            job = self.client.send(document, **self.options)
         self.sources[job["id"]] = str(document)
         stem = Path(job["name"] if isinstance(document, str) else document).stem
         codes = [self.guard(str(document), lambda: self.read_job(place, job, progress, stem))]
@@ -140,7 +149,7 @@ class Converter:
     def wait(self, job: Job, progress: Progress, *, save_as: str = "") -> int:
         """Follow one job to its end and save its result; returns its exit code."""
         self.submitted[job["id"]] = False
-        bar = progress.add_task(job["name"], total=None, state=job["state"])
+        bar = add_bar(progress, job["name"], job["state"])
         job = self.client.wait(job["id"], on_change=lambda now: show(progress, bar, now))
         return self.finish(job, save_as=save_as)
 
@@ -150,7 +159,7 @@ class Converter:
         Marks of pages without text are held back until a page with text comes, for a job without any writes nothing.
         """
         self.submitted[job["id"]] = False
-        bar = progress.add_task(job["name"], total=None, state=job["state"])
+        bar = add_bar(progress, job["name"], job["state"])
         queue = PageQueue()
         for event in self.client.events(job["id"]):
             if event.name == "job":
@@ -187,17 +196,9 @@ class Converter:
     def save(self, job: Job, stem: str) -> Path:
         assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        return self.client.download(job["id"], self.format, self.free_path(self.folder, stem))
-
-    def free_path(self, folder: Path, stem: str) -> Path:
-        """`report.md`, or `report-2.md` when this run has written the first already, or has it as a source."""
-        with self.naming:
-            number = 1
-            while (
-                path := folder / fitting(f"{stem}{f'-{number}' if number > 1 else ''}", FORMATS[self.format].suffix)
-            ).resolve() in self.taken:
-                number += 1
-            self.taken.add(path.resolve())
+        path = self.places.find(self.folder, stem, FORMATS[self.format].suffix)
+        self.client.download(job["id"], self.format, path)
+        remember(path)
         return path
 
     def report(self, source: str, facts: Json, path: Path | None = None) -> None:
@@ -208,11 +209,24 @@ class Converter:
             put(f"{path}\n".encode(errors="surrogateescape"))
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        say(self.console, text)
 
 
 def job_facts(job: Job) -> Json:
     return {"job": job["id"], "state": job["state"], "missing_pages": job["missing_pages"]}
+
+
+def about(source: str, error: Exception) -> str:
+    """What went wrong with which document; the server's sentences may begin with its name."""
+    name = f"{Path(source).name}: "
+    return f"{source}: {str(error).removeprefix(name)}"
+
+
+def is_askers(error: Exception, source: str) -> bool:
+    """Whether who asks can mend it: an option that is refused, a file that cannot be read."""
+    if isinstance(error, Refused):
+        return error.status < 500 and error.status != 429
+    return isinstance(error, OSError) and str(error.filename) == source
 
 
 def failure_facts(error: Exception) -> Json:

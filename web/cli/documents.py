@@ -8,13 +8,14 @@ from pathlib import Path
 from pagefan.sources import is_url
 from workers.documents.kinds import EXTENSIONS
 
+STDIN = "-"  # standard input, as programs that read files name it
 SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 
 
 def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:
-    """What `sources` name: files themselves, documents in folders and below, and URLs, which the server fetches."""
+    """What `sources` name: files themselves, documents in folders and below, URLs, which the server fetches, and -."""
     for source in sources:
-        if is_url(source):
+        if is_url(source) or source == STDIN:
             yield source
         elif Path(source).is_dir():
             below = (path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)

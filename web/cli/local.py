@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,8 +21,9 @@ from pagefan.records import Page
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
+from web.stack.environ import StackError
 from web.stack.redis_server import NoRedis
-from web.stack.stack import Stack, StackError, StackStopped
+from web.stack.stack import Stack, StackStopped
 
 DATA = Path(__file__).parents[2] / "tests" / "data"
 SAMPLE = DATA / "sample.pdf"
@@ -50,12 +51,16 @@ def stopped_by_signals(stack: Stack) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_stack(data_dir: Path = Path("data")) -> int:
-    """Run the local stack until a signal stops it; the exit code is 1 where it could not start."""
+def run_stack(data_dir: Path, named: Mapping[str, str]) -> int:
+    """Run the local stack until a signal stops it; the exit code is 1 where it could not start.
+
+    Settings that were `named` go before those of the environment.
+    """
+    environ = {**os.environ, **named}
     try:
-        settings = load_settings(os.environ)
+        settings = load_settings(environ)
         configure_logging(settings.log_level, settings.log_format)
-        stack = Stack(os.environ, data_dir)
+        stack = Stack(environ, data_dir)
         with stopped_by_signals(stack), stack:
             say_where(stack)
             console.print(f"Files    {stack.data_dir}\nCtrl-C stops it.", markup=False)

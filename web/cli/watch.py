@@ -25,7 +25,7 @@ from pagefan.records import Job
 from pagefan.sources import open_file
 from web.cli.inbox import Signature, find_files, reason_to_skip, sign
 from web.cli.names import fitting
-from web.cli.terminal import put
+from web.cli.terminal import put, say
 from workers.results.formats import FORMATS
 
 SCAN_S = 1.0
@@ -231,7 +231,7 @@ class Watcher:
         self.trouble = words
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        say(self.console, text)
 
 
 def reason_of(error: Exception) -> str:

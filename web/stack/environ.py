@@ -10,9 +10,15 @@ from pathlib import Path
 
 from tasks.settings import Settings
 from web.stack.redis_server import free_port
-from workers.processes import num_gpus
+from workers.processes import num_cores, num_gpus
 
 logger = logging.getLogger(__name__)
+
+CORES_PER_OCR = 8  # the part of a page that holds Python's lock is a tenth: more threads of one process wait for it
+
+
+class StackError(Exception):
+    """The local stack could not start."""
 
 
 def read_procfile() -> dict[str, str]:
@@ -30,7 +36,7 @@ def child_env(environ: Mapping[str, str], settings: Settings, data_dir: Path) ->
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
         "DATA_DIR": str(data_dir),
     }
-    num_renders = settings.render_processes or os.cpu_count() or 1
+    num_renders = settings.render_processes or num_cores()
     defaults = {
         "BLOB_URL": f"file://{data_dir}/blobs",
         "CPU_CONCURRENCY": str(num_renders + 2),  # split and assemble while all renders are busy
@@ -38,11 +44,19 @@ def child_env(environ: Mapping[str, str], settings: Settings, data_dir: Path) ->
     return defaults | given | own
 
 
+def num_gpu_workers(settings: Settings) -> int:
+    """As many as are wanted; else one, and for `ocr` one for each CORES_PER_OCR cores or part of them."""
+    if settings.gpu_workers:
+        return settings.gpu_workers
+    is_ocr = settings.engine == "ocr" or (settings.engine == "auto" and not (settings.model and num_gpus()))
+    return -(-num_cores() // CORES_PER_OCR) if is_ocr else 1
+
+
 def gpu_share(number: int, workers: int, env: Mapping[str, str], *, may_use_gpu: bool) -> dict[str, str]:
     """What the GPU worker of this number, from 1, gets of the machine: a GPU, in turn, and its part of the cores."""
     if workers < 2:
         return {}
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    threads = str(max(1, num_cores() // workers))
     share = {key: env.get(key, threads) for key in ("OMP_NUM_THREADS", "OCR_THREADS", "TESSERACT_PROCESSES")}
     gpus = env.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(num_gpus())))).split(",")
     if gpus[0] and may_use_gpu:
@@ -58,13 +72,18 @@ def listeners(settings: Settings) -> dict[str, tuple[str, str, int]]:
     }
 
 
-def choose_ports(settings: Settings, *, has_flower: bool) -> dict[str, str]:
-    """The ports that are wanted, or free ones in their place."""
+def choose_ports(settings: Settings, given: Mapping[str, str], *, has_flower: bool) -> dict[str, str]:
+    """The ports of the defaults, or free ones in their place; one that was `given` is had.
+
+    Raises StackError where it cannot be: scripts would talk to whoever listens there.
+    """
     chosen = {}
     for name, (key, host, wanted) in listeners(settings).items():
         if name != "flower" or has_flower:
             port = free_port(host, wanted)
             if wanted and port != wanted:
+                if key in given:
+                    raise StackError(f"{key}={wanted} is taken by another program; set another port, or 0 for any")
                 logger.warning("%s=%d is taken; using %d", key, wanted, port)
             chosen[key] = str(port)
     return chosen

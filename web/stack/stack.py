@@ -22,7 +22,15 @@ from tasks.generate.failure import NEVER_LOADS, forget_workers
 from tasks.settings import load_settings
 from tasks.standstill import NO_WORKER
 from web.stack.child import Child, Guard
-from web.stack.environ import child_env, choose_ports, gpu_share, port_taken, read_procfile
+from web.stack.environ import (
+    StackError,
+    child_env,
+    choose_ports,
+    gpu_share,
+    num_gpu_workers,
+    port_taken,
+    read_procfile,
+)
 from web.stack.readiness import ask
 from web.stack.redis_server import answers, find_redis_server, own_redis
 from workers import private
@@ -39,10 +47,6 @@ STOP_ORDER = (
 )  # what brings work, what does it, the queue
 
 
-class StackError(Exception):
-    """The local stack could not start."""
-
-
 class StackStopped(StackError):
     """The stack was told to stop before it was ready."""
 
@@ -50,9 +54,9 @@ class StackStopped(StackError):
 class Stack:
     """All of Pagefan on this machine, with its data, logs and Redis file in `data_dir`.
 
-    `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts`
-    says how many of a kind to start, by default GPU_WORKERS and one of each other kind in the Procfile. A second of a
-    kind is `cpu2`.
+    `environ` is what a user set; the children get it with the ports and addresses that were chosen. `counts` says how
+    many of a kind to start, by default one of each in the Procfile, of GPU workers GPU_WORKERS or as many as suit the
+    machine. A second of a kind is `cpu2`.
     """
 
     def __init__(self, environ: Mapping[str, str], data_dir: Path, *, counts: Mapping[str, int] | None = None) -> None:
@@ -61,7 +65,7 @@ class Stack:
         self.given_redis_url = environ.get("REDIS_URL", "")
         self.given_path = environ.get("PATH", os.defpath)
         self.commands = read_procfile()
-        default = {kind: max(1, self.settings.gpu_workers) if kind == "gpu" else 1 for kind in self.commands}
+        default = {kind: num_gpu_workers(self.settings) if kind == "gpu" else 1 for kind in self.commands}
         self.counts = dict(default if counts is None else counts)
         self.env = child_env(environ, self.settings, self.data_dir)
         self.processes: dict[str, Child] = {}
@@ -115,7 +119,7 @@ class Stack:
         self._guard = Guard(STOP_TIMEOUT_S)
         if not self.settings.flower_port:
             self.counts.pop("flower", None)
-        self.env |= choose_ports(self.settings, has_flower=bool(self.counts.get("flower")))
+        self.env |= choose_ports(self.settings, self.env, has_flower=bool(self.counts.get("flower")))
         self._start_redis()
         for kind, count in self.counts.items():
             for number in range(1, count + 1):

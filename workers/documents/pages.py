@@ -80,7 +80,7 @@ def prepare_page(
     if judges_layer and not page.is_blank and page.text_layer.strip():
         layer = judge_layer(path, index, page, seen, password=password, limits=limits)
     packed, num_tokens = None, 0
-    is_read = not page.is_blank and layer.verdict != "sound"
+    is_read = not page.is_blank and (layer.verdict != "sound" or request.task == "extract")
     if is_read and is_large(page.image, preparer):
         packed, num_tokens = pack_large(preparer, page.image, request, seen)
     elif is_read:

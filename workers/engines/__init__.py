@@ -12,7 +12,9 @@ from PIL import Image
 from workers.layout.blocks import Block
 from workers.lines import Line as Line
 
-StopReason = Literal["stop", "length", "repetition", "timeout", "cancelled", "content_filter", "error"]
+StopReason = Literal[
+    "stop", "length", "repetition", "timeout", "cancelled", "content_filter", "invalid_answer", "error"
+]  # fmt: skip
 
 
 class EngineError(Exception):
@@ -64,14 +66,15 @@ class ImageSpec:
 class PageRequest:
     """What is asked of one page. `page_number` is 1-based, as people count.
 
-    `task` is transcribe, ask or describe. `language` is for engines that know languages, as `deu+fra` or
-    `auto`; "" leaves it to the engine.
+    `task` is transcribe, ask, describe or extract, which has a JSON `schema`, as text. `language` is for engines that
+    know languages, as `deu+fra` or `auto`; "" leaves it to the engine.
     """
 
     page_number: int
     task: str = "transcribe"
     language: str = ""
     prompt: str = ""
+    schema: str = ""
     max_new_tokens: int = 4096
     temperature: float = 0.0
 
@@ -93,6 +96,7 @@ class Generation:
     `rotation` is the clockwise turn of 0, 90, 180 or 270 degrees that made the text upright for the engine; the boxes
     of `lines` lie on the page image as it was, not turned. `notices` are words for what people should look at; what
     they mean stands in `tasks.reasons`. `engine` names another engine that read the page for the one that was asked.
+    `data` is the JSON that was extracted, as text.
     """
 
     text: str
@@ -105,6 +109,7 @@ class Generation:
     engine: str = ""
     blocks: tuple[Block, ...] = ()
     wants_turn: int = 0
+    data: str = ""
 
 
 @dataclass(slots=True)

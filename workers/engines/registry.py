@@ -17,6 +17,7 @@ ENGINES = {
     "echo": "workers.engines.echo",
     "vlm": "workers.engines.vlm",
     "openai": "workers.engines.openai",
+    "vllm": "workers.engines.vllm",
 }
 
 

@@ -11,7 +11,7 @@ from workers.layout.blocks import Block
 Pages = Sequence[Sequence[Block]]
 
 ABSTRACT = re.compile(r"(?:abstract|summary|zusammenfassung|résumé)\b", re.IGNORECASE)
-NUMBERED = re.compile(r"\d|[IVX]+\.")
+NUMBERED = re.compile(r"\d|[IVX]{1,8}\.")
 
 
 def without_authors(pages: Pages) -> list[tuple[Block, ...]]:

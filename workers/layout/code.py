@@ -5,7 +5,6 @@ The layout model has no label for code and takes it for text, lists and headings
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -15,7 +14,6 @@ from workers.layout.words import Row, Word, box_of, pieces_of
 MOST_MONO = 0.97  # of a page's letters: a page typed in one such font has no code to tell apart
 PITCH = 3.0  # font sizes between the middles of two lines of one listing, with an empty line between
 ALONE = 0.6  # font sizes of white around a single line that is a listing
-ADDRESS = re.compile(r"\S+@\S+|\S+://\S+")
 
 
 def is_typed(words: Sequence[Word]) -> bool:
@@ -44,9 +42,14 @@ def find_code(words: Sequence[Word], *, is_prose_elsewhere: bool = False) -> lis
     return [listing for listing in listings if len(listing) > 1 or is_alone(listing[0], words)]
 
 
+def is_address(text: str) -> bool:
+    """Whether a word is the address of a person or a page; a regular expression would take long for long words."""
+    return "@" in text[1:-1] or "://" in text[1:-1]
+
+
 def is_alone(line: Row, words: Sequence[Word]) -> bool:
     """Whether a line has nothing beside it and white above and below; an address of its author may stand so too."""
-    if len(line) == 1 and ADDRESS.fullmatch(line[0].text):
+    if len(line) == 1 and is_address(line[0].text):
         return False
     mine = set(map(id, line))
     x0, y0, x1, y1 = box_of(line)

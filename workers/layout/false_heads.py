@@ -12,7 +12,7 @@ Pages = Sequence[Sequence[Block]]
 
 SAME_TYPE = 1.3  # times the size of the text: the height of a read line depends on its letters
 NO_HEADING = re.compile(r"[\d\W]+|(?:https?://|www\.)\S+", re.IGNORECASE)
-SENTENCE_END = re.compile(r"[a-z][^.!?]*[.?!,;]")  # from a small letter on
+SENTENCE_END = re.compile(r"\A[a-z][^.!?]*[.?!,;]")  # from a small letter on
 
 
 def without_false_heads(pages: Pages) -> list[tuple[Block, ...]]:

@@ -16,6 +16,7 @@ from PIL import Image
 from workers.engines import Control, Engine, Generation, Prepared
 from workers.engines.profiles import PLAIN, Profile
 from workers.layout.dialects.readers import MARKDOWN, read_answer
+from workers.reading.extraction import extract
 from workers.reading.rows import RowsControl
 from workers.reading.two_steps import ImageOf, read_twice
 from workers.results.markdown import as_markdown
@@ -43,6 +44,18 @@ def generate(
     engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf = no_image
 ) -> list[Generation]:
     """As the engine's own `generate`, with its answers understood; `image_of` gives the page that is in a row."""
+    asked = [row for row, page in enumerate(batch) if page.request.task == "extract"]
+    if not asked:
+        return transcribe(engine, batch, control, image_of)
+    done = dict(zip(asked, extract(engine, [batch[row] for row in asked], control, asked, image_of), strict=True))
+    if rest := sorted({*range(len(batch))} - {*asked}):
+        pages, inner = [batch[row] for row in rest], RowsControl.of(control, rest)
+        done |= zip(rest, transcribe(engine, pages, inner, lambda row: image_of(rest[row])), strict=True)
+    return [done[row] for row in range(len(batch))]
+
+
+def transcribe(engine: Engine, batch: Sequence[Prepared], control: Control, image_of: ImageOf) -> list[Generation]:
+    """Of pages from which nothing is extracted."""
     profile = profile_of_engine(engine)
     if profile.dialect == MARKDOWN:
         return engine.generate(batch, control)

@@ -24,7 +24,8 @@ class PageResult:
     pixels of the page image and `rotation` degrees clockwise. `text_layer_recall` is the share, 0 to 1, of the words
     in a PDF's own sound text that `text` has too, None where there is no such text to compare. `confidence` is how
     sure the engine was of its lines, 0 to 1, None where it gives none; `notices` are words for what to look at;
-    `is_corrected` says whether a person has corrected the text. `lines` are records {text, box, confidence}, `blocks`
+    `is_corrected` says whether a person has corrected the text. `data` is the JSON that was extracted, `values` are its
+    records {path, value, page_number, box}. `lines` are records {text, box, confidence}, `blocks`
     are made of them, in reading order, and `attempts` are records {engine, seconds, reason}.
     """
 
@@ -45,6 +46,8 @@ class PageResult:
     confidence: float | None = None
     notices: tuple[str, ...] = ()
     is_corrected: bool = False
+    data: Any = None
+    values: tuple[Mapping[str, Any], ...] = ()
     lines: tuple[Mapping[str, Any], ...] = ()
     blocks: tuple[Block, ...] = ()
     attempts: tuple[Mapping[str, Any], ...] = ()
@@ -62,6 +65,8 @@ def page_record(page: PageResult) -> dict[str, Any]:
     """The page as JSON has it, with people's number in place of the index."""
     record = asdict(page)
     del record["index"]
+    if page.data is None:
+        del record["data"], record["values"]
     record["blocks"] = [block.to_json() for block in page.blocks]
     return {"page_number": page.page_number} | record
 

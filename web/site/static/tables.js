@@ -51,6 +51,6 @@ function toCsv(rows) {
 }
 
 function toMarkdown(rows) {
-  const [head, ...rest] = rows.map((row) => `| ${row.map((field) => field.replaceAll("|", "\\|").replace(/\s*\n\s*/g, "<br>")).join(" | ")} |`);
+  const [head, ...rest] = rows.map((row) => `| ${row.map((field) => field.replaceAll("|", "\\|").replace(/(?<!\s)[^\S\n]*\n\s*/g, "<br>")).join(" | ")} |`);
   return [head, `|${" --- |".repeat(rows[0].length)}`, ...rest].join("\n") + "\n";
 }

@@ -38,13 +38,18 @@ for (const type of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => addAll(event.dataTransfer, "text/uri-list"));
 
-document.getElementById("task").addEventListener("change", showQuestion);
-showQuestion();
+document.getElementById("task").addEventListener("change", showNeeded);
+showNeeded();
 
-function showQuestion() {
-  const asks = document.getElementById("task").value === "ask";
-  document.getElementById("question-field").hidden = !asks;
-  document.getElementById("question").required = asks;
+/** Show the field that the chosen task needs; one that is hidden is not sent. */
+function showNeeded() {
+  const task = document.getElementById("task").value;
+  for (const [name, of] of [["question", "ask"], ["schema", "extract"]]) {
+    const field = document.getElementById(name);
+    document.getElementById(`${name}-field`).hidden = task !== of;
+    field.required = task === of;
+    field.disabled = task !== of;
+  }
 }
 
 /** The files of a paste or a drop, or the URLs in its text. */

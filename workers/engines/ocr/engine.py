@@ -33,6 +33,7 @@ from workers.engines.ocr.options import OcrOptions
 from workers.engines.ocr.page import Models, Page
 from workers.engines.ocr.scripts import SCRIPTS
 from workers.engines.whole_image import WholeImage
+from workers.processes import num_cores
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class OcrEngine(WholeImage):
         helper = f"+{self.helper.revision}" if self.helper else ""
         self.revision = f"rapidocr-{version}/{NETWORKS}/{READER_VERSION}{helper}"
         self.image_spec = ImageSpec(factor=32, max_side=options.max_dimension, min_letter=MIN_LETTER, takes_large=True)
-        self.max_batch = options.threads or os.cpu_count() or 1
+        self.max_batch = options.threads or num_cores()
         self._wanted_runtime = options.runtime
         self._runtime_description = ""
         self._models: Models | None = None

@@ -22,6 +22,7 @@ from workers.engines.openai.server import Server
 from workers.engines.openai.wire import Fault, read_extra, request_body
 from workers.engines.profiles import Profile
 
+NOT_STRUCTURED = ("http_400", "http_422", "http_501")  # of servers that take no schema, or not this one
 NUM_CODERS = 2  # threads that encode and read
 BACK_OFF = wait_exponential(multiplier=0.25, max=20.0) + wait_random(0.0, 0.25)
 MAX_NOTES = 10_000  # requests and pages remembered until someone takes the notes
@@ -77,9 +78,18 @@ class Client:
         return "" if not all(troubles) else troubles[0]
 
     async def ask_patiently(self, call: Call) -> Generation:
-        """All attempts at a page. Raises the last one's Fault."""
+        """All attempts at a page; a server that takes no schema is asked without. Raises the last one's Fault."""
+        try:
+            return await self._ask(call, structured=True)
+        except Fault as fault:
+            if not call.prepared.request.schema or fault.kind not in NOT_STRUCTURED:
+                raise
+        return await self._ask(call, structured=False)
+
+    async def _ask(self, call: Call, *, structured: bool) -> Generation:
         body = await asyncio.get_running_loop().run_in_executor(
-            self._coders, lambda: request_body(call.prepared, self.model, self.profile, self.extra)
+            self._coders,
+            lambda: request_body(call.prepared, self.model, self.profile, self.extra, structured=structured),
         )
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(lambda exc: isinstance(exc, Fault) and exc.transient),

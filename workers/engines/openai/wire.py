@@ -67,11 +67,18 @@ class Fault(Exception):
 
 
 def request_body(
-    prepared: Prepared, model: str, profile: Profile = PLAIN, extra: Mapping[str, Any] | None = None
+    prepared: Prepared,
+    model: str,
+    profile: Profile = PLAIN,
+    extra: Mapping[str, Any] | None = None,
+    *,
+    structured: bool = True,
 ) -> bytes:
     """The JSON of a chat completion for one page, its image as a JPEG data URL. Raises EngineError without image.
 
     The answer is asked for piece by piece; `extra` has the last word in this and all else.
+
+    Where a page has a schema, a `structured` answer is one that the server itself keeps to it.
 
     `skip_special_tokens` is vLLM's and SGLang's; it goes only where the answer is made of special tokens.
     """
@@ -90,10 +97,16 @@ def request_body(
         "stream_options": {"include_usage": True},
     }
     body |= {"skip_special_tokens": False} if profile.keeps_special else {}
+    body |= {"response_format": response_format(request.schema)} if request.schema and structured else {}
     body |= extra or {}
     if not body["stream"]:
         body.pop("stream_options", None)
     return json.dumps(body).encode()
+
+
+def response_format(schema: str) -> dict[str, Any]:
+    """OpenAI's structured output; not `strict`, which takes a part of JSON Schema only."""
+    return {"type": "json_schema", "json_schema": {"name": "values", "schema": json.loads(schema)}}
 
 
 def read_extra(text: str) -> dict[str, Any]:

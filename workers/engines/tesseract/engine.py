@@ -6,7 +6,6 @@ What is done with one page stands in `page`.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +18,7 @@ from workers.engines.tesseract.page import Page
 from workers.engines.tesseract.program import Program, Stopped
 from workers.engines.whole_image import WholeImage
 from workers.languages import AUTO, LanguageError, of_script, parse, readable, require
+from workers.processes import num_cores
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class TesseractEngine(WholeImage):
         self.image_spec = ImageSpec(
             factor=1, max_side=options.max_dimension, mode="L", min_letter=MIN_LETTER, takes_large=True
         )
-        self.max_batch = options.processes or os.cpu_count() or 1
+        self.max_batch = options.processes or num_cores()
         self._installed: frozenset[str] = frozenset()
         self._pool = ThreadPoolExecutor(self.max_batch, thread_name_prefix="tesseract")
 

@@ -67,12 +67,34 @@ def load_model(checkpoint: Checkpoint, options: VlmOptions, tokenizer: Any) -> L
     attention = {} if options.attention == "auto" else {"attn_implementation": options.attention}
     with device_errors(checkpoint.name), current_device(device):
         try:
-            model = checkpoint.model_class.from_pretrained(**checkpoint.pretrained, dtype=dtype, **attention)
+            model = place_weights(checkpoint, device, {"dtype": dtype} | attention, may_spread=options.device == "auto")
         except (ImportError, OSError, ValueError) as exc:
             raise EngineError(f"the weights of {checkpoint.name} cannot be loaded: {exc}") from exc
-        model = model.to(device).eval()
+        model = model.eval()
         logger.info("loaded %s on %s as %s", checkpoint.identity, device, dtype)
         return describe(model, checkpoint, tokenizer)
+
+
+def place_weights(checkpoint: Checkpoint, device: torch.device, how: dict[str, Any], *, may_spread: bool) -> Any:
+    """The model on its device; where it is too large for one GPU and `may_spread`, over all that there are.
+
+    Quantised weights are put where they belong while they are read: they cannot be moved afterwards.
+    """
+
+    def load(**more: Any) -> Any:
+        return checkpoint.model_class.from_pretrained(**checkpoint.pretrained, **how, **more)
+
+    if getattr(checkpoint.config, "quantization_config", None):
+        return load(device_map={"": device})
+    try:
+        return load().to(device)
+    except torch.OutOfMemoryError as exc:
+        if not (may_spread and torch.cuda.device_count() > 1):
+            raise
+        clear_frames(exc.__traceback__)
+    torch.cuda.empty_cache()
+    logger.warning("%s is too large for one GPU and is spread over all of them", checkpoint.name)
+    return load(device_map="auto")
 
 
 def describe(model: Any, checkpoint: Checkpoint, tokenizer: Any) -> LoadedModel:

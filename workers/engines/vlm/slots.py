@@ -76,6 +76,8 @@ def why_no_slots(model: Any, first: FirstPass) -> str:
         return f"no masks are known for its kinds of attention, {', '.join(sorted(kinds))}"
     if any(not isinstance(getattr(layer, "keys", None), torch.Tensor) for layer in first.cache.layers):
         return "its layers keep something else than keys and values"
+    if len({layer.keys.device for layer in first.cache.layers}) > 1:
+        return "its layers lie on several devices"
     for processor in first.processors:
         if not isinstance(processor, RepetitionPenaltyLogitsProcessor):
             return f"its generation config asks for a {type(processor).__name__}"

@@ -1,0 +1,25 @@
+"""`pagefan extract`: the values of each page as JSON, with their pages and places."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from web.cli.commands import OF_STATE, connect, options_of, print_json, refuse, say
+
+
+def run_extract(args: Namespace) -> int:
+    """Print {page_number, data, values} of each page that has values; say why others have none."""
+    try:
+        schema = args.schema.read_text()
+    except (OSError, ValueError) as exc:
+        return refuse(f"{args.schema} cannot be read: {exc}")
+    options = options_of(args)
+    options |= {"task": "extract", "schema": schema}
+    with connect(args) as client:
+        result = client.convert(args.source, format="json", **options)
+    pages = result.pages
+    print_json([{name: page.get(name) for name in ("page_number", "data", "values")} for page in pages])
+    for page in pages:
+        if page["state"] in ("failed", "cancelled"):
+            say(f"No values for page {page['page_number']}: {page['detail'] or page['reason']}")
+    return OF_STATE[result.job["state"]]

@@ -1,0 +1,141 @@
+"""Values that were extracted from a page: in one list, in a table, and where they stand among the page's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from typing import Any
+
+from workers.layout.blocks import Block, Box, Cell, PageLayout
+from workers.lines import Line
+from workers.reading.layer_lines import LayerWord
+
+MOST_VALUES = 2000
+MOST_LOCATED = 300  # values of a page whose places are looked for
+SURE, NEARLY = 1.0, 0.9  # confidence of a place where the words are the value, and where they are but for their marks
+SHORT = 3  # letters and digits; a value with fewer stands where it stands once only
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value by its path, such as `items[0].price`."""
+
+    path: str
+    value: Scalar
+
+    @property
+    def text(self) -> str:
+        if self.value is None:
+            return ""
+        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+
+
+def values_in(data: Any) -> list[Value]:
+    return list(islice(_walk(data, ""), MOST_VALUES))
+
+
+def _walk(data: Any, path: str) -> Iterator[Value]:
+    if isinstance(data, dict):
+        for name, part in data.items():
+            yield from _walk(part, f"{path}.{name}" if path else name)
+    elif isinstance(data, list):
+        for number, part in enumerate(data):
+            yield from _walk(part, f"{path}[{number}]")
+    else:
+        yield Value(path, data)
+
+
+def table_of(values: Sequence[Value], lines: Sequence[int] = ()) -> Block:
+    """Two columns, a row for each value; `lines` are places of those that were found among the page's lines."""
+    rows = [("Field", "Value"), *((value.path, " ".join(value.text.split())) for value in values)]
+    cells = [
+        Cell(row=row, column=column, text=text, is_header=row == 0)
+        for row, pair in enumerate(rows)
+        for column, text in enumerate(pair)
+        if text
+    ]
+    text = "\n".join(" ".join(pair).strip() for pair in rows)
+    return Block(kind="table", text=text, cells=tuple(cells), lines=tuple(lines))
+
+
+def locate(values: Sequence[Value], words: Sequence[LayerWord]) -> list[Line | None]:
+    """Where each value stands on the page, the first place of several; None where it is not found."""
+    letters = [_letters(word.text) for word in words]
+    return [_find(value, words, letters) if number < MOST_LOCATED else None for number, value in enumerate(values)]
+
+
+def _find(value: Value, words: Sequence[LayerWord], letters: Sequence[str]) -> Line | None:
+    wanted = _letters(value.text)
+    if value.value is None or isinstance(value.value, bool) or not wanted:
+        return None
+    if isinstance(value.value, int | float):
+        found = [(at, at + 1) for at, word in enumerate(words) if _is_number(word.text, value.value)]
+    else:
+        found = list(_runs(wanted, letters))
+    if not found or (len(wanted) < SHORT and len(found) > 1):
+        return None
+    said = [" ".join(word.text for word in words[start:end]) for start, end in found]
+    place = said.index(value.text) if value.text in said else 0
+    start, end = found[place]
+    box = _around([word.box for word in words[start:end]])
+    return Line(text=" ".join(value.text.split()), box=box, confidence=SURE if said[place] == value.text else NEARLY)
+
+
+def _runs(wanted: str, letters: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Words one after another that have the wanted letters."""
+    for start, first in enumerate(letters):
+        if not first or not wanted.startswith(first):
+            continue
+        end, run = start + 1, first
+        while len(run) < len(wanted) and end < len(letters):
+            run += letters[end]
+            end += 1
+        if run == wanted:
+            yield start, end
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _is_number(text: str, value: float) -> bool:
+    """Whether a word says the number, with a point or a comma before its decimals, and whatever stands around it."""
+    digits = text.strip("()[]:;*%$€£¥").strip(".,")
+    readings = {digits.replace(",", ""), digits.replace(".", "").replace(",", ".")}
+    return any(_decimal(reading) == _decimal(str(value)) for reading in readings if _decimal(reading) is not None)
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    return (
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    )
+
+
+def value_records(data: Any, page_number: int, words: Sequence[LayerWord]) -> list[dict[str, Any]]:
+    """Records {path, value, page_number, box} of all values; a value that is not found has no box."""
+    values = values_in(data)
+    return [
+        {"path": value.path, "value": value.value, "page_number": page_number, "box": place.box if place else None}
+        for value, place in zip(values, locate(values, words), strict=True)
+    ]
+
+
+def lay_out_values(data: Any, words: Sequence[LayerWord]) -> PageLayout:
+    """A page that is a table of values, whose lines are those that are found."""
+    values = values_in(data)
+    lines = [place for place in locate(values, words) if place]
+    return PageLayout(lines=tuple(lines), blocks=(table_of(values, range(len(lines))),))
