@@ -16,6 +16,7 @@ from celery import Celery, chain, chord
 
 from tasks.broker import celery_url
 
+# The tasks are not `shared`: Pagefan's own app would have them too where both are imported.
 app = Celery("floor")
 app.conf.update(
     task_ignore_result=True,
@@ -31,17 +32,17 @@ POOLS = {
 TIMEOUT_S = 600.0
 
 
-@app.task(name="prepare")
+@app.task(name="prepare", shared=False)
 def prepare(index: int) -> None:
     """Nothing."""
 
 
-@app.task(name="generate")
+@app.task(name="generate", shared=False)
 def generate(index: int) -> int:
     return index
 
 
-@app.task(name="assemble", ignore_result=False)
+@app.task(name="assemble", ignore_result=False, shared=False)
 def assemble() -> bool:
     return True
 
