@@ -12,6 +12,7 @@ let words = "";
 let hits = []; // {page_number, count}, in page order
 let at = { hit: -1, place: 0 };
 let isDue = false;
+let stepping = Promise.resolve();
 
 if (form) start();
 
@@ -49,8 +50,13 @@ async function find() {
   if (hits.length) step(1);
 }
 
+/** One step after the other: each begins where the one before has come to. */
+function step(by) {
+  stepping = stepping.then(() => go(by));
+}
+
 /** Go to the next place, or the one before; after the last one comes the first. */
-async function step(by) {
+async function go(by) {
   if (!hits.length) return;
   const place = at.place + by;
   const isHere = at.hit >= 0 && place >= 0 && place < rangesOf(at.hit).length;

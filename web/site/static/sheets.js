@@ -14,7 +14,7 @@ export class Sheets {
     this.texts = texts;
     this.html = html;
     this.near = new Set();
-    this.loading = new Set();
+    this.loading = new Map(); // number -> what will be its section
     this.coming = new IntersectionObserver((entries) => this.come(entries), { rootMargin: NEAR });
     this.going = new IntersectionObserver((entries) => this.go(entries), { rootMargin: KEPT });
     const sections = cells.map((cell) => this.at(cell.textContent) || placeholder(cell.textContent, cell.dataset.state));
@@ -85,8 +85,14 @@ export class Sheets {
   /** The section with its text; the one that is there already where it is as it should be. */
   async fetch(number) {
     const old = this.at(number);
-    if (!old.matches(".far, .stale") || this.loading.has(number) || (isInUse(old) && !old.matches(".far"))) return old;
-    this.loading.add(number);
+    if (this.loading.has(number)) return this.loading.get(number);
+    if (!old.matches(".far, .stale") || (isInUse(old) && !old.matches(".far"))) return old;
+    const coming = this.bring(number, old);
+    this.loading.set(number, coming);
+    return coming;
+  }
+
+  async bring(number, old) {
     old.classList.remove("stale");
     const fresh = await getPart(`${this.html}/pages/${number}/fragment`, ".sheet").catch(() => null);
     this.loading.delete(number);
