@@ -150,6 +150,13 @@ def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker runs here: messages would only lie in their queues."""
+    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: None)
+    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
+
+
+@pytest.fixture
 def url(web: WebService) -> Iterator[str]:
     """Where the web application answers on a real socket."""
     with served(web) as address:

@@ -33,6 +33,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from PIL import Image
+from services import serving
 
 SLOW_S = 1.0
 
@@ -201,11 +202,5 @@ def digest(url: str) -> str:
 def serve(plan: Mapping[str, Sequence[str]] | None = None, **options: Any) -> Iterator[FaultServer]:
     """A server that runs until the block ends."""
     server = FaultServer(plan, **options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from PIL import Image
+from services import serving
 
 Model = Callable[[str, Image.Image], str]
 
@@ -74,11 +74,5 @@ class Handler(BaseHTTPRequestHandler):
 def serve_model(model: Model) -> Iterator[ModelServer]:
     """A server that runs until the block ends."""
     server = ModelServer(model)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

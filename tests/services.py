@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socketserver
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -26,6 +28,19 @@ def make_pdf(num_pages: int, *, width: int = 200, height: int = 280, first: int 
             sheet = document.new_page(width=width, height=height)
             sheet.insert_text((20, 60), f"Page {number}", fontsize=30)
         return bytes(document.tobytes(deflate=True))
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Let a server answer in a thread of its own until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float, what: str = "the condition") -> Any:

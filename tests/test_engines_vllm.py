@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import stand_in_vllm
+from PIL import Image
 from stand_in_vllm import AsyncLLM
 from tiny_engines import QUICKEST, checkpoint
 from tiny_models import draw_page
@@ -53,6 +54,17 @@ def test_vllm_is_asked_for_a_page_with_its_image_in_the_models_own_chat(engine: 
     assert (params.temperature, params.max_tokens, params.skip_special_tokens) == (0.5, 77, True)
     arguments = model().arguments
     assert (arguments.max_num_seqs, arguments.max_model_len, arguments.limit_mm_per_prompt) == (4, 512, {"image": 1})
+
+
+def test_model_of_two_steps_sees_the_whole_page_as_a_square_first() -> None:
+    engine = VllmEngine(VllmOptions(model="m", model_profile="mineru"))
+    image = Image.new("RGB", (300, 700), "white")
+    first = engine.prepare(image, PageRequest(page_number=1))
+    crop = engine.prepare(image, PageRequest(page_number=1, prompt="\nTable Recognition:"))
+    assert first.image is not None
+    assert first.image.size == (1036, 1036)
+    assert crop.image is image
+    assert engine.image_spec.min_letter == 0  # its crops are cut from the whole page, not from tiles
 
 
 def test_pages_are_given_singly_from_several_threads_and_run_together(engine: VllmEngine) -> None:

@@ -16,8 +16,6 @@ from web_service import WebService, web_service
 from web_service import page as page_of
 
 from tasks.page_end import save_generation
-from tasks.runs import load_run
-from tasks.services import engine_name
 from workers.engines import Control, Generation, PageRequest
 from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.openai.options import OpenAIOptions
@@ -119,12 +117,8 @@ def test_wrong_answer_is_asked_for_once_more_with_what_is_wrong(second: str, rea
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    for function in (load_run, engine_name):
-        function.cache_clear()
     with web_service(redis_url, tmp_path, monkeypatch, engine="echo") as service:
         yield service
-    for function in (load_run, engine_name):
-        function.cache_clear()
 
 
 def test_page_shows_its_values_and_one_without_any_is_failed(web: WebService) -> None:

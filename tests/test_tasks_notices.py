@@ -16,20 +16,15 @@ from tasks.ledger.records import Page
 from tasks.pipeline import prepare_page
 from tasks.prepare import render
 from tasks.reasons import NOTICES, REASONS
-from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs
+from tasks.services import get_blobs
 from workers.engines import EngineError, Generation, Line
 from workers.sandbox.sandbox import SandboxTimeout
 
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    for function in (load_run, engine_name):
-        function.cache_clear()
     with web_service(redis_url, tmp_path, monkeypatch, engine="echo") as service:
         yield service
-    for function in (load_run, engine_name):
-        function.cache_clear()
 
 
 def end(web: WebService, *notices: str, text: str = "", layer: str = "", **options: Any) -> tuple[str, Page]:

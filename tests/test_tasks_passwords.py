@@ -28,9 +28,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     names: list[str] = []
     monkeypatch.setattr("celery.app.task.Task.apply_async", lambda task, *_, **__: names.append(task.name))
     monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
-    load_run.cache_clear()
     yield names
-    load_run.cache_clear()
 
 
 def kept(tmp_path: Path) -> list[str]:

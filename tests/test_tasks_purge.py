@@ -30,12 +30,7 @@ from tasks.retention import purge_job, sweep_purged
 from tasks.services import get_blobs
 from workers.engines import Generation
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker runs here: messages would only lie in their queues."""
-    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: None)
-    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def remains(redis: Any, folder: Path, job_id: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,9 @@ from tasks.runs import load_run
 from tasks.services import get_blobs
 from web.api.shown import page_notice
 
+pytestmark = pytest.mark.usefixtures("no_worker")
+
 LISTS = ["pf:jobs", "pf:jobs:local"]
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No worker runs here: messages would only lie in their queues."""
-    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: None)
-    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
-    load_run.cache_clear()
-    yield
-    load_run.cache_clear()
 
 
 def ended(web: WebService, *, num_pages: int = 4) -> str:

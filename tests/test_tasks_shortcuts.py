@@ -17,7 +17,6 @@ from tasks.messages import JobOptions
 from tasks.page_end import fail_page, save_generation
 from tasks.prepare import keep_prepared
 from tasks.retention import purge_job
-from tasks.runs import load_run
 from tasks.services import get_blobs
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
@@ -31,10 +30,8 @@ TEXT = Generation(text="read by an engine", lines=(Line(text="read", box=(1.0, 2
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
-    load_run.cache_clear()
     with web_service(redis_url, tmp_path, monkeypatch, engine="echo") as service:
         yield service
-    load_run.cache_clear()
 
 
 def prepared(

@@ -23,14 +23,9 @@ from tasks.retention import purge_job
 from tasks.services import get_blobs
 from workers.light_pymupdf import pymupdf
 
+pytestmark = pytest.mark.usefixtures("no_worker")
+
 FORMATS = ("md", "txt", "json", "html", "docling", "chunks", "hocr", "alto")
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker runs here."""
-    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: None)
-    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
 
 
 @pytest.fixture

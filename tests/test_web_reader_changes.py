@@ -9,14 +9,7 @@ from web_service import WebService
 
 from tasks import passwords
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker runs here."""
-    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: None)
-    monkeypatch.setattr("celery.canvas._chain.apply_async", lambda *_, **__: None)
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("no_worker")]
 
 
 @pytest.fixture

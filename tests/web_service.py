@@ -26,6 +26,7 @@ from tasks.generate.partials import PartialTexts
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
 from tasks.page_end import fail_page, save_text
+from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs, get_impatient_ledger, get_ledger
 from tasks.settings import get_settings
 from web import create_app
@@ -33,7 +34,7 @@ from web.api.changes import get_changes
 from web.api.problems import KINDS
 from workers.engines import Line
 
-CACHED = (get_settings, engine_name, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger)
+CACHED = (get_settings, engine_name, load_run, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger)
 NUMBERS = count(1)  # of jobs: a listener that an earlier test has left behind must not know a new one
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from workers.engines import EngineOptions
+from workers.engines import EngineError, EngineOptions
 
 
 def option(default: Any, *, setting: str = "", unit: str = "", help: str = "", tells: bool = False) -> Any:
@@ -28,6 +29,17 @@ class Option:
     unit: str
     help: str
     tells: bool
+
+
+def json_object(setting: str, text: str) -> dict[str, Any]:
+    """What a setting says in JSON; nothing for an empty one. Raises EngineError where it is no JSON object."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as exc:
+        raise EngineError(f"{setting} is no JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise EngineError(f"{setting}={text!r} is no JSON object")
+    return value
 
 
 def declared(options: type[EngineOptions]) -> list[Option]:

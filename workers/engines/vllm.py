@@ -7,7 +7,6 @@ vLLM brings its own torch and transformers, so it has a container image of its o
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -18,10 +17,10 @@ from importlib import import_module
 from itertools import count
 from typing import Any, cast
 
-from workers.engines import Control, EngineBroken, EngineError, Generation, ImageSpec, PageRequest, Prepared, StopReason
-from workers.engines.options import ModelOptions, option
+from workers.engines import Control, EngineBroken, EngineError, Generation, PageRequest, Prepared, StopReason
+from workers.engines.options import ModelOptions, json_object, option
+from workers.engines.profiled_image import ProfiledImage
 from workers.engines.profiles import profile_of
-from workers.engines.whole_image import WholeImage
 from workers.repetition import cut_loop
 
 logger = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class VllmOptions(ModelOptions):
     )
 
 
-class VllmEngine(WholeImage):
+class VllmEngine(ProfiledImage):
     """`generate` may be called in several threads; vLLM lets pages join and leave by itself."""
 
     name = "vllm"
@@ -55,7 +54,7 @@ class VllmEngine(WholeImage):
     def __init__(self, options: VllmOptions) -> None:
         self.revision = f"{options.model}@{options.model_revision or 'main'}"
         self.profile = profile_of(options)
-        self.image_spec = ImageSpec(factor=self.profile.factor, max_side=self.profile.max_side, min_letter=MIN_LETTER)
+        self.image_spec = self.profile.spec(MIN_LETTER)
         self.max_batch = self.num_slots = max(1, options.batch_pages)
         self._options = options
         self._llm: Any = None
@@ -86,7 +85,7 @@ class VllmEngine(WholeImage):
             "revision": self._options.model_revision or None,
             "limit_mm_per_prompt": {"image": 1},
             "max_num_seqs": self.max_batch,
-        } | read_arguments(self._options.arguments)
+        } | json_object("VLLM_ARGS", self._options.arguments)
         try:
             return kind.from_engine_args(self._vllm.AsyncEngineArgs(**arguments))
         except (OSError, TypeError, ValueError) as exc:
@@ -172,17 +171,6 @@ def ended(text: str, tokens: int, finish: str) -> Generation:
         return Generation(text="", stop_reason="error", tokens=tokens, error=f"vLLM ended the page with {finish!r}")
     loops = reason in ("stop", "length") and cut_loop(text) != text
     return Generation(text=text, stop_reason="repetition" if loops else reason, tokens=tokens)
-
-
-def read_arguments(text: str) -> dict[str, Any]:
-    """What VLLM_ARGS says. Raises EngineError where it is no JSON object."""
-    try:
-        arguments = json.loads(text or "{}")
-    except ValueError as exc:
-        raise EngineError(f"VLLM_ARGS is no JSON: {exc}") from exc
-    if not isinstance(arguments, dict):
-        raise EngineError(f"VLLM_ARGS={text!r} is no JSON object")
-    return arguments
 
 
 def load_tokenizer(options: VllmOptions) -> Any:

@@ -52,7 +52,7 @@ async function find() {
 
 /** One step after the other: each begins where the one before has come to. */
 function step(by) {
-  stepping = stepping.then(() => go(by));
+  stepping = stepping.then(() => go(by)).catch(() => null); // one that fails keeps no other
 }
 
 /** Go to the next place, or the one before; after the last one comes the first. */

@@ -19,7 +19,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 from workers.engines import Generation, Prepared
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.server import Server
-from workers.engines.openai.wire import Fault, read_extra, request_body
+from workers.engines.openai.wire import Fault, request_body
+from workers.engines.options import json_object
 from workers.engines.profiles import Profile
 
 NOT_STRUCTURED = ("http_400", "http_422", "http_501")  # of servers that take no schema, or not this one
@@ -61,7 +62,7 @@ class Client:
 
     def __init__(self, options: OpenAIOptions, profile: Profile) -> None:
         self.model, self.profile = options.model, profile
-        self.extra = read_extra(options.extra_body)
+        self.extra = json_object("OPENAI_EXTRA_BODY", options.extra_body)
         self.num_attempts = max(1, options.retry_count)
         self.requests: deque[tuple[str, float]] = deque(maxlen=MAX_NOTES)
         self._coders = ThreadPoolExecutor(NUM_CODERS, thread_name_prefix="openai-coder")

@@ -17,21 +17,19 @@ from functools import partial
 from typing import TypeVar
 
 import httpx
-from PIL import Image
 
 from workers.engines import (
     Control,
     EngineError,
     Generation,
-    PageRequest,
     Prepared,
     StopReason,
 )
 from workers.engines.openai.client import MAX_NOTES, Call, Client
 from workers.engines.openai.options import OpenAIOptions
 from workers.engines.openai.wire import Fault
+from workers.engines.profiled_image import ProfiledImage
 from workers.engines.profiles import profile_of
-from workers.engines.whole_image import WholeImage
 
 T = TypeVar("T")
 
@@ -43,7 +41,7 @@ CLOSE_S = 5.0
 MIN_LETTER = 5.0  # px; a line of 6 pt print on A4 at 1024 px
 
 
-class OpenAIEngine(WholeImage):
+class OpenAIEngine(ProfiledImage):
     """Asks the servers at `base_url` for the text of each page."""
 
     name = "openai"
@@ -78,9 +76,6 @@ class OpenAIEngine(WholeImage):
         """Outcome and seconds of each request, and the seconds of each page, that ended since the last call."""
         requests = self.client.requests if self.client else deque[tuple[str, float]]()
         return _take(requests), _take(self.page_seconds)
-
-    def prepare(self, image: Image.Image, request: PageRequest) -> Prepared:
-        return super().prepare(self.profile.view(image, request), request)
 
     def load(self) -> None:
         """Start the client; a server that is down now may come later. Raises EngineError without an address."""

@@ -109,17 +109,6 @@ def response_format(schema: str) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "values", "schema": json.loads(schema)}}
 
 
-def read_extra(text: str) -> dict[str, Any]:
-    """What OPENAI_EXTRA_BODY adds to requests. Raises EngineError where it is no JSON object."""
-    try:
-        extra = json.loads(text or "{}")
-    except ValueError as exc:
-        raise EngineError(f"OPENAI_EXTRA_BODY is no JSON: {exc}") from exc
-    if not isinstance(extra, dict):
-        raise EngineError(f"OPENAI_EXTRA_BODY={text!r} is no JSON object")
-    return extra
-
-
 def data_url(image: Image.Image) -> str:
     out = io.BytesIO()
     image.convert("RGB").save(out, "JPEG", quality=JPEG_QUALITY)
