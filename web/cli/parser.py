@@ -109,7 +109,9 @@ def at_least_one(text: str) -> int:
 
 def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
     """The commands that send documents."""
-    convert = actions.add_parser("convert", help="convert files, folders of files, URLs, or standard input")
+    convert = actions.add_parser(
+        "convert", help="convert files, folders of files, URLs, s3:// and the like, or standard input"
+    )
     convert.add_argument("sources", nargs="+", metavar="FILE|FOLDER|URL|-")
     convert.add_argument("-o", "--output", metavar="DIR", help="folder for the results [here]; - is standard output")
     convert.add_argument("--json", action="store_true", help="a line of JSON for each document instead of its path")
