@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import IO
 
 from tasks.archive import iter_pages, load_pages, read_content
+from tasks.assemble.answer import read_answer
 from tasks.assemble.content import blocks_of, content_of
 from tasks.assemble.result_job import result_job
 from tasks.blobs import job_key
 from tasks.ledger.records import Job
 from tasks.services import get_blobs, get_ledger
 from workers.results.alto import write_alto
+from workers.results.answer import answer_markdown, answer_text
 from workers.results.chunks import write_chunks
 from workers.results.docling import write_docling
 from workers.results.hocr import write_hocr
@@ -45,7 +47,11 @@ def write_format(
     *,
     as_read: bool = False,
 ) -> None:
-    """Write one result file of the job as its pages are now."""
+    """Write one result file of the job as its pages are now; where it asks about the document, text is the answer."""
+    if job.options.asks_document and format in ("md", "txt"):
+        answer = read_answer(job)
+        out.write(answer_markdown(answer) if format == "md" else answer_text(answer))
+        return
     pages = iter_page_results(job, as_read=as_read)
     if format == "txt":
         write_text(pages, out)
@@ -53,7 +59,7 @@ def write_format(
     outline = outline or outline_of(iter_page_results(job))
     match format:
         case "json":
-            write_json(result_job(job), with_outline(pages, outline), out)
+            write_json(result_job(job), with_outline(pages, outline), out, read_answer(job))
         case "docling":
             write_docling(job.name, pages, outline, out)
         case "chunks":
