@@ -53,12 +53,10 @@ class Settings:
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
     document_reader: str = setting(
-        "auto",
-        "name",
-        "What reads a document that is asked about whole: ocr, tesseract, engine; auto is ocr if there is.",
+        "auto", "name", "Reads documents that are asked about whole: auto, ocr, tesseract, engine."
     )
     question_chars: int = setting(
-        16_000, "characters", "Most text of a document that a question about all of it is asked with, the likeliest."
+        16_000, "characters", "Most text of a document that a question about it is asked with."
     )
     gpu_workers: int = setting(
         0, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores. 0 is by the machine."
