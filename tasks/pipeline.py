@@ -30,6 +30,7 @@ from tasks.attachments import take_attachments
 from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, ordinary, position_of
 from tasks.generate.batcher import Batcher
+from tasks.lanes import worker_lane
 from tasks.layout import lay_out, lay_out_rest, left_to_assembly
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
@@ -147,7 +148,8 @@ def prepare_page(message: list[Any]) -> None:
 @cache
 def get_batcher() -> Batcher:
     """The owner of the engine in this process; the first call loads the model."""
-    batcher = Batcher(make_engine(), get_ledger(), get_blobs(), get_settings(), pages.return_early, send_layout)
+    engine = make_engine(worker_lane() or "")
+    batcher = Batcher(engine, get_ledger(), get_blobs(), get_settings(), pages.return_early, send_layout)
     batcher.start()
     return batcher
 

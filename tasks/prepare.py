@@ -67,8 +67,8 @@ def render(page: PageTask, *, judges_layer: bool = True) -> PreparedPage:
                 render_and_prepare,
                 get_blobs().local(context.source_key),
                 page.index,
-                engine=engine_name(),
-                options=engine_options(),
+                engine=engine_name(context.lane),
+                options=engine_options(context.lane),
                 request=context.request(page.index),
                 dpi=context.options.dpi,
                 password=context.options.password,
@@ -105,8 +105,9 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
     if prepared.packed is not None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
     keep_layer(page, prepared)
-    bucket = load_run(page.job_id, page.run).bucket(prepared.num_tokens)
-    ledger.move(page, "ready", num_tokens=prepared.num_tokens, bucket=bucket, cache_key=key, **about)
+    context = load_run(page.job_id, page.run)
+    about |= {"bucket": context.bucket(prepared.num_tokens)} | ({"lane": context.lane} if context.lane else {})
+    ledger.move(page, "ready", num_tokens=prepared.num_tokens, cache_key=key, **about)
     ledger.offer(page)
 
 

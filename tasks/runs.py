@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from tasks import passwords
 from tasks.blobs import source_key
+from tasks.lanes import lanes, queue_of
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
-from tasks.services import get_ledger, longest_answer
+from tasks.services import get_ledger, lane_of, longest_answer
 from workers.documents.selection import Selection
 from workers.engines import PageRequest
 from workers.prompts import build_prompt
@@ -33,6 +34,16 @@ class RunContext:
     def source_key(self) -> str:
         return source_key(self.job_id, self.kind)
 
+    @property
+    def lane(self) -> str:
+        """Whose engine reads the pages; raises EngineError where the server has that engine no longer."""
+        return lane_of(self.options.engine)
+
+    @property
+    def queue(self) -> str:
+        """Where the pages are generated; where their engine is gone, preparing them says so."""
+        return queue_of(self.options.engine if self.options.engine in lanes() else "")
+
     def page(self, position: int) -> PageTask:
         return PageTask(job_id=self.job_id, run=self.run, index=self.selection.nth(position))
 
@@ -44,13 +55,13 @@ class RunContext:
             language=options.language,
             prompt=build_prompt(options.task, question=options.question, prompt=options.prompt, schema=options.schema),
             schema=options.schema,
-            max_new_tokens=options.max_new_tokens or longest_answer(),
+            max_new_tokens=options.max_new_tokens or longest_answer(self.lane),
             temperature=options.temperature,
         )
 
     def bucket(self, num_tokens: int) -> str:
         """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
-        longest = self.options.max_new_tokens or longest_answer()
+        longest = self.options.max_new_tokens or longest_answer(self.lane)
         expected = longest if self.options.task in ("transcribe", "extract") else min(longest, SHORT_ANSWER)
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 

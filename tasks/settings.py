@@ -40,6 +40,9 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:6379/0", "URL", "The Redis that is broker, result store and ledger.")
     blob_url: str = setting("file://./data/blobs", "URL", "Where sources, pages and results lie; any fsspec URL.")
     engine: str = setting("auto", "name", "What reads the pages: auto, " + ", ".join(sorted(ENGINES)) + ".")
+    other_engines: str = setting(
+        "", "names", "Engines that a job may ask for besides ENGINE, each with its own worker."
+    )
     model: str = setting("", "id or path", "The model an engine loads: a hub id or a local folder.")
     device: str = setting("auto", "name", "Where the model runs: auto, cpu, cuda, cuda:1.")
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
@@ -107,6 +110,13 @@ class Settings:
             raise ValueError(f"{min(unknown)!r} is not one of {', '.join(CONTRACTS)}")
         return () if "none" in names else names
 
+    def other_engine_names(self) -> tuple[str, ...]:
+        """The engines of OTHER_ENGINES but ENGINE itself; raises ValueError for one that is not known."""
+        names = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.other_engines.split(",")))))
+        if unknown := set(names) - set(ENGINES):
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(sorted(ENGINES))}")
+        return tuple(name for name in names if name != self.engine)
+
     def engine_options(self, engine: str) -> EngineOptions:
         """What the engine of this name is told; raises KeyError where there is none."""
         options = options_of(engine)
@@ -161,6 +171,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if (dialect := values.get("model_dialect", "")) not in ("", *READERS):
         raise SettingsError(f"MODEL_DIALECT={dialect!r} is not one of {', '.join(READERS)}")
     try:
+        settings.other_engine_names()
+    except ValueError as exc:
+        raise SettingsError(f"OTHER_ENGINES={settings.other_engines!r} has a name that is not known: {exc}") from exc
+    try:
         settings.contracts()
     except ValueError as exc:
         raise SettingsError(f"COMPAT={settings.compat!r} has a name that is not known: {exc}") from exc
@@ -205,7 +219,7 @@ def mark_worker(queues: Iterable[str]) -> None:
     os.environ[WORKER_QUEUES] = ",".join(sorted(queues))
     os.environ[WORKER_PID] = str(os.getpid())
     os.environ[WORKER_ID] = secrets.token_hex(8)
-    if "gpu" in queues:
+    if any(queue.startswith("gpu") for queue in queues):
         for name, value in KEEP_MEMORY.items():
             os.environ.setdefault(name, value)
 

@@ -39,6 +39,7 @@ from tasks.generate.runner import Loaded, Runner, most_times
 from tasks.generate.served import takes_single_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import worker_lane
 from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
 from tasks.messages import PageTask
@@ -66,19 +67,29 @@ class Batcher:
     ) -> None:
         self.engine, self.ledger, self.settings = engine, ledger, settings
         self.token = f"{worker_id() or secrets.token_hex(8)}:{os.getpid()}:{time.time_ns()}"
+        lane = worker_lane() or ""
         self.slots: ThreadPoolExecutor | None = None
         self.running = Running()
         self.held = Held(ledger)
         self.partials = PartialTexts(ledger)
         self.budget = Budget()
-        self.reader = Reader(engine, ledger, blobs, self.budget)
+        self.reader = Reader(engine, ledger, blobs, self.budget, lane)
         self.writer = Writer(engine.name, ledger, self.held, self.partials, on_lines)
         self.keeper = Keeper(
-            self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
+            self.token,
+            engine,
+            ledger,
+            self.held,
+            self.running,
+            self.budget,
+            self.writer,
+            self.partials,
+            return_early,
+            lane,
         )
         self.closing = threading.Event()
         self.intake = Intake(
-            self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing
+            self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing, lane
         )
         self.failure: Exception | None = None
         self.settled = threading.Event()  # the model is loaded, or it failed to load

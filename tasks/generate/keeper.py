@@ -15,6 +15,7 @@ from tasks.generate.partials import PartialTexts
 from tasks.generate.served import engine_report, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import queue_of
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
@@ -41,10 +42,11 @@ class Keeper:
         writer: Writer,
         partials: PartialTexts,
         return_early: Callable[[PageTask], None],
+        lane: str,
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early = return_early
+        self.return_early, self.queue = return_early, queue_of(lane)
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:
@@ -66,7 +68,7 @@ class Keeper:
     def report(self) -> None:
         facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
         busy = self.running.busy_ratio()
-        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
+        self.ledger.report_alive(self.queue, self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 
     def stop_rows(self, pages: Set[PageTask]) -> None:

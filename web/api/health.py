@@ -8,9 +8,9 @@ import uuid
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from tasks.broker import QUEUES
+from tasks.lanes import lanes, queue_of, queues
 from tasks.ledger import StoreAway
-from tasks.services import get_blobs, get_impatient_ledger
+from tasks.services import engine_names, get_blobs, get_impatient_ledger
 from tasks.standstill import NO_WORKER, Reports, standstills
 from web.api.outputs import AliveOut, Answers, ReadyOut
 
@@ -51,7 +51,9 @@ def readyz() -> Response:
     checks, runtimes = look_at_redis()
     checks["blobs"] = check_blobs()
     is_ready = all(value == "ok" for value in checks.values())
-    response = jsonify(status="ready" if is_ready else "not ready", checks=checks, runtimes=runtimes)
+    response = jsonify(
+        status="ready" if is_ready else "not ready", checks=checks, runtimes=runtimes, engines=engine_names()
+    )
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
@@ -64,12 +66,13 @@ def look_at_redis() -> tuple[dict[str, str], list[str]]:
     if trouble := ledger.trouble():
         return {"redis": trouble}, []
     try:
-        reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in QUEUES}
+        reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in queues()}
         stands = standstills(ledger, reports)
     except StoreAway as exc:
         return {"redis": f"away: {type(exc).__name__}"}, []
-    workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in QUEUES}
-    return {"redis": "ok"} | workers | stands, find_runtimes(reports["gpu"])
+    workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in queues()}
+    runtimes = {runtime for lane in lanes() for runtime in find_runtimes(reports[queue_of(lane)])}
+    return {"redis": "ok"} | workers | stands, sorted(runtimes)
 
 
 def check_blobs() -> str:
@@ -91,6 +94,6 @@ def check_workers(reports: Reports) -> str:
     return "ok" if "" in troubles else next(iter(troubles), NO_WORKER)
 
 
-def find_runtimes(reports: Reports) -> list[str]:
+def find_runtimes(reports: Reports) -> set[str]:
     """What the workers that generate say they compute with, each once; empty where none says."""
-    return sorted({str(report["runtime"]) for report in reports.values() if report.get("runtime")})
+    return {str(report["runtime"]) for report in reports.values() if report.get("runtime")}

@@ -12,7 +12,7 @@ from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
-from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
+from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_engine, check_needed
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
 from workers.net.addresses import MAX_URL, FetchError, parse_url
@@ -77,6 +77,11 @@ class JobFields(Input):
         "script of each page; empty is what the server sets. One that no worker has is refused.",
         json_schema_extra={"pattern": LANGUAGES},
     )
+    engine: str = Field(
+        "",
+        max_length=40,
+        description="What reads the pages: one of the engines that /readyz names; empty is the first of them.",
+    )
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
@@ -113,6 +118,11 @@ class JobFields(Input):
     def language_is_one(cls, value: str) -> str:
         return check_language(value) or ""
 
+    @field_validator("engine")
+    @classmethod
+    def engine_is_here(cls, value: str) -> str:
+        return check_engine(value) or ""
+
     @field_validator("webhook_url")
     @classmethod
     def webhook_can_be_called(cls, value: str) -> str:
@@ -122,11 +132,13 @@ class JobFields(Input):
 
     @model_validator(mode="after")
     def needed_is_there(self) -> JobFields:
-        check_needed(self.task, self.question, self.json_schema)
+        check_needed(self.task, self.question, self.json_schema, self.engine)
         return self
 
     def to_options(self) -> JobOptions:
         values = self.model_dump(include=set(JobFields.model_fields) - NOT_OPTIONS)
+        if "text_layer" not in self.model_fields_set:
+            values["text_layer"] = default_text_layer(self.engine)
         return JobOptions(**values, schema=self.json_schema, priority=WEIGHTS[self.priority])
 
 
@@ -170,40 +182,6 @@ class KeyHeader(BaseModel):
 
 class ConvertHeaders(KeyHeader):
     prefer: str = Field("", max_length=255, description="`wait=300`: seconds to wait for the text, 600 at most.")
-
-
-class RetryFields(Input):
-    """Which pages to read again, and what to do otherwise this time; what is left out stays as it was."""
-
-    pages: str = Field(
-        "failed",
-        max_length=MAX_LENGTH,
-        description="`failed`, or page numbers such as `3,9-11`.",
-        json_schema_extra={"pattern": f"^(failed|{SELECTION})$"},
-    )
-    prompt: str | None = Field(None, max_length=8000)
-    language: str | None = Field(None, max_length=200, json_schema_extra={"pattern": LANGUAGES})
-    dpi: int | None = Field(None, ge=0, le=1200)
-    max_new_tokens: int | None = Field(None, ge=0, le=65_536)
-    temperature: float | None = Field(None, ge=0, le=2)
-    password: str | None = Field(
-        None,
-        max_length=256,
-        description="Opens an encrypted PDF, also of a job that failed for want of one; forgotten at the job's end.",
-    )
-
-    @field_validator("pages")
-    @classmethod
-    def pages_can_be_read(cls, value: str) -> str:
-        return value if value == "failed" else check_pages(value)
-
-    @field_validator("language")
-    @classmethod
-    def language_is_one(cls, value: str | None) -> str | None:
-        return check_language(value)
-
-    def changes(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"pages"}, exclude_none=True)
 
 
 class NameFields(Input):

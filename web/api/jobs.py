@@ -16,15 +16,15 @@ from tasks.access.once import Submitted
 from tasks.archive import load_job, newest_jobs
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job, rename_job, retry_job
+from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
 from tasks.search import find_jobs
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, RetryFields, UrlFields, WaitQuery
-from web.api.languages import refuse_unknown
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, UrlFields, WaitQuery
 from web.api.outputs import JobListOut, JobOut, JobsOut
 from web.api.problems import Problem
+from web.api.repairs import RetryFields, retry_pages
 from web.api.shown import job_out, job_summary
 from web.api.uploads import refuse_when_full, submit_files, submit_link
 from workers.documents.names import clean_name
@@ -200,18 +200,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
 
     A job that failed because its PDF is locked is opened with the `password` sent here.
     """
-    find_job(job_id)
-    retry_pages(job_id, json_data)
+    retry_pages(find_job(job_id), json_data)
     return job_out(find_job(job_id))
-
-
-def retry_pages(job_id: str, fields: RetryFields) -> None:
-    refuse_unknown(fields.language or "")
-    try:
-        retry_job(job_id, pages=fields.pages, options=fields.changes())
-    except ValueError as exc:
-        errors = [{"option": "pages", "message": str(exc)}]
-        raise Problem("invalid-options", f"pages: {exc}", extra={"errors": errors}) from exc
 
 
 @bp.patch("/jobs/<job_id>")

@@ -213,11 +213,15 @@ class AliveOut(BaseModel):
 
 
 class ReadyOut(BaseModel):
-    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with."""
+    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with.
+
+    `engines` are those that a job may ask for, the first is the one it gets without asking.
+    """
 
     status: str
     checks: dict[str, str]
     runtimes: list[str]
+    engines: list[str]
 
 
 class ProblemOut(BaseModel):
