@@ -18,13 +18,13 @@ from pagefan.answers import (
     ENDED,
     Event,
     Format,
-    Labels,
     Options,
     ReadOptions,
     Result,
     RetryOptions,
     TableFormat,
     TextFormat,
+    Wanted,
     check_readable,
 )
 from pagefan.client import LONG_POLL_S
@@ -107,12 +107,12 @@ class AsyncClient:
         """The job as it is now, or once its state has changed if that is within `wait_s`, at most 60."""
         return cast("Job", (await self._server.call(calls.status(job_id, wait_s))).json())
 
-    async def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Labels]) -> JobList:
+    async def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Wanted]) -> JobList:
         """The newest jobs first."""
         return cast("JobList", (await self._server.call(calls.jobs(limit, cursor, wanted))).json())
 
-    async def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Labels]) -> AsyncIterator[JobSummary]:
-        """All jobs with the `tags` and `metadata`, the newest first, fetched `at_once` at a time, at most 200."""
+    async def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Wanted]) -> AsyncIterator[JobSummary]:
+        """All jobs that are `wanted`, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
             part = await self.jobs(limit=at_once, cursor=cursor, **wanted)

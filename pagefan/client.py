@@ -19,7 +19,6 @@ from pagefan.answers import (
     Format,
     JobFailed,
     Json,
-    Labels,
     Options,
     ReadOptions,
     Refused,
@@ -28,6 +27,7 @@ from pagefan.answers import (
     ServerAway,
     TableFormat,
     TextFormat,
+    Wanted,
     check_readable,
 )
 from pagefan.connection import Connection, whole_file
@@ -144,12 +144,12 @@ class Client:
 
     job = status
 
-    def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Labels]) -> JobList:
-        """The newest jobs first, of those `wanted`: {jobs, next}; `next` is the cursor to go on with."""
+    def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Wanted]) -> JobList:
+        """The newest jobs first, of those `wanted`: {jobs, matches, next}; `next` is the cursor to go on with."""
         return cast("JobList", self._server.call(calls.jobs(limit, cursor, wanted)).json())
 
-    def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Labels]) -> Iterator[JobSummary]:
-        """All jobs with the `tags` and `metadata`, the newest first, fetched `at_once` at a time, at most 200."""
+    def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Wanted]) -> Iterator[JobSummary]:
+        """All jobs that are `wanted`, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
             part = self.jobs(limit=at_once, cursor=cursor, **wanted)

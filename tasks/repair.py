@@ -10,6 +10,7 @@ from tasks import passwords
 from tasks.access.quotas import charge_pages, refund_pages
 from tasks.archive import failed_pages, load_job, write_job_file
 from tasks.assemble.job_end import conclude
+from tasks.indexing import index_job
 from tasks.ledger import LedgerError, StoreAway, UnknownJob
 from tasks.ledger.records import Job
 from tasks.pipeline import pages as page_chord
@@ -85,6 +86,7 @@ def rename_job(job_id: str, name: str) -> None:
     if not get_ledger().rename(job_id, name) and not (take_out(job_id) and get_ledger().rename(job_id, name)):
         raise UnknownJob(f"no job has the id {job_id}")
     write_job_file(job_id)
+    index_job(job_id)
 
 
 def take_back_password(job_id: str, run: int) -> None:

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, convert, corrections, docs, events, health, jobs, metrics, results, shares, tables
+from web.api import batches, convert, corrections, docs, events, health, jobs, lists, metrics, results, shares, tables
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
@@ -17,6 +17,7 @@ from web.api.guests import is_guest
 from web.api.render import render_markdown
 from web.compat.contracts import describe_bodies, register_contracts
 from web.site import actions, guests, login, pages, reader
+from web.site import lists as lists_site
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
 
@@ -60,9 +61,9 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in(), "is_guest": is_guest()})
-    of_job = (jobs.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
+    of_job = (jobs.bp, lists.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
     of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp)
-    for blueprint in (*of_api, login.bp, pages.bp, actions.bp, guests.bp, reader.bp, docs.bp):
+    for blueprint in (*of_api, login.bp, pages.bp, lists_site.bp, actions.bp, guests.bp, reader.bp, docs.bp):
         app.register_blueprint(blueprint)
     register_contracts(app)
     app.spec_processor(finish_spec)

@@ -78,6 +78,7 @@ BODIES: dict[str, Json] = {
     "shareJob": {"application/json": {"days": 7}},
     "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
+MATCH: Json = {"page_number": 3, "num_pages": 1, "text": "…the lamps of the old harbour…", "marks": [[5, 10]]}
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
@@ -85,7 +86,7 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("getJob", "200"): {"application/json": JOB},
     ("renameJob", "200"): {"application/json": JOB | {"name": "Lamps of 1890.pdf"}},
     ("shareJob", "200"): {"application/json": SHARE},
-    ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
+    ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "matches": {SUMMARY["id"]: MATCH}, "next": None}},
     ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
     ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},
     ("getBatch", "200"): {"application/json": BATCH},

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
-from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
+from web.api.labels import Metadata, Tags
 from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_engine, check_needed
 from workers.documents.selection import MAX_LENGTH, parse_parts
 from workers.languages import PATTERN, parse
@@ -198,26 +198,6 @@ class EventsQuery(Input):
     since: str = Field("", max_length=40, description="Id of the last event seen; empty is the start.")
     text: bool = Field(True, description="Whether `text` events are wanted.")
     partial: bool = Field(True, description="Whether `partial` events are wanted.")
-
-
-class ListQuery(Input):
-    limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
-    cursor: str = Field("", pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$", description="`next` of the answer before.")
-    tag: Tags = Field([], description="Only jobs with this tag; with all of them where there are several.")
-    metadata: MetadataInQuery = Field(
-        default_factory=dict,
-        description='Only jobs with these values, as JSON, `{"customer": "42"}`, or as `metadata.customer=42`.',
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def keys_are_together(cls, values: Any) -> Any:
-        return gather_metadata(values) if isinstance(values, dict) else values
-
-    @field_validator("tag", mode="before")
-    @classmethod
-    def tags_are_all_there(cls, value: Any) -> Any:
-        return request.args.getlist("tag") or value
 
 
 class PagesQuery(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from functools import partial, wraps
@@ -13,19 +12,18 @@ from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.once import Submitted
-from tasks.archive import load_job, newest_jobs
+from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
 from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
-from tasks.search import find_jobs
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, UrlFields, WaitQuery
-from web.api.outputs import JobListOut, JobOut, JobsOut
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, UrlFields, WaitQuery
+from web.api.outputs import JobOut, JobsOut
 from web.api.problems import Problem
 from web.api.repairs import RetryFields, retry_pages
-from web.api.shown import job_out, job_summary
+from web.api.shown import job_out
 from web.api.uploads import refuse_when_full, submit_files, submit_link
 from workers.documents.names import clean_name
 
@@ -33,7 +31,6 @@ TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
-CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")  # a time in Unix seconds
 POLL_AGAIN_S = 1
 PAUSE_S = 0.1  # least time between two looks at a job that is waited for
 
@@ -153,36 +150,6 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
             time.sleep(min(PAUSE_S, left_s))
             job = topic.latest(partial(find_job, job.id)) or job
     return job
-
-
-@bp.get("/jobs")
-@bp.input(ListQuery, location="query")
-@bp.output(JobListOut)
-@bp.doc(responses={503: "Job store away"}, operation_id="listJobs")
-def list_jobs(query_data: ListQuery) -> JobListOut:
-    """List jobs, the newest first
-
-    Pass `next` as `cursor` to go on. With `tag` or `metadata` a part may have fewer jobs than `limit`, even none: the
-    end is where `next` is null.
-    """
-    before = read_cursor(query_data.cursor)
-    if query_data.tag or query_data.metadata:
-        jobs, at = find_jobs(
-            g.owner, tags=query_data.tag, metadata=query_data.metadata, before=before, limit=query_data.limit
-        )
-        return JobListOut(jobs=[job_summary(job) for job in jobs], next=None if at is None else repr(at))
-    jobs = newest_jobs(g.owner, before=before, limit=query_data.limit)
-    more = len(jobs) == query_data.limit
-    return JobListOut(jobs=[job_summary(job) for job in jobs], next=repr(jobs[-1].created_at) if more else None)
-
-
-def read_cursor(cursor: str) -> float | None:
-    if not cursor:
-        return None
-    if not CURSOR.fullmatch(cursor):
-        errors = [{"option": "cursor", "message": "pass `next` of the answer before, unchanged"}]
-        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors})
-    return float(cursor)
 
 
 @bp.post("/jobs/<job_id>/retry")

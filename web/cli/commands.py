@@ -6,7 +6,6 @@ import json
 import sys
 from argparse import Namespace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,25 +137,6 @@ def describe_job(job: Job) -> None:
             print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
     if job["error"]:
         print_line(job["error"]["detail"])
-
-
-def run_jobs(args: Namespace) -> int:
-    labels = labels_of(args)
-    if args.batch and labels:
-        return refuse("A batch is listed whole: name --batch, or --tag and --meta.")
-    with connect(args) as client:
-        found = (
-            client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200), **labels)
-        )
-        jobs = list(islice(found, args.limit))
-    if args.json:
-        print_json(jobs)
-        return COMPLETE
-    for job in jobs:
-        sent = job["timings"]["created_at"][:19].replace("T", " ")
-        pages = f"{num_read(job)}/{job['pages']['total']}"
-        print_line(f"{job['id']}  {sent}  {job['state']:<10}  {pages:>9}  {job['name']}")
-    return COMPLETE
 
 
 def run_cancel(args: Namespace) -> int:

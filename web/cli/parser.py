@@ -22,6 +22,7 @@ from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
+from web.cli.lists import add_choice, run_jobs, run_reindex
 from web.cli.results import run_open, run_result
 from web.cli.terminal import say
 from workers.results.formats import FORMATS
@@ -66,6 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=commands.run_demo)
     of_server = [*add_reading(actions), *add_following(actions), add_mcp(actions)]
     add_keys(actions)
+    reindex = actions.add_parser("reindex", help="make the full-text index anew, where the server's files are")
+    reindex.set_defaults(run=run_reindex)
     engines = actions.add_parser("engines", help="what can read pages, and what is known of models")
     engines.add_argument("--json", action="store_true", help="all of it as JSON")
     engines.set_defaults(run=run_engines)
@@ -192,12 +195,12 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     status.add_argument("--json", action="store_true", help="the whole record as JSON")
     status.set_defaults(run=commands.run_status)
 
-    jobs = actions.add_parser("jobs", help="list jobs, the newest first")
+    jobs = actions.add_parser("jobs", help="list jobs, the newest first, or find some")
     jobs.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="[20]")
-    jobs.add_argument("--batch", metavar="ID", help="those of one batch")
+    add_choice(jobs)
     add_labels(jobs, "those with this value", "those with this tag")
     jobs.add_argument("--json", action="store_true", help="their records as JSON")
-    jobs.set_defaults(run=commands.run_jobs)
+    jobs.set_defaults(run=run_jobs)
 
     cancel = actions.add_parser("cancel", help="stop a job")
     cancel.add_argument("job")

@@ -15,12 +15,11 @@ from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
 from tasks.services import default_text_layer, engine_names
 from tasks.settings import get_settings
-from web.api.batches import find_batch
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
-from web.api.jobs import find_job, read_cursor
+from web.api.jobs import find_job
 from web.api.languages import known_languages
-from web.api.outputs import JobSummary, PageOut
+from web.api.outputs import PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
@@ -43,7 +42,6 @@ TEXT_LAYERS = {
     "fallback": "Use it where reading fails",
     "prefer": "Use it for whole pages only",
 }
-LISTED = 30
 RECENT = 5
 READ_AT_ONCE = 10  # pages whose text a job page has from the start; a script fetches the others as they come near
 FORMATS = {
@@ -96,19 +94,7 @@ def create_jobs() -> Response:
     _, job_ids = submit(entries, batch_id)
     if len(job_ids) == 1:
         return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
-    return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
-
-
-@bp.get("/jobs")
-def list_jobs() -> str:
-    if batch_id := request.args.get("batch", ""):
-        together = [job_summary(job) for job in find_batch(batch_id)]
-        return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
-    cursor = read_cursor(request.args.get("cursor", ""))
-    found = newest_jobs(g.owner, before=cursor, limit=LISTED)
-    jobs: list[JobSummary] = [job_summary(job) for job in found]
-    next = repr(found[-1].created_at) if len(found) == LISTED else None
-    return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
+    return redirect(url_for("lists_site.show_jobs", batch=batch_id), 303)
 
 
 @bp.get("/jobs/<job_id>")

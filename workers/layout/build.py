@@ -60,7 +60,13 @@ class About:
 
 
 def build(
-    words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = (), *, is_prose_elsewhere: bool = False
+    words: Sequence[Word],
+    found: Found,
+    canvas: Canvas,
+    rules: Sequence[Box] = (),
+    bars: Sequence[Box] = (),
+    *,
+    is_prose_elsewhere: bool = False,
 ) -> PageLayout:
     frames = Frames(rules)
     numbers = find_line_numbers(words)
@@ -89,7 +95,7 @@ def build(
             drafts += drafts_of(region, part, found, page)
     for part in by_frame(groups.get(None, []), frames):
         drafts += loose_drafts(part)
-    return finish(nested(in_order(cut_around(drafts), frames)), canvas)
+    return finish(nested(in_order(cut_around(drafts), frames, [*rules, *bars])), canvas)
 
 
 def parts_of(words: Sequence[Word], region: Region, frames: Frames) -> list[list[Word]]:
