@@ -82,6 +82,11 @@ class AsyncClient:
         with opened(source, name, follow_links=follow_links) as (name, file):
             return calls.submitted_job(await self._server.call(calls.submit_file(name, file, headers, options)))
 
+    async def submit_all(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> list[Job]:
+        """Send the documents of a folder or pattern in a storage that the server knows."""
+        headers = calls.key_header(idempotency_key, self._server.retry_s)
+        return calls.submitted_jobs(await self._server.call(calls.submit_url(url, headers, options)))
+
     async def convert(
         self,
         source: Source,

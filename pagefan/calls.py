@@ -101,5 +101,9 @@ def retry(job_id: str, pages: str, options: Mapping[str, Any]) -> Call:
 
 
 def submitted_job(answer: httpx.Response) -> Job:
-    job: Json = answer.json()["jobs"][0]
-    return cast("Job", job | {"replayed": "Idempotency-Replayed" in answer.headers})
+    return submitted_jobs(answer)[0]
+
+
+def submitted_jobs(answer: httpx.Response) -> list[Job]:
+    replayed = {"replayed": "Idempotency-Replayed" in answer.headers}
+    return [cast("Job", job | replayed) for job in answer.json()["jobs"]]

@@ -37,19 +37,9 @@ from pagefan.sources import Source, is_url, opened
 from pagefan.sse import listen
 
 __all__ = [
-    "Client",
-    "ClientError",
-    "Event",
-    "Format",
-    "Job",
-    "JobFailed",
-    "Json",
-    "Options",
-    "Refused",
-    "Result",
-    "ServerAway",
-    "check_readable",
-]
+    "Client", "ClientError", "Event", "Format", "Job", "JobFailed", "Json", "Options", "Refused", "Result",
+    "ServerAway", "check_readable",
+]  # fmt: skip
 
 LONG_POLL_S = 20.0
 
@@ -110,6 +100,11 @@ class Client:
             return calls.submitted_job(self._server.call(calls.submit_file(name, file, headers, options)))
 
     send = submit_url = submit
+
+    def submit_all(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> list[Job]:
+        """Send the documents of a folder or pattern in a storage that the server knows, `s3://scans/2026/*.pdf`."""
+        headers = calls.key_header(idempotency_key, self._server.retry_s)
+        return calls.submitted_jobs(self._server.call(calls.submit_url(url, headers, options)))
 
     def convert(
         self,

@@ -11,37 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tasks.messages import JobOptions, TextLayer
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
+from web.api.checks import check_address, check_language, check_pages, check_source
 from web.api.labels import Metadata, Tags
 from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_engine, check_needed
-from workers.documents.selection import MAX_LENGTH, parse_parts
-from workers.languages import PATTERN, parse
-from workers.net.addresses import MAX_URL, FetchError, parse_url
+from workers.documents.selection import MAX_LENGTH
+from workers.languages import PATTERN
+from workers.net.addresses import MAX_URL
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-
-
-def check_pages(value: str) -> str:
-    """The selection as it is, if it can be read; whether the document has the pages is seen later."""
-    parse_parts(value)
-    return value
-
-
-def check_language(value: str | None) -> str | None:
-    """The languages as they are, if they are written as such; whether a worker has them is seen later."""
-    if value:
-        parse(value)
-    return value
-
-
-def check_address(value: str) -> str:
-    """The URL as it is, if it has a form that may be used; what its name stands for is seen when it is called."""
-    try:
-        get_settings().address_rules().check_literal(parse_url(value))
-    except FetchError as exc:
-        raise ValueError(exc.detail) from exc
-    return value
 
 
 class Input(BaseModel):
@@ -166,14 +145,17 @@ class UrlFields(JobFields):
 
     url: str = Field(
         max_length=MAX_URL,
-        description="Where the document is: http or https, at a public address.",
+        description="Where the document is: http or https, at a public address; or in a storage that the server's "
+        "operator allows, as `s3://bucket/name.pdf`, with `gs`, `az` and `sftp` too. In POST /jobs such a URL may be a "
+        "folder, with `/` at its end, or a pattern, `s3://bucket/*/2026-??.pdf`: each document becomes a job of the "
+        "batch.",
         json_schema_extra={"format": "uri"},
     )
 
     @field_validator("url")
     @classmethod
     def url_can_be_used(cls, value: str) -> str:
-        return check_address(value)
+        return check_source(value)
 
 
 class KeyHeader(BaseModel):

@@ -24,7 +24,7 @@ from web.api.outputs import JobOut, JobsOut
 from web.api.problems import Problem
 from web.api.repairs import RetryFields, retry_pages
 from web.api.shown import job_out
-from web.api.uploads import refuse_when_full, submit_files, submit_link
+from web.api.uploads import refuse_when_full, submit_files, submit_links
 from workers.documents.names import clean_name
 
 TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel them."}
@@ -59,7 +59,7 @@ def with_room(view: Any) -> Any:
 def create_from_url(json_data: UrlFields, headers_data: KeyHeader) -> BaseResponse:
     """The same call with a JSON body."""
     key = headers_data.idempotency_key
-    return answer_created(*submit_or_recall(key, fingerprint_of([], json_data), partial(submit_link, json_data)))
+    return answer_created(*submit_or_recall(key, fingerprint_of([], json_data), partial(submit_links, json_data)))
 
 
 def or_json(json_view: Any) -> Callable[[Any], Any]:
@@ -90,7 +90,8 @@ def create_jobs(form_and_files_data: JobForm, headers_data: KeyHeader) -> BaseRe
     first job. A request that may be sent twice carries an `Idempotency-Key` of its own.
 
     Or name one document by its `url`, with the same options, in a body of application/json. A worker fetches it; an
-    address that cannot be fetched fails the job, and its `error` says why.
+    address that cannot be fetched fails the job, and its `error` says why. A folder or a pattern of a storage that the
+    server knows, such as `s3://bucket/folder/`, makes a job of each document in it.
     """
     form, key = form_and_files_data, headers_data.idempotency_key
     fingerprint = fingerprint_of(form.file, form) if key else ""

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from tasks.ledger.records import Job
 from tasks.repair import retry_job
-from web.api.inputs import LANGUAGES, SELECTION, Input, check_language, check_pages
+from web.api.checks import check_language, check_pages
+from web.api.inputs import LANGUAGES, SELECTION, Input
 from web.api.languages import refuse_unknown
 from web.api.needed import check_engine, check_needed
 from web.api.problems import Problem

@@ -23,7 +23,7 @@ from web.api.outputs import PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
-from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
+from web.api.uploads import entries_of, entries_of_link, refuse_when_full, submit
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
@@ -90,7 +90,7 @@ def create_jobs() -> Response:
         raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
     link = validate(UrlFields, values | {"url": url}) if url else None
     form = validate(JobForm, values | {"file": files}) if files else None
-    entries = (entries_of(form.file, form) if form else []) + ([entry_of_link(link)] if link else [])
+    entries = (entries_of(form.file, form) if form else []) + (entries_of_link(link) if link else [])
     _, job_ids = submit(entries, batch_id)
     if len(job_ids) == 1:
         return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
