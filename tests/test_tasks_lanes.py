@@ -76,7 +76,7 @@ def test_pages_of_one_job_wait_for_their_own_engine_and_leave_no_trace(ledger: L
     ledger.open_first_run(job_id, num_pages=4, selection="1-4", size=4)
     pages = [PageTask(job_id=job_id, run=1, index=index) for index in range(4)]
     for page in pages:
-        ledger.move(page, "ready", bucket="", **({"lane": "tesseract"} if page.index % 2 else {}))
+        ledger.move(page, "ready", bucket="", lane="tesseract" if page.index % 2 else "")
         ledger.offer(page)
     assert ledger.peek(9) == pages[::2]
     assert ledger.peek(9, "tesseract") == pages[1::2]
