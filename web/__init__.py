@@ -11,6 +11,7 @@ from flask import Response
 
 from tasks.settings import get_settings
 from web.api import (
+    answers,
     batches,
     convert,
     corrections,
@@ -77,7 +78,7 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(tell_pages(system_site.Banner()))
-    of_job = (jobs.bp, lists.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
+    of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp)
     of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp, system.bp)
     for blueprint in (
         *of_api,
