@@ -106,7 +106,7 @@ def test_whatever_is_raised_on_the_way_ends_the_job_after_two_tries(
     monkeypatch.setattr(module, name, broken)
     job = run_split(web, web.submit(), sent)
     check_failed(job, "corrupt")
-    assert int(web.ledger.redis.hget(f"pf:job:{job.id}", "splits")) <= pipeline.SPLIT_TRIES
+    assert int(web.ledger.redis.hget(f"pf:job:{job.id}", "splits")) <= pipeline.UNEXPECTED_TRIES
 
 
 def test_something_unexpected_once_costs_nothing(
@@ -147,7 +147,7 @@ def test_redis_that_is_away_ends_no_job(
             raise away
 
         outage.setattr(split, "charge_pages", fail)
-        for _ in range(pipeline.SPLIT_TRIES + 1):
+        for _ in range(pipeline.UNEXPECTED_TRIES + 1):
             with pytest.raises(Reject) as refused:
                 pipeline.split_document(job_id)
             assert refused.value.requeue

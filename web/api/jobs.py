@@ -166,7 +166,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
     Only these pages are read anew and the result is put together again; the others stay as they are. A page whose
     new reading fails keeps the text it had. Earlier attempts stay on record in `attempts`.
 
-    A job that failed because its PDF is locked is opened with the `password` sent here.
+    A job that failed because its PDF is locked is opened with the `password` sent here. Passwords are forgotten at a
+    job's end, so pages of a document that came with one are read again with the `password` alone.
     """
     retry_pages(find_job(job_id), json_data)
     return job_out(find_job(job_id))

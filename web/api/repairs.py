@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from tasks.ledger.records import Job
-from tasks.repair import retry_job
+from tasks.repair import PasswordNeeded, retry_job
 from web.api.checks import check_language, check_pages
 from web.api.inputs import LANGUAGES, SELECTION, Input
 from web.api.languages import refuse_unknown
@@ -61,11 +61,18 @@ def retry_pages(job: Job, fields: RetryFields) -> None:
     asked = job.options
     engine = fields.engine or asked.engine
     refuse_unknown(fields.language or "", engine)
-    option = "engine"
     try:
-        check_needed(asked.task, asked.question, asked.schema, engine)
-        option = "pages"
+        check_needed(asked.task, asked.question, asked.schema, asked.scope, engine)
+    except ValueError as exc:
+        raise bad_option("engine", exc) from exc
+    try:
         retry_job(job.id, pages=fields.pages, options=fields.changes())
     except ValueError as exc:
-        errors = [{"option": option, "message": str(exc)}]
-        raise Problem("invalid-options", f"{option}: {exc}", extra={"errors": errors}) from exc
+        raise bad_option("pages", exc) from exc
+    except PasswordNeeded as exc:
+        raise bad_option("password", exc) from exc
+
+
+def bad_option(name: str, exc: Exception) -> Problem:
+    errors = [{"option": name, "message": str(exc)}]
+    return Problem("invalid-options", f"{name}: {exc}", extra={"errors": errors})
