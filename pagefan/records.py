@@ -47,8 +47,13 @@ class Links(TypedDict):
 
 
 class Delivery(TypedDict):
-    """A call of the job's webhook; it was accepted when `reason` is empty."""
+    """A call of the job's webhook, or the last try at a file of its target; it went well when `reason` is empty."""
 
+    kind: Literal["webhook", "target"]
+    target: str
+    format: str
+    tries: int
+    is_over: bool
     event: str
     at: str
     status: int
