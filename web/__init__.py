@@ -16,7 +16,7 @@ from web.api.errors import register_errors
 from web.api.guests import is_guest
 from web.api.render import render_markdown
 from web.compat.contracts import describe_bodies, register_contracts
-from web.site import actions, guests, login, pages, reader
+from web.site import actions, chosen, guests, login, pages, reader, thumbnails
 from web.site import lists as lists_site
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
@@ -63,7 +63,18 @@ def create_app() -> APIFlask:
     app.context_processor(lambda: {"signed_in": is_signed_in(), "is_guest": is_guest()})
     of_job = (jobs.bp, lists.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
     of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp)
-    for blueprint in (*of_api, login.bp, pages.bp, lists_site.bp, actions.bp, guests.bp, reader.bp, docs.bp):
+    for blueprint in (
+        *of_api,
+        login.bp,
+        pages.bp,
+        lists_site.bp,
+        chosen.bp,
+        thumbnails.bp,
+        actions.bp,
+        guests.bp,
+        reader.bp,
+        docs.bp,
+    ):
         app.register_blueprint(blueprint)
     register_contracts(app)
     app.spec_processor(finish_spec)

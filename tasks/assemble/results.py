@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import IO
 
 from tasks.archive import iter_pages, load_pages, read_content
@@ -18,39 +19,49 @@ from workers.results.hocr import write_hocr
 from workers.results.json_file import write_json
 from workers.results.markdown import write_markdown
 from workers.results.options import DEFAULTS, ResultOptions
-from workers.results.outline import Outline, outline_of, with_outline
+from workers.results.outline import Survey, outline_of, with_outline
 from workers.results.page import PageResult
+from workers.results.spool import Spool
 from workers.results.text import write_text
 
 WRITTEN_FORMATS = ("md", "txt", "json")  # at the end of a job; the others when they are asked for
 
 
 def write_results(job_id: str) -> None:
-    """Write what was read; corrections are of what is made from it, see `tasks.corrections`."""
+    """Write what was read; corrections are of what is made from it, see `tasks.corrections`.
+
+    Each page is fetched once. Markdown comes last, for it tells that the job has results.
+    """
     job = get_ledger().job(job_id)
     if job is None:
         return
-    outline = outline_of(iter_page_results(job, as_read=True))
-    for format in WRITTEN_FORMATS:
-        with get_blobs().writer(job_key(job_id, f"result.{format}"), "w") as out:
-            write_format(job, format, out, outline, as_read=True)
+    survey = Survey()
+    with Spool() as spool:
+        with result_file(job, "txt") as out:
+            write_text(survey.seeing(spool.keeping(iter_page_results(job, as_read=True))), out)
+        outline = survey.outline()
+        with result_file(job, "json") as out:
+            write_json(result_job(job), with_outline(spool, outline), out)
+        with result_file(job, "md") as out:
+            write_markdown(spool, outline, out)
+
+
+def result_file(job: Job, format: str) -> AbstractContextManager[IO[str]]:
+    return get_blobs().writer(job_key(job.id, f"result.{format}"), "w")
 
 
 def write_format(
     job: Job,
     format: str,
     out: IO[str],
-    outline: Outline | None = None,
     options: ResultOptions = DEFAULTS,
-    *,
-    as_read: bool = False,
 ) -> None:
     """Write one result file of the job as its pages are now."""
-    pages = iter_page_results(job, as_read=as_read)
+    pages = iter_page_results(job)
     if format == "txt":
         write_text(pages, out)
         return
-    outline = outline or outline_of(iter_page_results(job))
+    outline = outline_of(iter_page_results(job))
     match format:
         case "json":
             write_json(result_job(job), with_outline(pages, outline), out)

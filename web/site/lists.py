@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, get_args
+from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
 from flask import render_template, request
@@ -15,13 +16,17 @@ from web.api.list_inputs import ListQuery
 from web.api.lists import list_of
 from web.api.outputs import JobListOut, MatchOut
 from web.api.shown import job_summary
+from web.site.chosen import MOST, TOGETHER
 from web.site.fields import validate
+from web.site.pages import FORMATS
 from workers.documents.text_layer import TEXT_LAYER
 from workers.engines.registry import ENGINES
 
 bp = APIBlueprint("lists_site", __name__, enable_openapi=False)
 
 LISTED = 30
+DID = {"retry": "read again", "cancel": "cancelled", "delete": "deleted"}
+LEFT = {"retry": "had no page without text, or were at work", "cancel": "had ended already"}
 FIELDS = ("q", "state", "engine", "tag", "since", "until", "batch", "cursor")
 UNFINISHED = [state for state in get_args(JobState) if state not in JOB_ENDED]
 STATES = {  # what people choose from: the word in the address, its states, what it is called
@@ -50,10 +55,24 @@ def show_jobs() -> str:
         next=found.next,
         chosen=chosen,
         is_first=not cursor,
+        said=what_was_done(),
+        back=urlencode(chosen),
+        together={name: FORMATS[name][0] for name in TOGETHER},
         states={word: name for word, (_, name) in STATES.items()},
         engines=[*sorted(ENGINES), TEXT_LAYER],
         finds_texts=get_index() is not None,
     )
+
+
+def what_was_done() -> str:
+    """What was done to chosen jobs, in a sentence; "" where nothing was."""
+    verb = DID.get(request.args.get("did", ""), "")
+    done, of = request.args.get("done", 0, type=int), request.args.get("of", 0, type=int)
+    if not verb or not of or not 0 <= done <= of <= MOST:
+        return ""
+    left = of - done
+    why = LEFT.get(request.args["did"], "") if left else ""
+    return f"{done} {'job' if done == 1 else 'jobs'} {verb}." + (f" {left} {why}." if why else "")
 
 
 def query_values() -> dict[str, str]:
