@@ -167,9 +167,11 @@ class AsyncClient:
         return (await self._server.call(calls.image(job_id, page_number))).content
 
     async def tables(self, job_id: str) -> list[Table]:
+        """The tables of a job that has ended, in the order of the document."""
         return list((await self._server.call(calls.tables(job_id))).json()["tables"])
 
     async def table(self, job_id: str, number: int, format: TableFormat = "csv") -> str:
+        """One table by its number, from 1, as CSV, HTML or JSON."""
         return (await self._server.call(calls.table(job_id, number, format))).text
 
     # results
