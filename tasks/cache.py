@@ -15,7 +15,7 @@ from typing import Any
 from tasks.blobs import BlobMissing
 from tasks.messages import PageTask
 from tasks.runs import load_run
-from tasks.services import engine_name, engine_options, get_blobs, get_ledger
+from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
@@ -35,14 +35,14 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     request = context.request(page.index)
     if not settings.page_cache_mb or request.temperature:
         return ""
-    options = engine_options()
+    options = settings.engine_options(context.engine)
     profile = profile_of(options)
     telling = [getattr(options, known.name) for known in declared(type(options)) if known.tells]
     telling += [profile.prompt, profile.dialect]
     decisive = {
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
-        "engine": [engine_name(), prepared.revision, *telling],
+        "engine": [context.engine, prepared.revision, *telling],
         "request": [request.prompt, request.max_new_tokens, request.task, request.language, request.schema],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()

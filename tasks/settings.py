@@ -20,6 +20,7 @@ from workers.layout.dialects.readers import READERS
 from workers.net.addresses import AddressRules
 from workers.net.places import Place, parse_places
 
+DOCUMENT_READERS = ("auto", "engine", "ocr", "tesseract")
 CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
 
 
@@ -50,6 +51,12 @@ class Settings:
     )
     text_layer: str = setting(
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
+    )
+    document_reader: str = setting(
+        "auto", "name", "Reads documents that are asked about whole: auto, ocr, tesseract, engine."
+    )
+    question_chars: int = setting(
+        16_000, "characters", "Most text of a document that a question about it is asked with."
     )
     gpu_workers: int = setting(
         0, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores. 0 is by the machine."
@@ -158,6 +165,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
     if settings.text_layer not in ("", *get_args(TextLayer)):
         raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
+    if settings.document_reader not in DOCUMENT_READERS:
+        raise SettingsError(f"DOCUMENT_READER={settings.document_reader!r} is not one of {', '.join(DOCUMENT_READERS)}")
     try:
         settings.address_rules()
     except ValueError as exc:

@@ -9,7 +9,21 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, convert, corrections, docs, events, health, jobs, lists, metrics, results, shares, tables
+from web.api import (
+    answers,
+    batches,
+    convert,
+    corrections,
+    docs,
+    events,
+    health,
+    jobs,
+    lists,
+    metrics,
+    results,
+    shares,
+    tables,
+)
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
@@ -61,7 +75,7 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(lambda: {"signed_in": is_signed_in(), "is_guest": is_guest()})
-    of_job = (jobs.bp, lists.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
+    of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp)
     of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp)
     for blueprint in (
         *of_api,

@@ -49,6 +49,14 @@ def conclude(job_id: str) -> None:
     get_ledger().concluded(job_id)
 
 
+def end_assembled(job_id: str, state: JobState, error: dict[str, str] | None) -> None:
+    """End a job whose results are written; one with an `error`, for its question has no answer, fails."""
+    state = "failed" if error else state
+    if get_ledger().end_job(job_id, state, only_from="assembling", error=error):
+        conclude(job_id)
+        logger.info("job %s %s", job_id, state, extra={"job": job_id})
+
+
 def end_unassembled(job_id: str, reason: str) -> None:
     """End a job whose result cannot be made; what its pages came to stays, and its record waits for the store."""
     error = {"reason": reason, "detail": UNASSEMBLED[reason]}

@@ -43,6 +43,11 @@ LINE = {"text": "Lamps", "box": [90.0, 80.0, 400.0, 120.0], "confidence": 0.98}
 PAGE_TEXT = PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}
 CORRECTED = PAGE_TEXT | {"corrected_at": "2026-05-04T09:41:00.000Z"}
 TABLE = {"number": 1, "page_number": 1, "rows": 2, "columns": 1, "cells": CELLS, "links": {"self": f"{API}/tables/1"}}
+ASKED = {
+    "task": "ask", "question": "Who keeps it?", "text": "Marta Lindqvist [page 4].", "is_found": True, "pages": [4],
+    "is_cited": True, "pages_asked": [1, 2, 3, 4], "is_all": True, "missing_pages": [], "data": None, "values": [],
+    "error": None, "engine": "openai", "tokens": 12, "seconds": 1.8,
+}  # fmt: skip
 SHARE = {
     "url": f"https://pagefan.example/shared/{JOB_ID}/1778491800.n0LrbYvXy7eXhXjBvQ8sT0o2m5cK1dR9uWq3zPaEiFg",
     "expires_at": "2026-05-11T09:30:00.000Z",
@@ -91,6 +96,7 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("correctPage", "200"): {"application/json": CORRECTED},
     ("undoCorrection", "200"): {"application/json": PAGE_TEXT},
     ("getResult", "200"): TEXTS,
+    ("getAnswer", "200"): {"application/json": ASKED},
     ("listTables", "200"): {"application/json": {"tables": [TABLE]}},
     ("getTable", "200"): {"text/csv": "Ship\r\nAnn\r\n", "application/json": TABLE},
     ("followJob", "200"): {"text/event-stream": {"id": "9", "event": "end", "data": '{"state": "succeeded"}'}},
@@ -128,6 +134,7 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("getJob", "200"): {"ETag": "ETag", "Retry-After": "RetryAfter"},
     ("getResult", "200"): {"ETag": "ETag"},
     ("getResult", "409"): {"Retry-After": "RetryAfter"},
+    ("getAnswer", "409"): {"Retry-After": "RetryAfter"},
     ("azureAnalyze", "202"): {"Retry-After": "RetryAfter"},
     ("azureResult", "200"): {"Retry-After": "RetryAfter"},
 }
@@ -141,12 +148,12 @@ ONLY_AT = {  # problems that come only under paths that match this
     "unknown-table": re.compile(r"/tables/\{"),
     "no-figure": re.compile(r"/figures/"),
     "no-image": re.compile(r"/image$"),
-    "not-finished": re.compile(r"/result$|/pdf$"),
+    "not-finished": re.compile(r"/result$|/pdf$|/answer$"),
     "being-made": re.compile(r"/result$|/pdf$|/convert$"),
     "still-running": re.compile(r"/text$|/share$"),
     "no-sharing": re.compile(r"/share$"),
     "no-text": re.compile(r"/text$"),
-    "no-result": re.compile(r"/result$|^(?!/api/v1/jobs)"),
+    "no-result": re.compile(r"/result$|/answer$|^(?!/api/v1/jobs)"),
     "page-busy": re.compile(r"/retry$"),
     "nothing-to-retry": re.compile(r"/retry$"),
     "key-in-use": re.compile(r"^/api/v1/(jobs|convert)$"),

@@ -9,12 +9,12 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.assemble.formats import FORMATS_OF_TARGETS
-from tasks.messages import JobOptions, TextLayer
+from tasks.messages import JobOptions
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
 from web.api.checks import check_address, check_language, check_pages, check_source, check_target
 from web.api.labels import Metadata, Tags
-from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
+from web.api.needed import NOT_OPTIONS, WEIGHTS, AskedScope, JsonSchema, Question, Task, UsedLayer, check_needed
 from workers.documents.selection import MAX_LENGTH
 from workers.languages import PATTERN
 from workers.net.addresses import MAX_URL
@@ -42,7 +42,8 @@ class JobFields(Input):
     """The options of a job."""
 
     task: Task = Field("transcribe", description="What to do with each page.")
-    question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
+    question: Question = ""
+    scope: AskedScope = "page"
     json_schema: JsonSchema = Field("", alias="schema")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
     pages: str = Field(
@@ -61,12 +62,7 @@ class JobFields(Input):
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
-    text_layer: TextLayer = Field(
-        default_factory=default_text_layer,
-        description="When a PDF page's own text is used: `auto` where what can be seen agrees with it, the rest of the "
-        "page is read; `prefer` where it agrees for the whole page; `fallback` where reading fails; `ignore` never. "
-        "Left out it is `auto` with an engine that reads plain text, else `ignore`, or what the server sets.",
-    )
+    text_layer: UsedLayer = Field(default_factory=default_text_layer)
     priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
     password: str = Field("", max_length=256, description="Opens an encrypted PDF; forgotten at the job's end.")
     webhook_url: str = Field(
@@ -115,8 +111,10 @@ class JobFields(Input):
 
     @model_validator(mode="after")
     def needed_is_there(self) -> JobFields:
-        check_needed(self.task, self.question, self.json_schema)
+        check_needed(self.task, self.question, self.json_schema, self.scope)
         self.target_url = check_target(self.target_url, self.target_formats, attachments=self.attachments)
+        if "text_layer" not in self.model_fields_set:
+            self.text_layer = default_text_layer(self.scope)
         return self
 
     def to_options(self) -> JobOptions:
