@@ -259,6 +259,20 @@ def test_text_in_one_cell_of_an_empty_grid_is_no_table() -> None:
     assert {block.kind for block in layout.blocks} == {"paragraph"}
 
 
+def test_turned_words_in_a_picture_are_its_own_and_others_are_apart() -> None:
+    picture = Region(label="picture", box=(100, 100, 400, 300))
+    found = [
+        Word(text="Time", box=(200, 280, 230, 292), line=0, size=10.0),
+        Word(text="Load", box=(110, 180, 122, 210), line=1, size=10.0, angle=270),
+        Word(text="arXiv", box=(20, 300, 32, 380), line=2, size=10.0, angle=270),
+    ]
+    layout = build(found, Found(regions=(picture,)), CANVAS)
+    assert {block.kind: set(block.text.split()) for block in layout.blocks} == {
+        "figure": {"Time", "Load"},
+        "page_header": {"arXiv"},
+    }
+
+
 @pytest.mark.parametrize(
     ("bars", "wanted"),
     [

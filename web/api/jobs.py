@@ -15,7 +15,7 @@ from tasks.access.once import Submitted
 from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job, rename_job, retry_job
+from tasks.repair import PasswordNeeded, cancel_job, rename_job, retry_job
 from tasks.retention import purge_job
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
@@ -166,7 +166,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
     Only these pages are read anew and the result is put together again; the others stay as they are. A page whose
     new reading fails keeps the text it had. Earlier attempts stay on record in `attempts`.
 
-    A job that failed because its PDF is locked is opened with the `password` sent here.
+    A job that failed because its PDF is locked is opened with the `password` sent here. Passwords are forgotten at a
+    job's end, so pages of a document that came with one are read again with the `password` alone.
     """
     find_job(job_id)
     retry_pages(job_id, json_data)
@@ -178,8 +179,14 @@ def retry_pages(job_id: str, fields: RetryFields) -> None:
     try:
         retry_job(job_id, pages=fields.pages, options=fields.changes())
     except ValueError as exc:
-        errors = [{"option": "pages", "message": str(exc)}]
-        raise Problem("invalid-options", f"pages: {exc}", extra={"errors": errors}) from exc
+        raise bad_option("pages", exc) from exc
+    except PasswordNeeded as exc:
+        raise bad_option("password", exc) from exc
+
+
+def bad_option(name: str, exc: Exception) -> Problem:
+    errors = [{"option": name, "message": str(exc)}]
+    return Problem("invalid-options", f"{name}: {exc}", extra={"errors": errors})
 
 
 @bp.patch("/jobs/<job_id>")

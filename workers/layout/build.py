@@ -81,7 +81,8 @@ def build(
     bare = find_bare_tables(words, found.regions)
     drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
     words = without(words, (word for table in bare for cell in table.cells for word in cell.words))
-    turned = [word for word in words if word.angle]
+    pictures = [region.box for region in found.regions if region.label == "picture"]
+    turned = [word for word in words if word.angle and not any(is_inside(word, box) for box in pictures)]
     page = About(
         num_words=len(words),
         has_numbers=bool(numbers),
