@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from pagefan.deliveries import Delivery
+
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
 
@@ -44,21 +46,6 @@ class Links(TypedDict):
     events: str
     html: str
     results: dict[str, str]
-
-
-class Delivery(TypedDict):
-    """A call of the job's webhook, or the last try at a file of its target; it went well when `reason` is empty."""
-
-    kind: Literal["webhook", "target"]
-    target: str
-    format: str
-    tries: int
-    is_over: bool
-    event: str
-    at: str
-    status: int
-    reason: str
-    seconds: float
 
 
 class JobSummary(TypedDict):
