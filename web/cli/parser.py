@@ -22,6 +22,7 @@ from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
+from web.cli.keys import add_keys
 from web.cli.lists import add_choice, run_jobs, run_reindex
 from web.cli.options import add_labels, add_options
 from web.cli.results import run_open, run_result
@@ -206,15 +207,3 @@ def add_mcp(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
     mcp_command.add_options(mcp)
     mcp.set_defaults(run=mcp_command.run)
     return mcp
-
-
-def add_keys(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    keys = actions.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
-    of_keys = keys.add_subparsers(required=True, metavar="ACTION")
-    create = of_keys.add_parser("create", help="make a key and show it, this once")
-    create.add_argument("name", help="whom it is for")
-    create.set_defaults(run=commands.run_keys_create)
-    of_keys.add_parser("list", help="show the keys, without their secrets").set_defaults(run=commands.run_keys_list)
-    revoke = of_keys.add_parser("revoke", help="let a key open nothing any more")
-    revoke.add_argument("id")
-    revoke.set_defaults(run=commands.run_keys_revoke)
