@@ -290,14 +290,14 @@ def test_engine_that_takes_large_pages_gets_one() -> None:
 
 
 @pytest.fixture(scope="module")
-def long_strip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("strip") / "long.png"
     strip(4000, 46_812, pitch=200, points=60).save(path, compress_level=1)
     return path
 
 
 @pytest.mark.parametrize("engine", ["ocr", "tesseract"])
-def test_longest_strip_is_prepared_within_the_limits_and_shown_small(long_strip: Path, engine: str) -> None:
+def test_longest_strip_is_prepared_within_the_limits_and_shown_small(long_page: Path, engine: str) -> None:
     if engine == "ocr":
         pytest.importorskip("rapidocr")
     elif shutil.which(engine) is None:
@@ -305,7 +305,7 @@ def test_longest_strip_is_prepared_within_the_limits_and_shown_small(long_strip:
     sandbox = Sandbox(1, 1536)
     try:
         page = sandbox.run(
-            prepare_page, long_strip, 0, engine=engine, options=options_of(engine)(), request=PageRequest(page_number=1),
+            prepare_page, long_page, 0, engine=engine, options=options_of(engine)(), request=PageRequest(page_number=1),
             limits=LIMITS, timeout_s=120,
         )  # fmt: skip
     finally:

@@ -130,7 +130,7 @@ class WebService:
 
 @cache
 def made_app(_: str) -> APIFlask:
-    """The application for these settings, made once: it holds nothing of its store, and its routes take long to make."""
+    """The application for these settings, made once: it holds nothing of its store, and takes long to make."""
     return create_app()
 
 
