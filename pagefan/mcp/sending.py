@@ -27,13 +27,18 @@ async def send(client: AsyncClient, source: str, name: str, options: Options, *,
     A call that is cancelled meanwhile gets its job nevertheless: whom nobody knows, nobody can cancel.
     """
     with anyio.CancelScope(shield=True):
-        if source.startswith("data:"):
-            return await client.submit(bytes_of(source), name=name, **options)
-        if is_url(source) and not source.startswith("file:"):
-            return await client.submit(source, **options)
-        if not may_read_files:
-            raise ValueError(NO_FILES)
-        return await client.submit(path_of(source), name=name, **options)
+        job = await submit(client, source, name, options, may_read_files=may_read_files)
+    return job
+
+
+async def submit(client: AsyncClient, source: str, name: str, options: Options, *, may_read_files: bool) -> Job:
+    if source.startswith("data:"):
+        return await client.submit(bytes_of(source), name=name, **options)
+    if is_url(source) and not source.startswith("file:"):
+        return await client.submit(source, **options)
+    if not may_read_files:
+        raise ValueError(NO_FILES)
+    return await client.submit(path_of(source), name=name, **options)
 
 
 def bytes_of(uri: str) -> bytes:
