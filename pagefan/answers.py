@@ -34,6 +34,8 @@ class ReadOptions(TypedDict, total=False):
     password: str
     webhook_url: str
     attachments: bool
+    target_url: str
+    target_formats: str
     batch_id: str
     metadata: Mapping[str, str]
     tags: Sequence[str]
