@@ -28,7 +28,7 @@ async def send(client: AsyncClient, source: str, name: str, options: Options, *,
     """
     with anyio.CancelScope(shield=True):
         job = await submit(client, source, name, options, may_read_files=may_read_files)
-    return job
+    return job  # noqa: RET504  # to mypy a scope may swallow errors, so that a return within is not enough
 
 
 async def submit(client: AsyncClient, source: str, name: str, options: Options, *, may_read_files: bool) -> Job:
