@@ -301,10 +301,18 @@ function ops.unconcluded(a)
   return redis.call('ZRANGEBYSCORE', UNCONCLUDED, '-inf', now - a.age)
 end
 
--- The newest attempts to call the job's webhook, oldest first.
+-- The newest attempts to call the job's webhook, and the newest at each file of its target, oldest first.
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
   local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
+  if a.attempt.kind == 'target' then -- a file has one entry, that of its last try
+    for place = #kept, 1, -1 do
+      local one = kept[place]
+      if one.kind == 'target' and one.event == a.attempt.event and one.format == a.attempt.format then
+        table.remove(kept, place)
+      end
+    end
+  end
   table.insert(kept, a.attempt)
   if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
   redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))
