@@ -26,6 +26,7 @@ INCLUDE = [
     "tasks.reconcile",
     "tasks.assemble.searchable",
     "tasks.assemble.webhooks",
+    "tasks.assemble.targets",
 ]
 
 app = Celery("pagefan", include=INCLUDE, task_cls=CheckedTask)

@@ -22,8 +22,9 @@ from kombu.transport import redis as kombu_redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from tasks.lanes import queues
+from tasks.marks import worker_queues
 from tasks.services import get_ledger
-from tasks.settings import get_settings, worker_queues
+from tasks.settings import get_settings
 from workers.processes import process_facts
 
 logger = logging.getLogger(__name__)

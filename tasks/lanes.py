@@ -6,7 +6,8 @@ Each engine of OTHER_ENGINES has a lane: a queue, workers and waiting pages of i
 
 from __future__ import annotations
 
-from tasks.settings import get_settings, worker_queues
+from tasks.marks import worker_queues
+from tasks.settings import get_settings
 
 GPU = "gpu"
 
@@ -26,7 +27,11 @@ def queues() -> tuple[str, ...]:
     return ("cpu", *map(queue_of, lanes()))
 
 
-def worker_lane() -> str | None:
-    """The lane whose engine this process owns; None for a process that owns none."""
-    served = worker_queues()
-    return next((lane for lane in lanes() if queue_of(lane) in served), None)
+def owns_engine() -> bool:
+    """Whether the worker of this process serves a lane."""
+    return any(queue_of(lane) in worker_queues() for lane in lanes())
+
+
+def own_lane() -> str:
+    """The lane that the worker of this process serves; that of ENGINE where it serves none."""
+    return next((lane for lane in lanes() if queue_of(lane) in worker_queues()), "")

@@ -6,10 +6,11 @@ from functools import cache, partial
 from typing import cast
 
 from tasks.blobs import Blobs
-from tasks.lanes import lanes, worker_lane
+from tasks.lanes import lanes, own_lane
 from tasks.ledger import Ledger, connect
+from tasks.marks import worker_queues
 from tasks.messages import Scope, TextLayer
-from tasks.settings import get_settings, worker_queues
+from tasks.settings import get_settings
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineError, EngineOptions
 from workers.engines.ocr.choose import has_runtime
@@ -116,5 +117,5 @@ def longest_answer(lane: str = "") -> int:
 
 def make_engine() -> Engine:
     """The engine of this process, whose model is not loaded yet."""
-    lane = worker_lane() or ""
+    lane = own_lane()
     return load_engine(engine_name(lane), engine_options(lane))

@@ -18,10 +18,11 @@ from celery.signals import (
 )
 
 from tasks.generate.failure import forget_failure, give_up
-from tasks.lanes import worker_lane
+from tasks.lanes import own_lane, owns_engine
+from tasks.marks import mark_worker, worker_id, worker_pid
 from tasks.pipeline import get_batcher
 from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_reading_sandbox, get_sandbox
-from tasks.settings import get_settings, mark_worker, worker_id, worker_pid
+from tasks.settings import get_settings
 from workers.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,11 @@ def on_worker_setup(instance: Any, **_: Any) -> None:
 def on_child_start(**_: Any) -> None:
     if worker_pid() != os.getpid():  # the solo pool has no children
         die_with_parent(worker_pid())  # or an orphan would keep a GPU
-    if (lane := worker_lane()) is not None:
+    if owns_engine():
         try:
             batcher = get_batcher()
         except Exception as exc:
-            give_up(exc, get_ledger(), engine=engine_name(lane), worker=worker_id(), lane=lane)
+            give_up(exc, get_ledger(), engine=engine_name(own_lane()), worker=worker_id())
         logger.info("engine %s (%s) is ready", batcher.engine.name, batcher.engine.revision)
 
 
@@ -78,8 +79,8 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 @worker_shutdown.connect
 def on_worker_stop(**_: Any) -> None:
-    if (lane := worker_lane()) is not None:
-        forget_failure(get_ledger(), worker_id(), lane)
+    if owns_engine():
+        forget_failure(get_ledger(), worker_id())
     for sandbox in (get_sandbox, get_layout_sandbox, get_reading_sandbox):
         if sandbox.cache_info().currsize:
             sandbox().close()

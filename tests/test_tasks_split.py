@@ -159,7 +159,7 @@ def test_split_whose_process_dies_each_time_is_given_up(
 ) -> None:
     use(monkeypatch, HereAndNow())
     job_id = web.submit()
-    for _ in range(pipeline.MAX_SPLITS):
+    for _ in range(pipeline.MAX_BEGINS):
         assert web.ledger.begin_split(job_id)  # and nothing after it
     check_failed(run_split(web, job_id, sent), "task_lost")
 
@@ -169,7 +169,7 @@ def test_waiting_for_room_to_fetch_is_no_try(web: WebService, monkeypatch: pytes
     job_id = web.submit()
     with monkeypatch.context() as busy:
         busy.setattr(pipeline, "fetch_source", lambda _: False)
-        for _ in range(pipeline.MAX_SPLITS + 1):
+        for _ in range(pipeline.MAX_BEGINS + 1):
             pipeline.split_document(job_id)
             assert sent.pop() == job_id
     assert run_split(web, job_id, sent).state == "running"

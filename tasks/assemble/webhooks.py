@@ -7,11 +7,11 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from tasks.app import app
 from tasks.archive import write_job_file
+from tasks.assemble.deliveries import JITTER, LONGEST_S, PAUSES_S, Delivery, event_id
 from tasks.assemble.result_job import iso_time
 from tasks.broker import NORMAL
 from tasks.ledger.records import Job
@@ -23,9 +23,6 @@ from workers.net.webhook import sign
 
 logger = logging.getLogger(__name__)
 
-PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 28_800)  # after each failed attempt; a day in all
-LONGEST_S = 2 * sum(PAUSES_S)  # after a job's end, when its webhook has been given up for sure
-JITTER = 0.1  # share of a pause by which it varies, so that a receiver that comes back is not met by all at once
 TIMEOUT_S = 10.0
 CALLS_AT_ONCE = 2  # of the threads of a CPU worker; slow receivers must not take them all from the pages
 ROOM_AGAIN_S = 2
@@ -35,52 +32,32 @@ HOPELESS = frozenset({"bad_url", "address_refused"})
 _room = threading.BoundedSemaphore(CALLS_AT_ONCE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One call: `status` is HTTP's, 0 when there was no answer; `reason` is empty for a call that was accepted."""
-
-    event: str
-    at: float
-    status: int
-    reason: str
-    seconds: float
-
-    @property
-    def is_last(self) -> bool:
-        return not self.reason or self.status == GONE or self.reason in HOPELESS
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "event": self.event,
-            "at": round(self.at, 3),
-            "status": self.status,
-            "reason": self.reason,
-            "seconds": round(self.seconds, 3),
-        }
-
-
-def event_id(job: Job) -> str:
-    """Names one end of the job: a repair ends it anew. Receivers know by it a call that comes twice."""
-    return f"{job.id}.{job.run}.{job.state}"
-
-
 def notify(job_id: str) -> None:
     """Have the job's webhook called about its end, unless it has been."""
     job = get_ledger().job(job_id)
     if job is None or not job.has_ended or not job.options.webhook_url:
         return
     event = event_id(job)
-    if not any(attempt["event"] == event for attempt in job.deliveries):
+    if not calls_of(job, event):
         deliver_webhook.apply_async(
             (job_id, event), task_id=f"{event}-webhook", priority=NORMAL, argsrepr=f"job {job_id} {job.state}"
         )
 
 
+def calls_of(job: Job, event: str) -> list[Delivery]:
+    """The calls that told of this end of the job so far."""
+    return [one for one in map(Delivery.from_json, job.deliveries) if (one.kind, one.event) == ("webhook", event)]
+
+
+def is_last(attempt: Delivery) -> bool:
+    return not attempt.reason or attempt.status == GONE or attempt.reason in HOPELESS
+
+
 def is_told(job: Job) -> bool:
     """Whether nothing more will be said to the job's webhook about its end: all was, or it has none."""
     event = event_id(job)
-    attempts = [Attempt(**attempt) for attempt in job.deliveries if attempt["event"] == event]
-    is_over = any(attempt.is_last for attempt in attempts) or len(attempts) > len(PAUSES_S)
+    attempts = calls_of(job, event)
+    is_over = any(map(is_last, attempts)) or len(attempts) > len(PAUSES_S)
     return not job.options.webhook_url or is_over or time.time() - (job.ended_at or 0.0) > LONGEST_S
 
 
@@ -102,11 +79,11 @@ def deliver_webhook(self: Any, job_id: str, event: str) -> None:
     write_job_file(job_id)
     logger.info("job %s: webhook %s", job_id, attempt.reason or f"took {attempt.seconds:.2f} s", extra={"job": job_id})
     retries = self.request.retries
-    if not attempt.is_last and retries < len(PAUSES_S):
+    if not is_last(attempt) and retries < len(PAUSES_S):
         raise self.retry(countdown=PAUSES_S[retries] * random.uniform(1 - JITTER, 1 + JITTER))
 
 
-def call_webhook(job: Job) -> Attempt:
+def call_webhook(job: Job) -> Delivery:
     settings, event, began = get_settings(), event_id(job), time.time()
     body = json.dumps(payload(job), ensure_ascii=False).encode()
     headers = sign(settings.webhook_secret, id=event, timestamp=int(began), body=body)
@@ -120,7 +97,7 @@ def call_webhook(job: Job) -> Attempt:
     except Exception:
         logger.exception("job %s: the webhook could not be called", job.id)
         reason = "internal"
-    return Attempt(event=event, at=began, status=status, reason=reason, seconds=time.time() - began)
+    return Delivery(event=event, at=began, status=status, reason=reason, seconds=time.time() - began)
 
 
 def payload(job: Job) -> dict[str, Any]:

@@ -42,16 +42,15 @@ from tasks.generate.runner import Loaded, Runner, most_times
 from tasks.generate.served import takes_single_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
-from tasks.lanes import worker_lane
 from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
+from tasks.marks import worker_id
 from tasks.messages import PageTask
 from tasks.metrics import observe
-from tasks.settings import Settings, worker_id
+from tasks.settings import Settings
 from workers.engines import Engine, Generation
 
 logger = logging.getLogger(__name__)
-
 
 READ_AHEAD = 4  # where there are slots, as many pages are read ahead as end in a fourth of the time of all
 
@@ -70,29 +69,19 @@ class Batcher:
     ) -> None:
         self.engine, self.ledger, self.settings = engine, ledger, settings
         self.token = f"{worker_id() or secrets.token_hex(8)}:{os.getpid()}:{time.time_ns()}"
-        lane = worker_lane() or ""
         self.slots: ThreadPoolExecutor | None = None
         self.running = Running()
         self.held = Held(ledger)
         self.partials = PartialTexts(ledger)
         self.budget = Budget()
-        self.reader = Reader(engine, ledger, blobs, self.budget, lane)
+        self.reader = Reader(engine, ledger, blobs, self.budget)
         self.writer = Writer(engine.name, ledger, self.held, self.partials, on_lines)
         self.keeper = Keeper(
-            self.token,
-            engine,
-            ledger,
-            self.held,
-            self.running,
-            self.budget,
-            self.writer,
-            self.partials,
-            return_early,
-            lane,
+            self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
         )
         self.closing = threading.Event()
         self.intake = Intake(
-            self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing, lane
+            self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing
         )
         self.failure: Exception | None = None
         self.settled = threading.Event()  # the model is loaded, or it failed to load

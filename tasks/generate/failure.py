@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import redis
 
-from tasks.lanes import queue_of, queues
+from tasks.lanes import own_lane, queue_of, queues
 from tasks.ledger import Ledger, connect
 from workers.engines import EngineError, TransientEngineError
 
@@ -20,12 +20,12 @@ NEVER_LOADS = "cannot be loaded"
 AGAIN_S = 5.0  # the parent starts a new process at once
 
 
-def give_up(exc: Exception, ledger: Ledger, *, engine: str, worker: str, lane: str = "") -> NoReturn:
+def give_up(exc: Exception, ledger: Ledger, *, engine: str, worker: str) -> NoReturn:
     """Log why, tell /readyz that there is a reason, and end the process after AGAIN_S."""
     says = describe(exc, engine)
     logger.error("%s: %s", says, exc, exc_info=exc)
     try:
-        report_failure(ledger, worker, says, lane)
+        report_failure(ledger, worker, says)
     except redis.RedisError as away:
         logger.warning("nobody is told: %s", away)
     time.sleep(AGAIN_S)
@@ -39,14 +39,14 @@ def describe(exc: Exception, engine: str) -> str:
     return f"the engine {engine} {what}, its worker's log says why"
 
 
-def report_failure(ledger: Ledger, worker: str, says: str, lane: str = "") -> None:
-    ledger.report_alive(queue_of(lane), f"{worker}:failed", trouble=says, is_loaded=False)
+def report_failure(ledger: Ledger, worker: str, says: str) -> None:
+    ledger.report_alive(queue_of(own_lane()), f"{worker}:failed", trouble=says, is_loaded=False)
 
 
-def forget_failure(ledger: Ledger, worker: str, lane: str = "") -> None:
+def forget_failure(ledger: Ledger, worker: str) -> None:
     """The worker stops: whoever starts one now, with other settings perhaps, is not to hear of it."""
     try:
-        ledger.forget_worker(queue_of(lane), f"{worker}:failed")
+        ledger.forget_worker(queue_of(own_lane()), f"{worker}:failed")
     except redis.RedisError as exc:
         logger.info("a failure is remembered for some seconds: %s", exc)
 

@@ -15,6 +15,7 @@ from tasks.generate.runner import Loaded
 from tasks.generate.served import ServedEngine, most_pages, takes_single_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import own_lane
 from tasks.ledger import Ledger, UnknownJob
 from tasks.ledger.records import Claimed
 from tasks.page_end import attempt_record
@@ -38,11 +39,9 @@ class Intake:
         writer: Writer,
         running: Running,
         closing: threading.Event,
-        lane: str,
     ) -> None:
         self.token, self.engine, self.ledger, self.settings = token, engine, ledger, settings
         self.held, self.reader, self.writer, self.running, self.closing = held, reader, writer, running, closing
-        self.lane = lane
         self._suspect: Loaded | None = None  # claimed, and to run alone
         self._is_alone = False  # what runs
 
@@ -83,7 +82,7 @@ class Intake:
         """Claim and read up to `most` pages; as company of another page, none that must run alone."""
         want = () if company_of else self.held.wanted()
         bucket = company_of.bucket if company_of else None
-        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket, lane=self.lane)
+        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket, lane=own_lane())
         self.held.claim(claim.task for claim in claims)
         return [loaded for claim in claims if (loaded := self._load(claim)) is not None]
 

@@ -16,7 +16,7 @@ from tasks.generate.partials import PartialTexts
 from tasks.generate.served import engine_report, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
-from tasks.lanes import queue_of
+from tasks.lanes import own_lane, queue_of
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
@@ -43,11 +43,10 @@ class Keeper:
         writer: Writer,
         partials: PartialTexts,
         return_early: Callable[[PageTask], None],
-        lane: str,
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early, self.queue = return_early, queue_of(lane)
+        self.return_early, self.queue = return_early, queue_of(own_lane())
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tasks.blobs import IMAGE, PACKED, BlobMissing, Blobs, page_key
 from tasks.generate.budget import Budget
+from tasks.lanes import own_lane
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.runs import load_run
@@ -22,8 +23,8 @@ logger = logging.getLogger(__name__)
 class Reader:
     """One thread calls `look` now and then, another takes what was read; nothing is claimed."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, budget: Budget, lane: str) -> None:
-        self.engine, self.ledger, self.blobs, self.budget, self.lane = engine, ledger, blobs, budget, lane
+    def __init__(self, engine: Engine, ledger: Ledger, blobs: Blobs, budget: Budget) -> None:
+        self.engine, self.ledger, self.blobs, self.budget = engine, ledger, blobs, budget
         self.most = 1  # pages that are read ahead; the engine says how many once it is loaded
         self.ahead: dict[PageTask, Prepared] = {}
         self.staged: list[Prepared] = []
@@ -38,7 +39,7 @@ class Reader:
         Whether they do.
         """
         try:
-            coming = self.ledger.peek(self.most, self.lane)
+            coming = self.ledger.peek(self.most, own_lane())
             for page in coming:
                 if page not in self.ahead:
                     self.ahead[page] = self.read(page)

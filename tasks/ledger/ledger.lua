@@ -43,17 +43,17 @@ local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
 
--- Announce a change: a number that only rises, which listeners resume from.
-local function next_seq(job)
+-- Announce a change: a number that only rises, which listeners resume from; a mark follows that of the job's state.
+local function next_seq(job, mark)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
   redis.call('HSET', job_key(job), 'moved_at', now)
-  redis.call('PUBLISH', 'pf:changed:' .. job, seq)
+  redis.call('PUBLISH', 'pf:changed:' .. job, seq .. (mark or ''))
   return seq
 end
 
 local function set_job(job, state)
   redis.call('HSET', job_key(job), 'state', state, 'changed_at', now)
-  next_seq(job)
+  next_seq(job, '!')
 end
 
 local function activate(job)
@@ -319,10 +319,18 @@ function ops.unconcluded(a)
   return redis.call('ZRANGEBYSCORE', UNCONCLUDED, '-inf', now - a.age)
 end
 
--- The newest attempts to call the job's webhook, oldest first.
+-- The newest attempts to call the job's webhook, and the newest at each file of its target, oldest first.
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
   local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
+  if a.attempt.kind == 'target' then -- a file has one entry, that of its last try
+    for place = #kept, 1, -1 do
+      local one = kept[place]
+      if one.kind == 'target' and one.event == a.attempt.event and one.format == a.attempt.format then
+        table.remove(kept, place)
+      end
+    end
+  end
   table.insert(kept, a.attempt)
   if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
   redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))

@@ -7,13 +7,14 @@ import uuid
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
+from pydantic import BaseModel
 
 from tasks.lanes import lanes, queue_of, queues
 from tasks.ledger import StoreAway
 from tasks.services import engine_names, get_blobs, get_impatient_ledger
 from tasks.standstill import Reports, standstills
 from tasks.system import trouble_of
-from web.api.outputs import AliveOut, Answers, ReadyOut
+from web.api.outputs import Answers
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,19 @@ TAG = {"name": "Health", "description": "For load balancers and monitors."}
 bp = APIBlueprint("health", __name__, tag=TAG)
 
 PROBE = bytes(64 * 1024)  # a full disk still takes an empty file
+
+
+class AliveOut(BaseModel):
+    status: str
+
+
+class ReadyOut(BaseModel):
+    """Checks are "ok" or say what is wrong. Engines on CPUs compute with `runtimes`; a job gets the first engine."""
+
+    status: str
+    checks: dict[str, str]
+    runtimes: list[str]
+    engines: list[str]
 
 
 NOT_READY: Answers = {

@@ -21,6 +21,7 @@ from pagefan.records import Page
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
+from web.cli.terminal import say
 from web.stack.environ import StackError
 from web.stack.redis_server import NoRedis
 from web.stack.stack import Stack, StackStopped
@@ -68,7 +69,7 @@ def run_stack(data_dir: Path, named: Mapping[str, str]) -> int:
     except StackStopped:
         return 0
     except START_ERRORS as exc:
-        console.print(f"Pagefan could not start: {exc}", style="red", markup=False)
+        say(console, f"Pagefan could not start: {exc}", style="red")
         return 1
     return 0
 
@@ -90,7 +91,7 @@ def demo(output: Path = Path("demo-output")) -> int:
             say_where(stack)
             text = convert_sample(stack, sample)
     except (*START_ERRORS, ClientError, OSError) as exc:
-        console.print(f"The demo failed: {exc}\nThe logs are in {folder / 'logs'}", style="red", markup=False)
+        say(console, f"The demo failed: {exc}\nThe logs are in {folder / 'logs'}", style="red")
         return 1
     shutil.rmtree(folder)
     output.mkdir(parents=True, exist_ok=True)
