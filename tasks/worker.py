@@ -17,6 +17,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from tasks.engine_choice import idle_gpu_advice
 from tasks.generate.failure import forget_failure, give_up
 from tasks.lanes import own_lane, owns_engine
 from tasks.marks import mark_worker, worker_id, worker_pid
@@ -37,6 +38,8 @@ def on_worker_setup(instance: Any, **_: Any) -> None:
     mark_worker(queues)
     if "cpu" in queues:
         get_sandbox()
+    if "gpu" in queues and (advice := idle_gpu_advice(get_settings())):
+        logger.warning("%s", advice)
 
 
 @worker_process_init.connect
