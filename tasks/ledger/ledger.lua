@@ -37,17 +37,17 @@ local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
 
--- Announce a change: a number that only rises, which listeners resume from.
-local function next_seq(job)
+-- Announce a change: a number that only rises, which listeners resume from; a mark follows that of the job's state.
+local function next_seq(job, mark)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
   redis.call('HSET', job_key(job), 'moved_at', now)
-  redis.call('PUBLISH', 'pf:changed:' .. job, seq)
+  redis.call('PUBLISH', 'pf:changed:' .. job, seq .. (mark or ''))
   return seq
 end
 
 local function set_job(job, state)
   redis.call('HSET', job_key(job), 'state', state, 'changed_at', now)
-  next_seq(job)
+  next_seq(job, '!')
 end
 
 local function activate(job)
