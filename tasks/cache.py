@@ -26,6 +26,7 @@ from workers.layout.blocks import Block
 logger = logging.getLogger(__name__)
 
 FOLDER = "cache"
+SIZE = "pf:cache"  # in Redis, where what it has is noted
 MIB = 1 << 20
 
 
@@ -107,11 +108,22 @@ def forget(key: str) -> None:
         get_blobs().delete(blob_key(key))
 
 
+def note_size(num_pages: int, num_bytes: int) -> None:
+    """Keep for the system page what the cache has; to count it takes long."""
+    get_ledger().redis.hset(SIZE, mapping={"pages": num_pages, "bytes": num_bytes, "at": time.time()})
+
+
+def noted_size() -> dict[str, float]:
+    """{pages, bytes, at} as they were when the cache was looked through last; empty where it was not yet."""
+    return {name: float(value) for name, value in get_ledger().redis.hgetall(SIZE).items()}
+
+
 def trim() -> None:
     """Keep the cache within PAGE_CACHE_MB and JOB_TTL_S: what was used longest ago goes first."""
     settings, blobs = get_settings(), get_blobs()
     room, oldest = settings.page_cache_mb * MIB, time.time() - settings.job_ttl_s
     entries = [entry for folder in blobs.names(FOLDER) for entry in blobs.ages(f"{FOLDER}/{folder}")]
+    note_size(len(entries), sum(size for _, size, _ in entries))
     dropped = 0
     for used_at, size, key in sorted(entries, reverse=True):
         room -= size

@@ -81,6 +81,7 @@ def test_no_page_has_a_serious_violation(
         "/",
         "/jobs",
         "/jobs?q=report&state=partial",
+        "/system",
         f"/jobs/{job_id}",
         f"/jobs/{failed}",
         *pages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,6 +23,7 @@ from web.api import (
     metrics,
     results,
     shares,
+    system,
     tables,
 )
 from web.api.auth import is_signed_in, register_auth
@@ -32,6 +34,7 @@ from web.api.render import render_markdown
 from web.compat.contracts import describe_bodies, register_contracts
 from web.site import actions, chosen, guests, login, pages, reader, thumbnails
 from web.site import lists as lists_site
+from web.site import system as system_site
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
 
@@ -74,14 +77,15 @@ def create_app() -> APIFlask:
     register_auth(app)
     register_bodies(app)
     register_csrf(app)
-    app.context_processor(lambda: {"signed_in": is_signed_in(), "is_guest": is_guest()})
+    app.context_processor(tell_pages(system_site.Banner()))
     of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp)
-    of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp)
+    of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp, system.bp)
     for blueprint in (
         *of_api,
         login.bp,
         pages.bp,
         lists_site.bp,
+        system_site.bp,
         chosen.bp,
         thumbnails.bp,
         actions.bp,
@@ -94,6 +98,16 @@ def create_app() -> APIFlask:
     app.spec_processor(finish_spec)
     app.after_request(harden)
     return app
+
+
+def tell_pages(banner: system_site.Banner) -> Callable[[], dict[str, Any]]:
+    """What every page for people knows."""
+    return lambda: {
+        "signed_in": is_signed_in(),
+        "is_guest": is_guest(),
+        "is_admin": system_site.is_admin(),
+        "standstill": banner.said(),
+    }
 
 
 def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:

@@ -62,7 +62,12 @@ RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in NOT_IN
     "is_corrected": False,
     "reason": "", "detail": "", "text": "Lamps", "lines": [LINE], "blocks": [BLOCK],
 }  # fmt: skip
-READY = {"status": "ready", "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"}, "runtimes": []}
+READY = {
+    "status": "ready",
+    "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"},
+    "runtimes": [],
+    "engines": ["ocr"],
+}
 TEXTS = {
     "application/json": {"schema": "pagefan.result/2", "job": JOB, "pages": [RESULT_PAGE]},
     "text/markdown": "<!-- page 1 -->\n\n# Lamps\n",
@@ -79,6 +84,24 @@ BODIES: dict[str, Json] = {
     "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
 MATCH: Json = {"page_number": 3, "num_pages": 1, "text": "…the lamps of the old harbour…", "marks": [[5, 10]]}
+SYSTEM: Json = {
+    "engine": "ocr", "num_unfinished": 3, "pages_s": 1.9,
+    "workers": [{
+        "queue": "gpu", "worker": "9b1c:77:1", "host": "reader-1", "pid": 77, "engine": "ocr", "model": "PP-OCRv6",
+        "device": "CPU", "runtime": "OpenVINO 2026.4.1, f32", "memory_mb": 812, "device_memory_mb": None, "busy": 0.93,
+        "pages_s": 1.9, "last_batch": {"pages": 4, "seconds": 2.1, "at": "2026-11-24T09:00:07Z"}, "trouble": "",
+        "seen_s": 0.3,
+    }],
+    "queues": [{"name": "gpu", "num_waiting": 12, "oldest_s": 4.2, "trouble": ""}],
+    "stores": {
+        "disk_free_mb": 69171, "disk_total_mb": 258019, "cache_pages": 240, "cache_mb": 3.1, "cache_room_mb": 1024,
+        "cache_hits": 0.04, "redis_mb": 5.2,
+    },
+    "faults": [{
+        "job": JOB_ID, "name": "report.pdf", "state": "failed", "reason": "corrupt", "detail": "The file is damaged.",
+        "ended_at": "2026-11-24T09:00:07Z", "html": f"/jobs/{JOB_ID}",
+    }],
+}  # fmt: skip
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
@@ -103,6 +126,7 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("isAlive", "200"): {"application/json": {"status": "ok"}},
     ("isReady", "200"): {"application/json": READY},
     ("isReady", "503"): {"application/json": READY | {"status": "not ready", "checks": {"redis": "away"}}},
+    ("getSystem", "200"): {"application/json": SYSTEM},
     ("getMetrics", "200"): {"text/plain": 'pagefan_pages_total{state="ok"} 12.0\n'},
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +13,6 @@ from rich.console import Console
 from pagefan.answers import Labels, Options, ReadOptions
 from pagefan.client import Client
 from pagefan.records import Job, JobSummary
-from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
-from tasks.services import get_blobs
-from tasks.settings import get_settings
 from web.cli import terminal
 from web.cli.convert import CANCELLED, FAILED, PARTIAL, USAGE, Converter
 from web.cli.documents import STDIN
@@ -28,8 +24,9 @@ from workers.results.formats import FORMATS
 COMPLETE = 0
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
-    "task", "prompt", "pages", "language", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
-    "webhook_url", "attachments", "batch_id",
+    "task", "prompt", "pages", "language", "engine", "dpi", "max_new_tokens", "temperature", "text_layer", "priority",
+    "password", "webhook_url", "webhook_events", "webhook_format", "attachments", "batch_id", "target_url",
+    "target_formats",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)
@@ -147,37 +144,11 @@ def run_cancel(args: Namespace) -> int:
 
 
 def run_retry(args: Namespace) -> int:
-    names = ("language", "dpi", "prompt", "max_new_tokens", "temperature", "password")
+    names = ("language", "engine", "dpi", "prompt", "max_new_tokens", "temperature", "password")
     changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)
         return Converter(client, console, folder=None, format="md", options={}).follow([job])
-
-
-def run_keys_create(args: Namespace) -> int:
-    key, text = create_key(args.name, get_blobs())
-    print_line(text)
-    say(f"This is key {key.id}, for {key.name}. It is shown only now; BLOB_URL keeps its hash.")
-    return COMPLETE
-
-
-def run_keys_list(_: Namespace) -> int:
-    keys = read_keys(get_blobs())
-    if not keys:
-        say(f"There are no keys in {get_settings().blob_url}; `pagefan keys create NAME` makes one.")
-    for key in keys:
-        made = datetime.fromtimestamp(key.created_at, UTC).date()
-        state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
-        print_line(f"{key.id}  {made}  {state}  {key.name}")
-    return COMPLETE
-
-
-def run_keys_revoke(args: Namespace) -> int:
-    key = revoke_key(args.id, get_blobs())
-    if key is None:
-        return refuse(f"There is no key {args.id}; `pagefan keys list` shows them.")
-    print_line(f"Key {key.id}, for {key.name}, is revoked; servers notice within {FRESH_S:g} s.")
-    return COMPLETE
 
 
 def connect(args: Namespace) -> Client:

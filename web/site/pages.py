@@ -13,7 +13,7 @@ from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
-from tasks.services import default_text_layer
+from tasks.services import engine_names
 from tasks.settings import get_settings
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
@@ -24,6 +24,7 @@ from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entries_of_link, refuse_when_full, submit
+from web.site.answer import answer_shown, values_on
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
@@ -70,7 +71,7 @@ def show_upload() -> str:
         formats=list(EXTENSIONS),
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
-        text_layer=default_text_layer(),
+        engines=engine_names(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
@@ -107,6 +108,7 @@ def show_job(job_id: str) -> str:
         job=job_out(job),
         cells=pages,
         sheets_shown=sheets_of(job, first_read(pages, start)),
+        answer=answer_shown(job),
         words=words,
         found=find_words(job, words) if words else None,
         following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
@@ -119,6 +121,7 @@ def show_job(job_id: str) -> str:
         can_share=job.has_ended and get_keyring().is_needed,
         not_for_guests=NOT_FOR_GUESTS,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         poll_s=3,
     )
@@ -157,10 +160,12 @@ def show_page(job_id: str, number: int) -> str:
         job=job_out(job),
         page=shown,
         reading=reading_of(job, shown),
+        values=values_on(job, number),
         has_image=page.has_image,
         has_ended=page.has_ended,
         can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
