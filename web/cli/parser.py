@@ -22,6 +22,7 @@ from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
+from web.cli.faults import IS_IT_RUNNING
 from web.cli.keys import add_keys
 from web.cli.lists import add_choice, run_jobs, run_reindex
 from web.cli.options import add_labels, add_options
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as exc:
         return refuse(str(exc))
     except ServerAway as exc:
-        say(console, f"{exc}\nIs the server running? `pagefan up` starts one here.", style="red")
+        say(console, f"{exc}\n{IS_IT_RUNNING}", style="red")
         return AWAY
     except Refused as exc:
         say(console, NO_KEY if exc.kind == "unauthorized" else str(exc), style="red")
