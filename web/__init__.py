@@ -1,1 +1,1 @@
-"""HTTP, and the commands that start it. The application is in `web.app`; what only starts processes loads none of it."""
+"""HTTP, and the commands that start it. The application is `web.app`: what only starts processes loads none of it."""
