@@ -42,10 +42,11 @@ class Keeper:
         writer: Writer,
         partials: PartialTexts,
         return_early: Callable[[PageTask], None],
+        most: Callable[[], int],
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early = return_early
+        self.return_early, self.most = return_early, most
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:
@@ -66,7 +67,8 @@ class Keeper:
 
     def report(self) -> None:
         facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
-        busy, facts["batch_tokens"] = self.running.busy_ratio(), self.budget.most
+        facts |= {"batch_tokens": self.budget.most, "holds": self.most()}
+        busy = self.running.busy_ratio()
         self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 

@@ -30,8 +30,10 @@ local function workers_key(queue) return 'pf:workers:' .. queue end
 local OWNERS = 'pf:ready:owners'
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
+local HELD = 'pf:held' -- pages that the engines of all workers hold at once
 local SETTLED = 'pf:settled'
 local MOVED = 'pf:moved'
+local HELD_S = 15 -- how long a worker's report counts for that
 local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
@@ -547,7 +549,10 @@ end
 -- the window -----------------------------------------------------------------------------------------------
 
 -- A job's share of the window shrinks with its owner's unfinished jobs, so that fifty jobs weigh little more than one.
-local function share_of(job, window)
+-- A window leaves no engine without pages: as many as they hold at once, and half as many that are being prepared.
+local function share_of(job, least)
+  local held = tonumber(redis.call('GET', HELD) or 0)
+  local window = math.max(least, held + math.floor(held / 2))
   local active = redis.call('SCARD', 'pf:active:' .. job_field(job, 'owner'))
   return math.max(math.min(window, 4), math.floor(window / math.max(active, 1)))
 end
@@ -767,6 +772,14 @@ end
 function ops.report_alive(a)
   a.report.at = now
   redis.call('HSET', workers_key(a.queue), a.worker, cjson.encode(a.report))
+  if a.report.holds then
+    local held = 0
+    for _, raw in ipairs(redis.call('HVALS', workers_key(a.queue))) do
+      local report = cjson.decode(raw)
+      if report.at > now - HELD_S then held = held + (report.holds or 0) end
+    end
+    redis.call('SET', HELD, held, 'EX', HELD_S)
+  end
   return true
 end
 
