@@ -34,6 +34,8 @@ class ReadOptions(TypedDict, total=False):
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    webhook_events: str
+    webhook_format: Literal["standard", "cloudevents"]
     attachments: bool
     target_url: str
     target_formats: str

@@ -25,6 +25,7 @@ INCLUDE = [
     "tasks.reconcile",
     "tasks.assemble.searchable",
     "tasks.assemble.webhooks",
+    "tasks.assemble.page_webhooks",
     "tasks.assemble.targets",
 ]
 

@@ -49,6 +49,8 @@ class JobOptions:
     password: str = ""
     has_password: bool = False
     webhook_url: str = ""
+    webhook_events: str = "job"  # job, page, batch, by comma
+    webhook_format: Literal["standard", "cloudevents"] = "standard"
     attachments: bool = False
     target_url: str = ""
     target_formats: str = "md"

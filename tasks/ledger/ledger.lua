@@ -307,10 +307,10 @@ end
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
   local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
-  if a.attempt.kind == 'target' then -- a file has one entry, that of its last try
+  if a.attempt.kind == 'target' or a.attempt.kind == 'pages' then -- these have one entry, that of the last try
     for place = #kept, 1, -1 do
       local one = kept[place]
-      if one.kind == 'target' and one.event == a.attempt.event and one.format == a.attempt.format then
+      if one.kind == a.attempt.kind and one.event == a.attempt.event and one.format == a.attempt.format then
         table.remove(kept, place)
       end
     end
@@ -319,6 +319,33 @@ function ops.note_delivery(a)
   if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
   redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))
   next_seq(a.job)
+  return true
+end
+
+-- One call about pages of a job is under way at a time, unless it seems lost.
+function ops.hold_pages_call(a)
+  if not job_state(a.job) or tonumber(job_field(a.job, 'pages_call') or '0') > now then return false end
+  redis.call('HSET', job_key(a.job), 'pages_call', now + a.hold)
+  return true
+end
+
+-- The webhook has heard of the pages up to the change `seq`; another call may be sent `hold` seconds from now.
+function ops.told_pages(a)
+  if not job_state(a.job) then return false end
+  redis.call('HSET', job_key(a.job), 'pages_told', string.format('%.0f', a.seq), 'pages_call', now + a.hold)
+  return true
+end
+
+-- Whether all jobs of this one's batch have ended, and this one last. Those that are put away ended before.
+function ops.ends_batch(a)
+  local owner, batch, ended_at = unpack(redis.call('HMGET', job_key(a.job), 'owner', 'batch_id', 'ended_at'))
+  if not ended_at or (batch or '') == '' then return false end
+  for _, other in ipairs(redis.call('ZREVRANGE', batch_key(owner, batch), 0, -1)) do
+    if redis.call('SISMEMBER', 'pf:active', other) == 1 then return false end
+    local later = tonumber(job_field(other, 'ended_at') or '0')
+    local mine = tonumber(ended_at)
+    if later > mine or (later == mine and other > a.job) then return false end
+  end
   return true
 end
 

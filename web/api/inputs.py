@@ -71,6 +71,12 @@ class JobFields(Input):
         description="Called with a signed POST when the job has ended; at a public address.",
         json_schema_extra={"format": "uri"},
     )
+    webhook_events: str = Field(
+        "job",
+        pattern=r"^((job|page|batch)(,(job|page|batch)){0,2})?$",
+        description="What it is called for, by comma: the end of the `job`, of each `page`, of the whole `batch`.",
+    )
+    webhook_format: Literal["standard", "cloudevents"] = Field("standard", description="Form of its calls.")
     attachments: bool = Field(
         False, description="Also read the PDFs and images within a PDF, each as a job of its own in the same batch."
     )

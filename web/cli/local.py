@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from pagefan.answers import ClientError
 from pagefan.client import Client
 from pagefan.records import Page
+from tasks.engine_choice import idle_gpu_advice
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
@@ -64,6 +65,8 @@ def run_stack(data_dir: Path, named: Mapping[str, str]) -> int:
         stack = Stack(environ, data_dir)
         with stopped_by_signals(stack), stack:
             say_where(stack)
+            if advice := idle_gpu_advice(settings):
+                say(console, advice, style="yellow")
             console.print(f"Files    {stack.data_dir}\nCtrl-C stops it.", markup=False)
             stack.supervise()
     except StackStopped:

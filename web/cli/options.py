@@ -20,6 +20,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
     command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
     command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
+    command.add_argument("--webhook-events", metavar="job,page,batch", help="what it is called for [job]")
+    command.add_argument("--webhook-format", choices=("standard", "cloudevents"), help="form of its calls [standard]")
     command.add_argument(
         "--target-url", metavar="URL", help="where the server writes results, as s3://out/{stem}.{suffix}"
     )
