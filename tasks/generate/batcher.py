@@ -76,21 +76,12 @@ class Batcher:
         self.budget = Budget()
         self.reader = Reader(engine, ledger, blobs, self.budget)
         self.writer = Writer(engine.name, ledger, self.held, self.partials, on_lines)
+        self.keeper = Keeper(
+            self.token, engine, ledger, self.held, self.running, self.budget, self.writer, self.partials, return_early
+        )
         self.closing = threading.Event()
         self.intake = Intake(
             self.token, engine, ledger, settings, self.held, self.reader, self.writer, self.running, self.closing
-        )
-        self.keeper = Keeper(
-            self.token,
-            engine,
-            ledger,
-            self.held,
-            self.running,
-            self.budget,
-            self.writer,
-            self.partials,
-            return_early,
-            lambda: self.intake.most,
         )
         self.failure: Exception | None = None
         self.settled = threading.Event()  # the model is loaded, or it failed to load

@@ -13,12 +13,13 @@ from tasks.generate.budget import Budget
 from tasks.generate.facts import engine_facts
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
-from tasks.generate.served import engine_report, observe_requests
+from tasks.generate.served import engine_report, most_pages, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
+from tasks.settings import get_settings
 from workers.engines import Engine
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,10 @@ class Keeper:
         writer: Writer,
         partials: PartialTexts,
         return_early: Callable[[PageTask], None],
-        most: Callable[[], int],
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early, self.most = return_early, most
+        self.return_early = return_early
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:
@@ -67,7 +67,7 @@ class Keeper:
 
     def report(self) -> None:
         facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
-        facts |= {"batch_tokens": self.budget.most, "holds": self.most()}
+        facts |= {"batch_tokens": self.budget.most, "holds": most_pages(self.engine, get_settings().gpu_batch_pages)}
         busy = self.running.busy_ratio()
         self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
