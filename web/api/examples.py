@@ -99,6 +99,7 @@ SYSTEM: Json = {
 }  # fmt: skip
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
+    ("createJobFromUpload", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
     ("convert", "202"): {"application/json": MADE},
     ("getJob", "200"): {"application/json": JOB},

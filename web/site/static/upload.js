@@ -3,6 +3,7 @@
 import { Refused, count, element, localTimes } from "./common.js";
 import { chosenIn, filesOf, isSame } from "./folders.js";
 import { clearFields, remember, sentence, setUp, tellAtFields } from "./options.js";
+import { LARGE, sendInParts } from "./parts.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("file");
@@ -192,14 +193,21 @@ function inWords(error, { type = "", advice = "", detail = "" }) {
   return words || [error.message, advice].filter(Boolean).join(" ");
 }
 
-/** The form's options with one document: multipart for a file, JSON for a URL. */
+/** The form's options for one document, as JSON has them. */
+function optionsOf(entry, batch) {
+  const options = new FormData(form);
+  for (const name of ["file", "csrf_token", "url", "preset"]) options.delete(name);
+  options.append("batch_id", batch);
+  const folderOf = (entry.path || "").split("/").slice(0, -1).join("/");
+  return { ...Object.fromEntries(options), ...(folderOf ? { metadata: { folder: folderOf.slice(-MOST_FOLDER) } } : {}) };
+}
+
+/** The options with one document: multipart for a file, JSON for a URL. */
 function bodyOf(entry, batch) {
-  const body = new FormData(form);
-  for (const name of ["file", "csrf_token", "url", "preset"]) body.delete(name);
-  body.append("batch_id", batch);
-  if (entry.url) return JSON.stringify({ ...Object.fromEntries(body), url: entry.url });
-  const folderOf = entry.path.split("/").slice(0, -1).join("/");
-  if (folderOf) body.append("metadata", JSON.stringify({ folder: folderOf.slice(-MOST_FOLDER) }));
+  const options = optionsOf(entry, batch);
+  if (entry.url) return JSON.stringify({ ...options, url: entry.url });
+  const body = new FormData();
+  for (const [name, value] of Object.entries(options)) body.append(name, name === "metadata" ? JSON.stringify(value) : value);
   body.append("file", entry.file, entry.file.name);
   return body;
 }
@@ -209,6 +217,15 @@ function sendOne(entry, batch) {
   const bar = element("progress", { max: 1, value: 0, "aria-label": `Sending ${entry.name}` });
   entry.row.querySelector("button, progress").replaceWith(bar);
   entry.row.querySelector(".what")?.remove();
+  if (entry.file?.size <= LARGE || entry.url) return sendWhole(entry, batch, bar);
+  return sendInParts(form.dataset.parts, entry, JSON.stringify(optionsOf(entry, batch)), (share, isDown) => {
+    bar.value = share;
+    if (isDown) say(entry.row, "The line is down; it goes on by itself.");
+    else entry.row.querySelector(".what")?.remove();
+  });
+}
+
+function sendWhole(entry, batch, bar) {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.open("POST", form.dataset.api);
