@@ -59,14 +59,32 @@ class PartHeaders(BaseModel):
     upload_offset: str = Field("", description="Bytes that are there already; HEAD tells them.")
 
 
-COMMON: Answers = {404: {"description": "Unknown upload"}, 412: {"description": "Another version of tus"}}
+COMMON: Answers = {
+    400: {"description": "A header or the body cannot be used"},
+    404: {"description": "Unknown upload"},
+    412: {"description": "Another version of tus"},
+    503: {"description": "Job store away, or the queue is full"},
+}
+ANNOUNCED: Answers = COMMON | {
+    201: {"description": "Announced"},
+    413: {"description": "Too large"},
+    422: {"description": "Empty"},
+}
+KEPT: Answers = COMMON | {
+    204: {"description": "Kept"},
+    409: {"description": "The part does not follow"},
+    413: {"description": "More than was announced"},
+    415: {"description": "No part, or no document"},
+    422: {"description": "A damaged file"},
+}
+REMOVED: Answers = COMMON | {204: {"description": "Removed"}}
 
 
 @bp.post("", provide_automatic_options=False)
 @with_room
 @bp.input(BeginHeaders, location="headers")
 @bp.doc(
-    responses=cast("Answers", {201: {"description": "Announced"}}) | {413: {"description": "Too large"}},
+    responses=ANNOUNCED,
     operation_id="beginUpload",
 )
 def begin(headers_data: BeginHeaders) -> Response:
@@ -104,9 +122,7 @@ def look(upload_id: str) -> Response:
 @bp.patch("/<upload_id>")
 @bp.input(PartHeaders, location="headers")
 @bp.doc(
-    responses=cast("Answers", {204: {"description": "Kept"}})
-    | COMMON
-    | {409: {"description": "The part does not follow"}, 413: {"description": "More than was announced"}},
+    responses=KEPT,
     operation_id="sendPart",
 )
 def add(upload_id: str, headers_data: PartHeaders) -> Response:
@@ -135,7 +151,7 @@ def add(upload_id: str, headers_data: PartHeaders) -> Response:
 
 
 @bp.delete("/<upload_id>")
-@bp.doc(responses=cast("Answers", {204: {"description": "Removed"}}) | COMMON, operation_id="dropUpload")
+@bp.doc(responses=REMOVED, operation_id="dropUpload")
 def drop(upload_id: str) -> Response:
     """Give up an upload"""
     check_version()
