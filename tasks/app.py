@@ -25,6 +25,8 @@ INCLUDE = [
     "tasks.reconcile",
     "tasks.assemble.searchable",
     "tasks.assemble.webhooks",
+    "tasks.assemble.page_webhooks",
+    "tasks.assemble.targets",
 ]
 
 app = Celery("pagefan", include=INCLUDE, task_cls=CheckedTask)

@@ -29,6 +29,7 @@ from tasks.assemble.job_end import end_assembled, end_unassembled, end_unopened,
 from tasks.assemble.question import has_open_question
 from tasks.assemble.results import write_results
 from tasks.attachments import take_attachments
+from tasks.beside import with_places
 from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, ordinary, position_of
 from tasks.generate.asking import answer_or_give_up
@@ -129,7 +130,7 @@ def prepare_page(message: list[Any]) -> None:
         if seen is None or is_prepared(page, seen):
             return
         get_ledger().move(page, "preparing")
-        keep_prepared(page, render(page))
+        keep_prepared(page, with_places(page, render(page)))
     except DocumentError as exc:
         keep_text_layer(page)
         give_up_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])

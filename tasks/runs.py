@@ -28,6 +28,7 @@ class RunContext:
     owner: str
     options: JobOptions
     selection: Selection
+    num_selected: int  # pages of the job
 
     @property
     def source_key(self) -> str:
@@ -89,4 +90,5 @@ def load_run(job_id: str, run: int) -> RunContext:
         owner=job.owner,
         options=replace(job.options, **ledger.run_options(job_id, run), password=password_of(job, run)),
         selection=Selection.parse(selection),
+        num_selected=job.num_selected,
     )

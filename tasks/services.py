@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import cast
 
 from tasks.blobs import Blobs
+from tasks.engine_choice import chosen_engine
 from tasks.ledger import Ledger, connect
 from tasks.messages import Scope, TextLayer
 from tasks.settings import get_settings, worker_queues
@@ -15,7 +16,7 @@ from workers.engines.ocr.choose import has_runtime
 from workers.engines.profiles import profile_of
 from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
-from workers.processes import num_cores, num_gpus
+from workers.processes import num_cores
 from workers.reading.plain_reader import loaded_engine
 from workers.sandbox.sandbox import Sandbox
 
@@ -65,11 +66,8 @@ def num_layout_processes() -> int:
 
 @cache
 def engine_name() -> str:
-    """The engine of this process; `auto` is `vlm` where CUDA and a MODEL are present, else `ocr`."""
-    settings = get_settings()
-    if settings.engine != "auto":
-        return settings.engine
-    return "vlm" if settings.model and num_gpus() else "ocr"
+    """The engine of this process."""
+    return chosen_engine(get_settings())
 
 
 def reader_name() -> str:

@@ -17,6 +17,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from tasks.engine_choice import idle_gpu_advice
 from tasks.generate.failure import forget_failure, give_up
 from tasks.pipeline import get_batcher
 from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_reading_sandbox, get_sandbox
@@ -35,6 +36,8 @@ def on_worker_setup(instance: Any, **_: Any) -> None:
     mark_worker(queues)
     if "cpu" in queues:
         get_sandbox()
+    if "gpu" in queues and (advice := idle_gpu_advice(get_settings())):
+        logger.warning("%s", advice)
 
 
 @worker_process_init.connect

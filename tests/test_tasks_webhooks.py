@@ -20,8 +20,9 @@ from web_service import WebService, check_problem, web_service
 
 from tasks.archive import load_job
 from tasks.assemble import webhooks
+from tasks.assemble.deliveries import JITTER, PAUSES_S, event_id
 from tasks.assemble.job_end import end_unopened
-from tasks.assemble.webhooks import PAUSES_S, deliver_webhook, event_id
+from tasks.assemble.webhooks import deliver_webhook
 from tasks.pipeline import assemble_document
 from tasks.repair import cancel_job
 from web.stack.stack import Stack
@@ -148,7 +149,7 @@ def test_failed_call_comes_back_with_growing_pauses_for_a_day(
             deliver(web, job_id, retries)
     deliver(web, job_id, len(PAUSES_S))
     assert len(site.calls) == len(PAUSES_S) + 1
-    assert pauses == pytest.approx(PAUSES_S, rel=webhooks.JITTER)
+    assert pauses == pytest.approx(PAUSES_S, rel=JITTER)
     assert 0.9 < sum(PAUSES_S) / 86_400 < 1
     log = web.get(f"/jobs/{job_id}").json["deliveries"]
     assert [entry["reason"] for entry in log[:3]] == ["http_500", "http_302", "http_404"]

@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 
 from workers.asking.bm25 import scores, terms
-from workers.asking.passages import NOTHING, Passage, choose, cited_pages, prompt_of, understood, words_of_schema
-from workers.asking.places import PageWords, placed_values, words_of
+from workers.asking.passages import (
+    NOTHING,
+    Passage,
+    choose,
+    cited_pages,
+    linked,
+    prompt_of,
+    understood,
+    words_of_schema,
+)
+from workers.asking.places import PageWords, placed_values
 from workers.lines import Line
+from workers.reading.line_words import words_of
 from workers.results.answer import answer_markdown, answer_text
 
 PASSAGES = [
@@ -77,6 +87,12 @@ def test_pages_are_read_where_an_answer_cites_them(text: str, pages: list[int]) 
     assert cited_pages(text) == pages
 
 
+def test_citations_of_pages_become_links() -> None:
+    text = "A [page 3], b (pp. 3, 7), c [pages 2-4], d [page 9]."
+    shown = linked(text, {2, 3, 7}, lambda number: f"#{number}")
+    assert shown == "A [[page 3](#3)], b (pp. [3](#3), [7](#7)), c [[pages 2-4](#2)], d [page 9]."
+
+
 def test_only_pages_that_were_shown_count_as_cited() -> None:
     said = understood("Marta [page 2], and others [page 77].", PASSAGES)
     assert (said.pages, said.is_cited, said.is_found) == ((2,), True, True)
@@ -106,11 +122,13 @@ def test_values_have_the_page_that_says_them_best() -> None:
     assert (gone["page_number"], gone["box"]) == (None, None)
 
 
-def test_a_short_value_on_several_pages_has_none() -> None:
-    line = [Line(text="No. 7", box=(0, 0, 50, 10), confidence=1.0)]
-    both = [PageWords(1, words_of(line)), PageWords(2, words_of(line))]
-    assert placed_values({"n": 7}, both)[0]["page_number"] is None
-    assert placed_values({"n": 7}, both[1:])[0]["page_number"] == 2
+def test_a_short_value_is_found_only_where_its_name_is_beside_it() -> None:
+    texts = enumerate(("Chapter 7", "7 quays of stone"), 1)
+    pages = [
+        PageWords(number, words_of([Line(text=text, box=(0, 0, 90, 10), confidence=1.0)])) for number, text in texts
+    ]
+    assert placed_values({"dogs": 7}, pages)[0]["page_number"] is None
+    assert placed_values({"numQuays": 7, "quays": 7}, pages)[1]["page_number"] == 2
 
 
 def test_a_schema_is_looked_for_by_its_names_and_descriptions() -> None:

@@ -37,17 +37,17 @@ local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
 
--- Announce a change: a number that only rises, which listeners resume from.
-local function next_seq(job)
+-- Announce a change: a number that only rises, which listeners resume from; a mark follows that of the job's state.
+local function next_seq(job, mark)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
   redis.call('HSET', job_key(job), 'moved_at', now)
-  redis.call('PUBLISH', 'pf:changed:' .. job, seq)
+  redis.call('PUBLISH', 'pf:changed:' .. job, seq .. (mark or ''))
   return seq
 end
 
 local function set_job(job, state)
   redis.call('HSET', job_key(job), 'state', state, 'changed_at', now)
-  next_seq(job)
+  next_seq(job, '!')
 end
 
 local function activate(job)
@@ -301,14 +301,49 @@ function ops.unconcluded(a)
   return redis.call('ZRANGEBYSCORE', UNCONCLUDED, '-inf', now - a.age)
 end
 
--- The newest attempts to call the job's webhook, oldest first.
+-- The newest attempts to call the job's webhook, and the newest at each file of its target, oldest first.
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
   local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
+  if a.attempt.kind == 'target' or a.attempt.kind == 'pages' then -- these have one entry, that of the last try
+    for place = #kept, 1, -1 do
+      local one = kept[place]
+      if one.kind == a.attempt.kind and one.event == a.attempt.event and one.format == a.attempt.format then
+        table.remove(kept, place)
+      end
+    end
+  end
   table.insert(kept, a.attempt)
   if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
   redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))
   next_seq(a.job)
+  return true
+end
+
+-- One call about pages of a job is under way at a time, unless it seems lost.
+function ops.hold_pages_call(a)
+  if not job_state(a.job) or tonumber(job_field(a.job, 'pages_call') or '0') > now then return false end
+  redis.call('HSET', job_key(a.job), 'pages_call', now + a.hold)
+  return true
+end
+
+-- The webhook has heard of the pages up to the change `seq`; another call may be sent `hold` seconds from now.
+function ops.told_pages(a)
+  if not job_state(a.job) then return false end
+  redis.call('HSET', job_key(a.job), 'pages_told', string.format('%.0f', a.seq), 'pages_call', now + a.hold)
+  return true
+end
+
+-- Whether all jobs of this one's batch have ended, and this one last. Those that are put away ended before.
+function ops.ends_batch(a)
+  local owner, batch, ended_at = unpack(redis.call('HMGET', job_key(a.job), 'owner', 'batch_id', 'ended_at'))
+  if not ended_at or (batch or '') == '' then return false end
+  for _, other in ipairs(redis.call('ZREVRANGE', batch_key(owner, batch), 0, -1)) do
+    if redis.call('SISMEMBER', 'pf:active', other) == 1 then return false end
+    local later = tonumber(job_field(other, 'ended_at') or '0')
+    local mine = tonumber(ended_at)
+    if later > mine or (later == mine and other > a.job) then return false end
+  end
   return true
 end
 

@@ -21,7 +21,7 @@ class ValueOut(BaseModel):
     """One value that was extracted."""
 
     path: str = Field(description="Where it stands in `data`, such as `items[0].price`.")
-    value: str | float | bool | None
+    value: str | int | float | bool | None
     page_number: int | None = Field(description="The page that it was found on, from 1; null where it was not.")
     box: tuple[float, float, float, float] | None = Field(
         description="x0, y0, x1, y1 in pixels of the page image; null where the value was not found."

@@ -8,10 +8,11 @@ from apiflask.fields import UploadFile
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.assemble.formats import FORMATS_OF_TARGETS
 from tasks.messages import JobOptions
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
-from web.api.checks import check_address, check_language, check_pages, check_source
+from web.api.checks import check_address, check_language, check_pages, check_source, check_target
 from web.api.labels import Metadata, Tags
 from web.api.needed import NOT_OPTIONS, WEIGHTS, AskedScope, JsonSchema, Question, Task, UsedLayer, check_needed
 from workers.documents.selection import MAX_LENGTH
@@ -20,6 +21,7 @@ from workers.net.addresses import MAX_URL
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
+FORMAT = f"({'|'.join(FORMATS_OF_TARGETS)})"
 SELECTION = f"{PART}(,{PART})*"
 
 
@@ -69,8 +71,26 @@ class JobFields(Input):
         description="Called with a signed POST when the job has ended; at a public address.",
         json_schema_extra={"format": "uri"},
     )
+    webhook_events: str = Field(
+        "job",
+        pattern=r"^((job|page|batch)(,(job|page|batch)){0,2})?$",
+        description="What it is called for, by comma: the end of the `job`, of each `page`, of the whole `batch`.",
+    )
+    webhook_format: Literal["standard", "cloudevents"] = Field("standard", description="Form of its calls.")
     attachments: bool = Field(
         False, description="Also read the PDFs and images within a PDF, each as a job of its own in the same batch."
+    )
+    target_url: str = Field(
+        "",
+        max_length=MAX_URL,
+        description="Where the results are written when the job has ended: a folder or names in a storage that the "
+        "server allows, `s3://results/{batch}/{stem}.{suffix}`, or a signed URL that takes a PUT.",
+        json_schema_extra={"format": "uri"},
+    )
+    target_formats: str = Field(
+        "md",
+        pattern=rf"^({FORMAT}(,{FORMAT})*)?$",
+        description="Formats of the results that are written there, by comma.",
     )
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
@@ -98,6 +118,7 @@ class JobFields(Input):
     @model_validator(mode="after")
     def needed_is_there(self) -> JobFields:
         check_needed(self.task, self.question, self.json_schema, self.scope)
+        self.target_url = check_target(self.target_url, self.target_formats, attachments=self.attachments)
         if "text_layer" not in self.model_fields_set:
             self.text_layer = default_text_layer(self.scope)
         return self

@@ -32,7 +32,7 @@ TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
 POLL_AGAIN_S = 1
-PAUSE_S = 0.1  # least time between two looks at a job that is waited for
+PAUSE_S = 0.1  # least time between two looks at a job that is waited for, unless its state has changed
 
 
 def find_job(job_id: str) -> Job:
@@ -148,7 +148,7 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
         job = find_job(job.id)
         while job.state == state and (left_s := deadline - time.monotonic()) > 0:
             topic.wait(job.seq, left_s)
-            time.sleep(min(PAUSE_S, left_s))
+            topic.rest(job.seq, min(PAUSE_S, left_s))
             job = topic.latest(partial(find_job, job.id)) or job
     return job
 

@@ -25,7 +25,7 @@ COMPLETE = 0
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
     "task", "prompt", "pages", "language", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
-    "webhook_url", "attachments", "batch_id",
+    "webhook_url", "webhook_events", "webhook_format", "attachments", "batch_id", "target_url", "target_formats",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)

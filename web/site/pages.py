@@ -13,7 +13,7 @@ from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
-from tasks.services import default_text_layer, engine_name
+from tasks.services import engine_name
 from tasks.settings import get_settings
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
@@ -24,6 +24,7 @@ from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
 from web.api.uploads import entries_of, entries_of_link, refuse_when_full, submit
+from web.site.answer import answer_shown, values_on
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
@@ -61,7 +62,7 @@ FORMATS = {
 PRESETS = {
     "md": ("Paper to Markdown", "Headings, lists and tables as text"),
     "pdf": ("Scan to searchable PDF", "The document as it is, with its text to search"),
-    "ask": ("Ask a question", "Answered from every page, by a language model"),
+    "ask": ("Ask a question", "Answered from the document, by a language model"),
 }
 FAULTS_SHOWN = 20
 
@@ -80,7 +81,6 @@ def show_upload() -> str:
         not_asked=""
         if can_be_asked()
         else f"Needs a language model, which this server's engine, {engine_name()}, is not",
-        text_layer=default_text_layer(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
@@ -125,6 +125,7 @@ def show_job(job_id: str) -> str:
         job=job_out(job),
         cells=pages,
         sheets_shown=sheets_of(job, first_read(pages, start)),
+        answer=answer_shown(job),
         words=words,
         found=find_words(job, words) if words else None,
         following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
@@ -176,6 +177,7 @@ def show_page(job_id: str, number: int) -> str:
         job=job_out(job),
         page=shown,
         reading=reading_of(job, shown),
+        values=values_on(job, number),
         has_image=page.has_image,
         has_ended=page.has_ended,
         can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,

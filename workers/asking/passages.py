@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from workers.asking.bm25 import scores, terms
@@ -119,6 +119,27 @@ def cited_pages(text: str) -> list[int]:
     return list(found)
 
 
+def linked(text: str, pages: Collection[int], address: Callable[[int], str]) -> str:
+    """An answer in Markdown whose citations of these pages are links; a range leads to its first page."""
+
+    def link(match: re.Match[str]) -> str:
+        numbers = match[1] or match[2]
+        if (alone := RANGE.fullmatch(numbers)) and int(alone[1]) in pages:
+            return f"{match[0][0]}[{match[0][1:-1]}]({address(int(alone[1]))}){match[0][-1]}"
+        return match[0].replace(numbers, RANGE.sub(link_range, numbers))
+
+    def link_range(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return f"[{match[0]}]({address(number)})" if number in pages else match[0]
+
+    return CITED.sub(link, text)
+
+
+def words_of_name(name: str) -> str:
+    """`lampHeight_m` as the words that it is made of."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+
+
 def words_of_schema(schema: object) -> str:
     """The names and descriptions in a JSON schema, as words to look for."""
     if isinstance(schema, list):
@@ -128,7 +149,7 @@ def words_of_schema(schema: object) -> str:
     parts = [str(schema.get(name, "")) for name in ("title", "description")]
     for name, part in schema.items():
         if name in ("properties", "$defs", "definitions") and isinstance(part, dict):
-            parts += [re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", key) for key in part]
+            parts += map(words_of_name, part)
             parts += map(words_of_schema, part.values())
         elif isinstance(part, dict | list):
             parts.append(words_of_schema(part))

@@ -1,12 +1,13 @@
 // The form's options: what they are for, those of last time, and what is wrong with one, told at its field.
 
 const KEPT = "pagefan.options";
-const NOT_KEPT = new Set(["csrf_token", "file", "url", "password", "pages"]); // of one document, or a secret
+const NOT_KEPT = new Set(["csrf_token", "file", "url", "password", "pages", "scope"]); // of one document, a secret, or set below
 
 /** Set the options up; `question` and `schema` are asked for where the task needs them. */
 export function setUp(form) {
   const task = form.elements.task;
   document.querySelector(".presets").after(document.getElementById("question-field"));
+  form.elements.scope.value = "document";
   recall(form);
   task.addEventListener("change", () => { form.elements.preset.value = task.value === "ask" ? "ask" : form.elements.preset.value === "ask" ? "md" : form.elements.preset.value; show(form); });
   for (const preset of form.querySelectorAll("[name=preset]")) preset.addEventListener("change", () => choose(form, preset.value));
@@ -30,6 +31,8 @@ function show(form) {
     field.required = task === of;
     field.disabled = task !== of;
   }
+  const { scope } = form.elements;
+  document.getElementById("scope-field").hidden = scope.disabled = !["ask", "extract"].includes(task);
 }
 
 /** Keep what differs from the form as it came. */
