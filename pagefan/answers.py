@@ -27,6 +27,7 @@ class ReadOptions(TypedDict, total=False):
     prompt: str
     pages: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -77,6 +78,7 @@ class RetryOptions(TypedDict, total=False):
 
     prompt: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float

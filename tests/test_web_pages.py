@@ -252,5 +252,5 @@ def test_words_are_found_while_the_job_runs_and_once_it_has_ended(web: WebServic
 
 def test_a_preset_that_the_engine_cannot_serve_says_so(web: WebService) -> None:
     shown = html.unescape(get(web, "/").text)
-    assert "Needs a language model, which this server's engine, ocr, is not" in shown
+    assert "Needs a language model; this server has ocr" in shown
     assert 'value="ask" disabled' in shown

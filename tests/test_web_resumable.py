@@ -18,7 +18,7 @@ from tasks import uploads
 from tasks.blobs import source_key
 from tasks.retention import expire_jobs
 from tasks.services import get_blobs
-from web import create_app
+from web.app import create_app
 
 PART = 64 * 1024
 DOCUMENT = make_pdf(1) + b"\n% filler" * 30_000  # a PDF of some parts

@@ -16,6 +16,7 @@ from tasks.generate.partials import PartialTexts
 from tasks.generate.served import engine_report, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import own_lane, queue_of
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
@@ -45,7 +46,7 @@ class Keeper:
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early = return_early
+        self.return_early, self.queue = return_early, queue_of(own_lane())
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:
@@ -67,7 +68,7 @@ class Keeper:
     def report(self) -> None:
         facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
         busy, facts["batch_tokens"] = self.running.busy_ratio(), self.budget.most
-        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
+        self.ledger.report_alive(self.queue, self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 
     def stop_rows(self, pages: Set[PageTask]) -> None:

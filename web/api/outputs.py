@@ -225,18 +225,6 @@ class PageTextOut(PageOut):
     )
 
 
-class AliveOut(BaseModel):
-    status: str
-
-
-class ReadyOut(BaseModel):
-    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with."""
-
-    status: str
-    checks: dict[str, str]
-    runtimes: list[str]
-
-
 class ProblemOut(BaseModel):
     """RFC 9457. `type` is stable, `advice` says what to do; clients of other services look for the rest."""
 

@@ -13,7 +13,7 @@ from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
-from tasks.services import engine_name
+from tasks.services import engine_names
 from tasks.settings import get_settings
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
@@ -78,9 +78,8 @@ def show_upload() -> str:
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
         presets=PRESETS,
-        not_asked=""
-        if can_be_asked()
-        else f"Needs a language model, which this server's engine, {engine_name()}, is not",
+        not_asked="" if can_be_asked() else f"Needs a language model; this server has {' and '.join(engine_names())}",
+        engines=engine_names(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
@@ -88,8 +87,8 @@ def show_upload() -> str:
 
 
 def can_be_asked() -> bool:
-    """Whether the engine that this server is set to answers questions."""
-    return not reads_plain_text(engine_name())
+    """Whether an engine of this server answers questions."""
+    return not all(map(reads_plain_text, engine_names()))
 
 
 @bp.post("/jobs")
@@ -139,6 +138,7 @@ def show_job(job_id: str) -> str:
         can_share=job.has_ended and get_keyring().is_needed,
         not_for_guests=NOT_FOR_GUESTS,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         poll_s=3,
     )
@@ -182,6 +182,7 @@ def show_page(job_id: str, number: int) -> str:
         has_ended=page.has_ended,
         can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,
