@@ -28,6 +28,7 @@ class ReadOptions(TypedDict, total=False):
     prompt: str
     pages: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -35,6 +36,8 @@ class ReadOptions(TypedDict, total=False):
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    webhook_events: str
+    webhook_format: Literal["standard", "cloudevents"]
     attachments: bool
     target_url: str
     target_formats: str
@@ -77,6 +80,7 @@ class RetryOptions(TypedDict, total=False):
 
     prompt: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float

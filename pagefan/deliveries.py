@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 class Delivery(TypedDict):
     """A call of the job's webhook, or the last try at a file of its target; it went well when `reason` is empty."""
 
-    kind: Literal["webhook", "target"]
+    kind: Literal["webhook", "pages", "target"]
     target: str
     format: str
     tries: int

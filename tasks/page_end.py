@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from tasks.assemble.page_webhooks import page_ended
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
 from tasks.layout import PARTIAL, has_layout, keeps_images, layout_content
@@ -239,6 +240,7 @@ def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
 
 
 def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:
+    page_ended(page)
     count(get_ledger(), "pages", state=state)
     extra = {"job": page.job_id, "page": page.page_number}
     logger.info(

@@ -96,7 +96,8 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
         return
     if end_without_engine(page, prepared, key, **about):
         return
-    if load_run(page.job_id, page.run).engine != engine_name():
+    context = load_run(page.job_id, page.run)
+    if context.engine != engine_name(context.lane):
         ledger.move(page, "preparing", cache_key=key, **about)
         keep_layer(page, prepared)
         started, request = time.monotonic(), load_run(page.job_id, page.run).request(page.index)
@@ -107,8 +108,8 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
     if prepared.packed is not None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
     keep_layer(page, prepared)
-    bucket = load_run(page.job_id, page.run).bucket(prepared.num_tokens)
-    ledger.move(page, "ready", num_tokens=prepared.num_tokens, bucket=bucket, cache_key=key, **about)
+    about |= {"bucket": context.bucket(prepared.num_tokens)} | ({"lane": context.lane} if context.lane else {})
+    ledger.move(page, "ready", num_tokens=prepared.num_tokens, cache_key=key, **about)
     ledger.offer(page)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 from tasks.ledger.records import Job
@@ -14,8 +14,9 @@ JITTER = 0.1  # share of a pause by which it varies, so that a receiver that com
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One call of a webhook, or the last try at a file. `status` is HTTP's, 0 when there was no answer.
+    """One call of a webhook, the last one about pages, or the last try at a file.
 
+    `status` is HTTP's, 0 when there was no answer.
     `reason` is empty where it was accepted. `is_over` is whether nothing more is tried.
     """
 
@@ -24,7 +25,7 @@ class Delivery:
     status: int
     reason: str
     seconds: float
-    kind: Literal["webhook", "target"] = "webhook"
+    kind: Literal["webhook", "pages", "target"] = "webhook"
     target: str = ""
     format: str = ""
     tries: int = 1
@@ -32,6 +33,10 @@ class Delivery:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"at": round(self.at, 3), "seconds": round(self.seconds, 3)}
+
+    def over(self) -> Self:
+        """The same, after which nothing more is tried."""
+        return replace(self, is_over=True)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:

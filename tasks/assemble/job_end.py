@@ -8,6 +8,7 @@ import redis
 
 from tasks import passwords
 from tasks.archive import iter_pages, write_job_record
+from tasks.assemble.page_webhooks import tell_rest
 from tasks.assemble.searchable import ask_for_pdf
 from tasks.assemble.targets import ask_for_delivery
 from tasks.assemble.webhooks import notify
@@ -43,6 +44,7 @@ def conclude(job_id: str) -> None:
     """
     write_job_record(job_id)
     notify(job_id)
+    tell_rest(job_id)
     ask_for_delivery(job_id)
     index_job(job_id)
     let_password_go(job_id)

@@ -20,6 +20,7 @@ def result_job(job: Job) -> dict[str, Any]:
     record = job_record(job)
     record |= {name: iso_time(record[name]) if record[name] else None for name in TIMES}
     record["options"]["priority"] = PRIORITIES.get(job.options.priority, "normal")
+    del record["pages_told"]
     record["options"]["target_url"] = without_secret(job.options.target_url)
     record["deliveries"] = [attempt | {"at": iso_time(attempt["at"])} for attempt in job.deliveries]
     return record

@@ -15,14 +15,14 @@ from tasks.access.once import Submitted
 from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import PasswordNeeded, cancel_job, rename_job, retry_job
+from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, RetryFields, UrlFields, WaitQuery
-from web.api.languages import refuse_unknown
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, UrlFields, WaitQuery
 from web.api.outputs import JobOut, JobsOut
 from web.api.problems import Problem
+from web.api.repairs import RetryFields, retry_pages
 from web.api.shown import job_out
 from web.api.uploads import refuse_when_full, submit_files, submit_links
 from workers.documents.names import clean_name
@@ -169,24 +169,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
     A job that failed because its PDF is locked is opened with the `password` sent here. Passwords are forgotten at a
     job's end, so pages of a document that came with one are read again with the `password` alone.
     """
-    find_job(job_id)
-    retry_pages(job_id, json_data)
+    retry_pages(find_job(job_id), json_data)
     return job_out(find_job(job_id))
-
-
-def retry_pages(job_id: str, fields: RetryFields) -> None:
-    refuse_unknown(fields.language or "")
-    try:
-        retry_job(job_id, pages=fields.pages, options=fields.changes())
-    except ValueError as exc:
-        raise bad_option("pages", exc) from exc
-    except PasswordNeeded as exc:
-        raise bad_option("password", exc) from exc
-
-
-def bad_option(name: str, exc: Exception) -> Problem:
-    errors = [{"option": name, "message": str(exc)}]
-    return Problem("invalid-options", f"{name}: {exc}", extra={"errors": errors})
 
 
 @bp.patch("/jobs/<job_id>")

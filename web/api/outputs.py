@@ -73,9 +73,9 @@ class JobSummary(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """One call of the job's webhook, or the last try at a file of its target. It went well when `reason` is empty."""
+    """A call of the job's webhook, or the last try at a file of its target. It went well when `reason` is empty."""
 
-    kind: Literal["webhook", "target"] = "webhook"
+    kind: Literal["webhook", "pages", "target"] = "webhook"
     target: str = Field(default="", description="Of a file: where it is written; a signed URL without its query.")
     format: str = Field(default="", description="Of a file.")
     tries: int = Field(default=1, description="Of a file: how often it was tried.")
@@ -223,18 +223,6 @@ class PageTextOut(PageOut):
         description="What the lines make; empty until the layout of the page is found. Kinds and levels are those of "
         "the page by itself; the result has those of the document."
     )
-
-
-class AliveOut(BaseModel):
-    status: str
-
-
-class ReadyOut(BaseModel):
-    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with."""
-
-    status: str
-    checks: dict[str, str]
-    runtimes: list[str]
 
 
 class ProblemOut(BaseModel):

@@ -62,8 +62,8 @@ def submit(entries: Sequence[Entry], batch_id: str) -> Submitted:
     """Make a job of each entry, or of none of them."""
     check_room(g.owner, len(entries))
     refuse_shared_target(entries)
-    for language in {entry.options.language for entry in entries}:
-        refuse_unknown(language)
+    for language, engine in {(entry.options.language, entry.options.engine) for entry in entries}:
+        refuse_unknown(language, engine)
     batch_id = batch_id or secrets.token_hex(8)
     try:
         return batch_id, submit_jobs(entries, owner=g.owner, batch_id=batch_id)

@@ -8,6 +8,7 @@ import argparse
 def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pages", metavar="1-3,7", help="pages to read, -1 is the last [all]")
     command.add_argument("--language", metavar="deu+fra", help="what the pages are written in; auto by their script")
+    command.add_argument("--engine", metavar="NAME", help="what reads the pages, of the server's engines [its own]")
     command.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
     command.add_argument("--prompt", metavar="TEXT", help="instructions to the model")
     command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
@@ -20,6 +21,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
     command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
     command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
+    command.add_argument("--webhook-events", metavar="job,page,batch", help="what it is called for [job]")
+    command.add_argument("--webhook-format", choices=("standard", "cloudevents"), help="form of its calls [standard]")
     command.add_argument(
         "--target-url", metavar="URL", help="where the server writes results, as s3://out/{stem}.{suffix}"
     )
