@@ -45,7 +45,7 @@ define install_typescript
 	fi
 endef
 
-.PHONY: demo run test lint bench train readme pictures lock latest clean
+.PHONY: demo run test lint docs bench train readme pictures lock latest clean
 
 demo: $(NEEDED)
 	$(BIN)/pagefan demo
@@ -62,6 +62,10 @@ lint: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests
+
+# Builds the docs site into site/; a dead link fails. It fetches nothing, and needs no web server to be read.
+docs: .venv/.test
+	$(BIN)/python -m mkdocs build --quiet
 
 # All benchmarks in a short form, some minutes; one table. make bench ARGS="queue mixed" runs some.
 bench: .venv/.test
@@ -103,7 +107,7 @@ latest: .venv-lock/.made
 
 # Leaves data/, where `make run` keeps jobs.
 clean:
-	rm -rf .venv .venv-lock .venv-latest build dist server/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf .venv .venv-lock .venv-latest build dist site server/build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +
 
 .venv/.demo: .venv/.made $(PROJECTS) $(LOCK)

@@ -14,22 +14,19 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import mean
 
 from PIL import Image
 
 from benchmarks.report import publish, table
+from benchmarks.truth_peers import PEERS, PeerError, installed, read_with_peer
 from benchmarks.truth_scores import Scores, f1, score
 from tasks.settings import get_settings
 from workers.documents.kinds import DocumentLimits
@@ -49,11 +46,6 @@ from workers.results.outline import outline_of
 from workers.results.page import PageResult
 
 DRAWN_DPI = 150
-PEER_TIMEOUT_S = 600
-PEERS = {
-    "pymupdf4llm": "import pymupdf4llm, sys; sys.stdout.write(pymupdf4llm.to_markdown(sys.argv[1]))",
-    "ocrmypdf": "",
-}
 
 
 @dataclass(slots=True)
@@ -122,44 +114,13 @@ def png_of(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def read_with_peer(name: str, path: Path) -> str:
-    """The Markdown or text that a peer makes of a file; nothing where it fails."""
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "text.txt"
-        image = ["--image-dpi", "150"] if path.suffix != ".pdf" else []
-        command = [python_of(name), "-c", PEERS[name], str(path)]
-        if name == "ocrmypdf":
-            path = without_alpha(path, Path(folder))
-            command = [name, "--skip-text", *image, "--sidecar", str(text), str(path), str(text.with_suffix(".pdf"))]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=PEER_TIMEOUT_S, check=False)
-        return text.read_text() if text.exists() else run.stdout
-
-
-def python_of(name: str) -> str:
-    """The interpreter beside a peer's program, for one in an environment of its own; else this one."""
-    program = shutil.which(name)
-    beside = Path(program).parent / "python" if program else None
-    return str(beside) if beside and beside.exists() else sys.executable
-
-
-def without_alpha(path: Path, folder: Path) -> Path:
-    """An image that OCRmyPDF takes: it refuses those with an alpha channel."""
-    if path.suffix == ".pdf":
-        return path
-    with Image.open(path) as image:
-        if image.mode not in ("RGBA", "LA", "PA"):
-            return path
-        flat = Image.new("RGB", image.size, "white")
-        flat.paste(image, mask=image.getchannel("A"))
-    flat.save(folder / "flat.png")
-    return folder / "flat.png"
-
-
-def installed(names: Sequence[str]) -> Iterator[str]:
-    """The peers that are here. A module is asked for by its files: our light PyMuPDF keeps some from being imported."""
-    for name in names:
-        if shutil.which(name) or name in packages_distributions():
-            yield name
+def read_or_say(read: Callable[[Path], str], path: Path) -> str:
+    """What is made of a document; nothing where a peer fails, and then it is said."""
+    try:
+        return read(path)
+    except PeerError as exc:
+        print(f"{path.name} scores nothing: {exc}", flush=True)  # noqa: T201
+        return ""
 
 
 def rows_of(reader: str, scores: dict[str, list[Scores]]) -> list[list[object]]:
@@ -197,10 +158,10 @@ def main() -> None:
         scores: dict[str, list[Scores]] = defaultdict(list)
         for item in items:
             if not args.drawn or item["file"].endswith(".pdf"):
-                found = score(read(args.folder / item["file"]), args.folder / item["truth"], item["kind"])
+                found = score(read_or_say(read, args.folder / item["file"]), args.folder / item["truth"], item["kind"])
                 scores[item.get("set", item["kind"])].append(found)
                 if args.each:
-                    print(reader, item["file"], found)  # noqa: T201
+                    print(reader, item["file"], found, flush=True)  # noqa: T201
         rows += rows_of(reader, scores)
     header = [
         "reader",

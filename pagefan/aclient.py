@@ -18,13 +18,13 @@ from pagefan.answers import (
     ENDED,
     Event,
     Format,
-    Labels,
     Options,
     ReadOptions,
     Result,
     RetryOptions,
     TableFormat,
     TextFormat,
+    Wanted,
     check_readable,
 )
 from pagefan.client import LONG_POLL_S
@@ -82,6 +82,11 @@ class AsyncClient:
         with opened(source, name, follow_links=follow_links) as (name, file):
             return calls.submitted_job(await self._server.call(calls.submit_file(name, file, headers, options)))
 
+    async def submit_all(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> list[Job]:
+        """Send the documents of a folder or pattern in a storage that the server knows."""
+        headers = calls.key_header(idempotency_key, self._server.retry_s)
+        return calls.submitted_jobs(await self._server.call(calls.submit_url(url, headers, options)))
+
     async def convert(
         self,
         source: Source,
@@ -107,12 +112,12 @@ class AsyncClient:
         """The job as it is now, or once its state has changed if that is within `wait_s`, at most 60."""
         return cast("Job", (await self._server.call(calls.status(job_id, wait_s))).json())
 
-    async def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Labels]) -> JobList:
+    async def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Wanted]) -> JobList:
         """The newest jobs first."""
         return cast("JobList", (await self._server.call(calls.jobs(limit, cursor, wanted))).json())
 
-    async def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Labels]) -> AsyncIterator[JobSummary]:
-        """All jobs with the `tags` and `metadata`, the newest first, fetched `at_once` at a time, at most 200."""
+    async def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Wanted]) -> AsyncIterator[JobSummary]:
+        """All jobs that are `wanted`, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
             part = await self.jobs(limit=at_once, cursor=cursor, **wanted)
@@ -162,9 +167,11 @@ class AsyncClient:
         return (await self._server.call(calls.image(job_id, page_number))).content
 
     async def tables(self, job_id: str) -> list[Table]:
+        """The tables of a job that has ended, in the order of the document."""
         return list((await self._server.call(calls.tables(job_id))).json()["tables"])
 
     async def table(self, job_id: str, number: int, format: TableFormat = "csv") -> str:
+        """One table by its number, from 1, as CSV, HTML or JSON."""
         return (await self._server.call(calls.table(job_id, number, format))).text
 
     # results

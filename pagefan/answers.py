@@ -46,6 +46,20 @@ class Labels(TypedDict, total=False):
     metadata: Mapping[str, str]
 
 
+class Wanted(Labels, total=False):
+    """Which jobs are wanted: those for which all of it holds. `q` is in their names, or its words in their texts.
+
+    `since` and `until` are dates or times in ISO 8601; of `state` one has to fit, of `engine` one page.
+    """
+
+    q: str
+    state: str | Sequence[str]
+    engine: str
+    batch_id: str
+    since: str
+    until: str
+
+
 class Options(ReadOptions, total=False):
     """All the options of POST /jobs."""
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import httpx
 
-from pagefan.answers import Format, Json, Labels, TableFormat
+from pagefan.answers import Format, Json, TableFormat, Wanted
 from pagefan.records import Job
 
 
@@ -52,10 +52,11 @@ def status(job_id: str, wait_s: float) -> Call:
     return Call("GET", f"/jobs/{job_id}", {"wait": wait_s})
 
 
-def jobs(limit: int, cursor: str, wanted: Labels) -> Call:
+def jobs(limit: int, cursor: str, wanted: Wanted) -> Call:
     labels = {"tag": list(wanted.get("tags", ()))}
+    rest = {name: value for name, value in wanted.items() if name not in ("tags", "metadata") and value}
     values = {f"metadata.{key}": value for key, value in wanted.get("metadata", {}).items()}
-    return Call("GET", "/jobs", {"limit": limit, "cursor": cursor} | labels | values)
+    return Call("GET", "/jobs", {"limit": limit, "cursor": cursor} | labels | values | rest)
 
 
 def batch(batch_id: str) -> Call:
@@ -100,5 +101,9 @@ def retry(job_id: str, pages: str, options: Mapping[str, Any]) -> Call:
 
 
 def submitted_job(answer: httpx.Response) -> Job:
-    job: Json = answer.json()["jobs"][0]
-    return cast("Job", job | {"replayed": "Idempotency-Replayed" in answer.headers})
+    return submitted_jobs(answer)[0]
+
+
+def submitted_jobs(answer: httpx.Response) -> list[Job]:
+    replayed = {"replayed": "Idempotency-Replayed" in answer.headers}
+    return [cast("Job", job | replayed) for job in answer.json()["jobs"]]

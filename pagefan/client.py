@@ -19,7 +19,6 @@ from pagefan.answers import (
     Format,
     JobFailed,
     Json,
-    Labels,
     Options,
     ReadOptions,
     Refused,
@@ -28,6 +27,7 @@ from pagefan.answers import (
     ServerAway,
     TableFormat,
     TextFormat,
+    Wanted,
     check_readable,
 )
 from pagefan.connection import Connection, whole_file
@@ -37,19 +37,9 @@ from pagefan.sources import Source, is_url, opened
 from pagefan.sse import listen
 
 __all__ = [
-    "Client",
-    "ClientError",
-    "Event",
-    "Format",
-    "Job",
-    "JobFailed",
-    "Json",
-    "Options",
-    "Refused",
-    "Result",
-    "ServerAway",
-    "check_readable",
-]
+    "Client", "ClientError", "Event", "Format", "Job", "JobFailed", "Json", "Options", "Refused", "Result",
+    "ServerAway", "check_readable",
+]  # fmt: skip
 
 LONG_POLL_S = 20.0
 
@@ -111,6 +101,11 @@ class Client:
 
     send = submit_url = submit
 
+    def submit_all(self, url: str, *, idempotency_key: str = "", **options: Unpack[Options]) -> list[Job]:
+        """Send the documents of a folder or pattern in a storage that the server knows, `s3://scans/2026/*.pdf`."""
+        headers = calls.key_header(idempotency_key, self._server.retry_s)
+        return calls.submitted_jobs(self._server.call(calls.submit_url(url, headers, options)))
+
     def convert(
         self,
         source: Source,
@@ -144,12 +139,12 @@ class Client:
 
     job = status
 
-    def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Labels]) -> JobList:
-        """The newest jobs first, of those `wanted`: {jobs, next}; `next` is the cursor to go on with."""
+    def jobs(self, *, limit: int = 50, cursor: str = "", **wanted: Unpack[Wanted]) -> JobList:
+        """The newest jobs first, of those `wanted`: {jobs, matches, next}; `next` is the cursor to go on with."""
         return cast("JobList", self._server.call(calls.jobs(limit, cursor, wanted)).json())
 
-    def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Labels]) -> Iterator[JobSummary]:
-        """All jobs with the `tags` and `metadata`, the newest first, fetched `at_once` at a time, at most 200."""
+    def iter_jobs(self, *, at_once: int = 50, **wanted: Unpack[Wanted]) -> Iterator[JobSummary]:
+        """All jobs that are `wanted`, the newest first, fetched `at_once` at a time, at most 200."""
         cursor: str | None = ""
         while cursor is not None:
             part = self.jobs(limit=at_once, cursor=cursor, **wanted)
@@ -205,9 +200,11 @@ class Client:
         return self._server.call(calls.image(job_id, page_number)).content
 
     def tables(self, job_id: str) -> list[Table]:
+        """The tables of a job that has ended, in the order of the document."""
         return list(self._server.call(calls.tables(job_id)).json()["tables"])
 
     def table(self, job_id: str, number: int, format: TableFormat = "csv") -> str:
+        """One table by its number, from 1, as CSV, HTML or JSON."""
         return self._server.call(calls.table(job_id, number, format)).text
 
     # results

@@ -100,10 +100,23 @@ class Job(JobSummary):
     replayed: NotRequired[bool]
 
 
+class Match(TypedDict):
+    """Where words that were looked for stand: the first page with all of them, and a piece of it.
+
+    `marks` are the places of the words in `text`: the first sign and the one past the last, from 0.
+    """
+
+    page_number: int
+    num_pages: int
+    text: str
+    marks: list[list[int]]
+
+
 class JobList(TypedDict):
-    """The newest jobs first; `next` is the cursor to go on with, None at the end."""
+    """The newest jobs first; `next` is the cursor to go on with, None at the end. `matches` are by the jobs' ids."""
 
     jobs: list[JobSummary]
+    matches: dict[str, Match]
     next: str | None
 
 

@@ -50,7 +50,7 @@ def configure(app: Celery) -> None:
         },
         result_backend_transport_options={"global_keyprefix": PREFIX, "retry_policy": {"timeout": 5.0}},
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
-        task_routes={"generate_page": {"queue": "gpu"}},
+        task_routes={"generate_page": {"queue": "gpu"}, "answer_document": {"queue": "gpu"}},
         task_default_queue="cpu",
         task_default_priority=NORMAL,
         task_serializer="json",

@@ -94,11 +94,14 @@ def job_on_file(job_id: str) -> Job | None:
         record = get_blobs().read_json(job_key(job_id, "job.json"))
     except BlobMissing:
         return None
-    options = JobOptions.from_json(record.pop("options"))
-    record["warnings"] = tuple(record["warnings"])
-    record["tags"] = tuple(record.get("tags", ()))
-    record["deliveries"] = tuple(record.get("deliveries", ()))
-    return Job(**record, options=options)
+    return job_of(record)
+
+
+def job_of(record: dict[str, Any]) -> Job:
+    """The job of what `job_record` made."""
+    options = JobOptions.from_json(record["options"])
+    lists = {name: tuple(record.get(name, ())) for name in ("warnings", "tags", "deliveries")}
+    return Job(**(record | lists | {"options": options}))
 
 
 def iter_pages(job: Job) -> Iterator[Page]:

@@ -23,6 +23,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from tasks.services import get_ledger
 from tasks.settings import get_settings, worker_queues
+from workers.processes import process_facts
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Lease(Repeated):
                 if tags:
                     client.zadd(channel.qos.unacked_index_key, dict.fromkeys(tags, time.time()), xx=True)
             if "cpu" in worker_queues():
-                get_ledger().report_alive("cpu", consumer.hostname)
+                get_ledger().report_alive("cpu", consumer.hostname, **process_facts())
             if tags != self.seen:
                 get_ledger().note_moved(worker_queues())
                 self.seen = tags

@@ -15,7 +15,7 @@ from typing import Any
 from tasks.blobs import BlobMissing
 from tasks.messages import PageTask
 from tasks.runs import load_run
-from tasks.services import engine_name, engine_options, get_blobs, get_ledger
+from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.documents.pages import PreparedPage
 from workers.engines import Generation, Line
@@ -26,6 +26,7 @@ from workers.layout.blocks import Block
 logger = logging.getLogger(__name__)
 
 FOLDER = "cache"
+SIZE = "pf:cache"  # in Redis, where what it has is noted
 MIB = 1 << 20
 
 
@@ -35,14 +36,14 @@ def cache_key(page: PageTask, prepared: PreparedPage) -> str:
     request = context.request(page.index)
     if not settings.page_cache_mb or request.temperature:
         return ""
-    options = engine_options()
+    options = settings.engine_options(context.engine)
     profile = profile_of(options)
     telling = [getattr(options, known.name) for known in declared(type(options)) if known.tells]
     telling += [profile.prompt, profile.dialect]
     decisive = {
         "owner": context.owner,  # or one key could learn what another has sent, by `cached` or by the time it takes
         "pixels": prepared.digest,
-        "engine": [engine_name(), prepared.revision, *telling],
+        "engine": [context.engine, prepared.revision, *telling],
         "request": [request.prompt, request.max_new_tokens, request.task, request.language, request.schema],
     }
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
@@ -107,11 +108,22 @@ def forget(key: str) -> None:
         get_blobs().delete(blob_key(key))
 
 
+def note_size(num_pages: int, num_bytes: int) -> None:
+    """Keep for the system page what the cache has; to count it takes long."""
+    get_ledger().redis.hset(SIZE, mapping={"pages": num_pages, "bytes": num_bytes, "at": time.time()})
+
+
+def noted_size() -> dict[str, float]:
+    """{pages, bytes, at} as they were when the cache was looked through last; empty where it was not yet."""
+    return {name: float(value) for name, value in get_ledger().redis.hgetall(SIZE).items()}
+
+
 def trim() -> None:
     """Keep the cache within PAGE_CACHE_MB and JOB_TTL_S: what was used longest ago goes first."""
     settings, blobs = get_settings(), get_blobs()
     room, oldest = settings.page_cache_mb * MIB, time.time() - settings.job_ttl_s
     entries = [entry for folder in blobs.names(FOLDER) for entry in blobs.ages(f"{FOLDER}/{folder}")]
+    note_size(len(entries), sum(size for _, size, _ in entries))
     dropped = 0
     for used_at, size, key in sorted(entries, reverse=True):
         room -= size

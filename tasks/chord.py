@@ -6,6 +6,8 @@ each page sends the next: `celery.backends.redis.RedisBackend` counts the return
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +21,15 @@ from tasks.app import app
 from tasks.broker import FIRST, LOW, NORMAL, PREFIX, URGENT
 from tasks.ids import check_job_id
 from tasks.messages import PageTask
+from tasks.page_end import give_up_page
+from tasks.prepare import is_unprepared
 from tasks.runs import load_run
 from tasks.services import get_ledger
 from tasks.settings import get_settings
 
+logger = logging.getLogger(__name__)
+
+MAX_PREPARES = 10  # of a page whose image is lost each time
 GENERATE = "generate_page"  # the last task of a page
 GROUP_KEY = "celery-taskset-meta-"  # celery.backends.base.KeyValueStoreBackend.group_keyprefix
 CHORD_KEYS = (".j", ".t", ".s", ".d", ".c")  # celery.backends.redis.RedisBackend.on_chord_part_return
@@ -78,6 +85,17 @@ class Chord:
                     task_id=page.task_id,
                     producer=producer,
                 )
+
+    def prepare_again(self, page: PageTask) -> None:
+        """The page's image or its record is lost: have a CPU worker make it again, and wait for that for a while."""
+        if get_ledger().count_resend(page.job_id, page.index) > MAX_PREPARES:
+            give_up_page(page, "task_lost")
+            return
+        logger.warning("job %s page %d is prepared again", page.job_id, page.page_number)
+        self.prepare.apply_async((page.to_json(),), task_id=f"{page.task_id}-prepare", priority=URGENT)
+        deadline = time.monotonic() + get_settings().render_timeout_s
+        while is_unprepared(page) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def join(self, job_id: str, run: int) -> Signature:
         """The signature of the body, with its errback."""

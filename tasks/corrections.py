@@ -13,6 +13,7 @@ from tasks.archive import write_job_record
 from tasks.assemble.content import correction_key
 from tasks.assemble.searchable import remove_pdfs
 from tasks.blobs import BlobMissing
+from tasks.indexing import index_job
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Page
 from tasks.services import get_blobs, get_ledger
@@ -41,12 +42,14 @@ def correct_page(job_id: str, page: Page, *, shown: str, text: str) -> None:
         else:
             get_blobs().delete(key)
         raise
+    index_job(job_id)
 
 
 def undo_correction(job_id: str, page: Page) -> None:
     """What was read stands for the page again; raises UnknownJob, or NotCorrected while the job runs."""
     note(job_id, page, is_corrected=False)
     get_blobs().delete(correction_key(job_id, page.index))
+    index_job(job_id)
 
 
 def kept_correction(key: str) -> dict[str, Any] | None:

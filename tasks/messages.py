@@ -10,6 +10,7 @@ from tasks.ids import BadId, check_job_id, check_number
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
 TextLayer = Literal["auto", "ignore", "prefer", "fallback"]
+Scope = Literal["page", "document"]
 JOB_ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
 PAGE_ENDED = frozenset({"ok", "blank", "fallback", "failed", "cancelled"})
 
@@ -26,13 +27,15 @@ class JobOptions:
     `text_layer` says when a PDF page's own text is used: `auto` where the pixels agree with it, and for a part of a
     page too; `prefer` where they agree, for whole pages; `fallback` where reading fails; all but `ignore` do that too.
 
-    `schema` is the JSON schema of `extract`, as text.
+    `schema` is the JSON schema of `extract`, as text. With `scope` document, `ask` and `extract` are of the document as
+    a whole: its pages are read plainly, and then a model is asked once.
 
     `password` is for one process at a time: it is empty in the ledger, which knows by `has_password` to ask
     `tasks.passwords`.
     """
 
     task: Literal["transcribe", "ask", "describe", "extract"] = "transcribe"
+    scope: Scope = "page"
     question: str = ""
     schema: str = ""
     prompt: str = ""
@@ -49,14 +52,24 @@ class JobOptions:
     attachments: bool = False
 
     @property
+    def asks_document(self) -> bool:
+        """Whether a model is asked once about the document, whose pages are only read."""
+        return self.scope == "document" and self.task in ("ask", "extract")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether pages are plainly transcribed."""
+        return self.asks_document or (self.task == "transcribe" and not self.prompt)
+
+    @property
     def wants_layer(self) -> bool:
         """Whether a text layer may answer for a page: for a plain transcription only."""
-        return self.text_layer in ("auto", "prefer") and self.task == "transcribe" and not self.prompt
+        return self.text_layer in ("auto", "prefer") and self.is_plain
 
     @property
     def wants_places(self) -> bool:
         """Whether the words of a text layer are wanted for their places only."""
-        return self.task == "extract"
+        return self.task == "extract" and not self.asks_document
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -155,7 +155,7 @@ def compare_with_layer(page: PageTask, text: str) -> float | None:
 
 def measure_recall(options: JobOptions, layer: str, text: str) -> float | None:
     """Share of the layer's words that the text has; None where the layer is unsound or the text is no transcript."""
-    if options.task != "transcribe" or options.prompt or not is_healthy(layer):
+    if not options.is_plain or not is_healthy(layer):
         return None
     return round(recall(layer, text), 3)
 

@@ -6,6 +6,7 @@
     generate_page     gpu    batch with other pages, engine, text              / the chord's header
     lay_out_page      cpu    beside the engine: from the page's lines to its blocks
     assemble_document cpu    the chord's body: page order -> result files
+    answer_document   gpu    where the document as a whole is asked about: once it is read; assembly follows again
     fail_job          cpu    the chord's errback: a page task itself failed
 
 Only ids and numbers travel in messages. Every function may run twice for the same message: what a page or a job has
@@ -16,7 +17,6 @@ that the chord always completes; what is lost on the way, `tasks.reconcile` send
 from __future__ import annotations
 
 import logging
-import time
 from functools import cache
 from typing import Any
 
@@ -24,17 +24,20 @@ from celery.exceptions import Reject
 
 from tasks.access.quotas import OverQuota
 from tasks.app import app
-from tasks.assemble import results
-from tasks.assemble.job_end import conclude, end_unassembled, end_unopened, final_state
+from tasks.assemble.answer import unanswered
+from tasks.assemble.job_end import end_assembled, end_unassembled, end_unopened, final_state
+from tasks.assemble.question import has_open_question
+from tasks.assemble.results import write_results
 from tasks.attachments import take_attachments
 from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, ordinary, position_of
+from tasks.generate.asking import answer_or_give_up
 from tasks.generate.batcher import Batcher
 from tasks.layout import lay_out, lay_out_rest, left_to_assembly
 from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.page_end import attempt_record, give_up_page
-from tasks.prepare import is_prepared, is_unprepared, keep_prepared, keep_text_layer, render
+from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
 from tasks.split import fetch_source, open_document, unexpected
@@ -50,15 +53,13 @@ SPLIT_TRIES = 2  # where something unexpected is raised
 MAX_SPLITS = 10  # where the process that splits dies each time
 ASSEMBLY_TRIES = 2  # where something unexpected is raised
 MAX_ASSEMBLIES = 10  # where the process that assembles dies each time, or the store is away
-MAX_PREPARES = 10  # of a page whose image is lost each time
 
 
 # submit -------------------------------------------------------------------------------------------------------
 
 
 def send_split(job_id: str, *, countdown_s: float = 0.0) -> None:
-    common = {"priority": FIRST, "argsrepr": f"job {job_id}"}
-    split_document.apply_async((job_id,), task_id=f"{job_id}-split", countdown=countdown_s or None, **common)
+    split_document.apply_async((job_id,), task_id=f"{job_id}-split", countdown=countdown_s or None, priority=FIRST)
 
 
 # split --------------------------------------------------------------------------------------------------------
@@ -158,10 +159,7 @@ def generate_page(message: list[Any]) -> int:
     page = PageTask.from_json(message)
     try:
         while not get_batcher().wait_for(page):
-            if get_ledger().count_resend(page.job_id, page.index) > MAX_PREPARES:
-                give_up_page(page, "task_lost")
-            else:
-                wait_for_image(page)
+            pages.prepare_again(page)
         get_batcher().collect(page)
         position = position_of(page)
         pages.feed(page.job_id, page.run, finished=position)
@@ -171,15 +169,6 @@ def generate_page(message: list[Any]) -> int:
     except AWAY as exc:
         raise Reject(exc, requeue=True) from exc
     return position
-
-
-def wait_for_image(page: PageTask) -> None:
-    """The page's image or its record is lost: have a CPU worker make it again, and wait for that for a while."""
-    logger.warning("job %s page %d is prepared again", page.job_id, page.page_number)
-    prepare_page.apply_async((page.to_json(),), task_id=f"{page.task_id}-prepare", priority=URGENT)
-    deadline = time.monotonic() + get_settings().render_timeout_s
-    while is_unprepared(page) and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 # lay out ------------------------------------------------------------------------------------------------------
@@ -217,8 +206,12 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
             end_unassembled(job_id, "internal")
             return
         lay_out_rest(job_id)
-        results.write_results(job_id)
-        state = final_state(job_id)
+        if has_open_question(job_id):
+            ledger.forget_tries(job_id, "assembly")
+            answer_document.apply_async((job_id, run), task_id=f"{job_id}.{run}-answer", priority=URGENT)
+            return
+        write_results(job_id)
+        state, error = final_state(job_id), unanswered(job_id)
     except OSError as exc:
         logger.exception("job %s: the result could not be written", job_id)
         if self.request.retries < self.max_retries:
@@ -232,9 +225,17 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
             raise self.retry(countdown=1) from exc
         end_unassembled(job_id, "internal")
     else:
-        if ledger.end_job(job_id, state, only_from="assembling"):
-            conclude(job_id)
-            logger.info("job %s %s", job_id, state, extra={"job": job_id})
+        end_assembled(job_id, state, error)
+
+
+@app.task(name="answer_document")
+def answer_document(job_id: str, run: int) -> None:
+    """Ask a model about a document whose pages are read, and have it assembled with the answer."""
+    try:
+        answer_or_give_up(job_id, get_batcher())
+        pages.send_join(job_id, run)
+    except AWAY as exc:
+        raise Reject(exc, requeue=True) from exc
 
 
 @app.task(name="fail_job")

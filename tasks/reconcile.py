@@ -113,7 +113,7 @@ def look_after(job_id: str, live: set[str]) -> None:
     if job.state == "running":
         for run in range(1, job.run + 1):
             look_after_run(job, run, live)
-    joins = {f"{job_id}.{run}-join" for run in range(job.run + 1)}
+    joins = {f"{job_id}.{run}-{step}" for run in range(job.run + 1) for step in ("join", "answer")}
     left = sum((ledger.run_progress(job_id, run) or (0, 0, 1))[2] for run in range(1, job.run + 1))
     if (
         (job.state == "assembling" or left <= 0)

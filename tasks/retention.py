@@ -11,6 +11,7 @@ from tasks.archive import load_job, load_pages, pages_at
 from tasks.blobs import BlobMissing, job_key
 from tasks.cache import forget, trim
 from tasks.ids import is_job_id
+from tasks.indexing import forget_traces, unindex_job
 from tasks.messages import PageTask
 from tasks.page_end import remove_intermediates
 from tasks.services import get_blobs, get_ledger
@@ -54,6 +55,7 @@ def remove_remains(job_id: str, num_runs: int) -> None:
     """Remove what a purged job has outside the ledger."""
     chord.forget(job_id, num_runs)
     get_blobs().delete(job_key(job_id))
+    unindex_job(job_id)
 
 
 def sweep_purged() -> None:
@@ -76,11 +78,13 @@ def expire_jobs() -> None:
         if job is None or job.has_ended:
             passwords.forget(job_id, job.run if job else 0)
     get_ledger().forget_traces()
+    forget_traces()
     trim()
     blobs, ledger = get_blobs(), get_ledger()
     for job_id in ledger.unlisted(list(filter(is_job_id, blobs.names("jobs")))):
         if not ledger.has(job_id) and is_past_its_time(job_id, oldest):
             blobs.delete(job_key(job_id))
+            unindex_job(job_id)
 
 
 def is_past_its_time(job_id: str, oldest: float) -> bool:

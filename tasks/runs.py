@@ -10,7 +10,7 @@ from tasks.blobs import source_key
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
-from tasks.services import get_ledger, longest_answer
+from tasks.services import engine_name, get_ledger, longest_answer, reader_name
 from workers.documents.selection import Selection
 from workers.engines import PageRequest
 from workers.prompts import build_prompt
@@ -36,8 +36,21 @@ class RunContext:
     def page(self, position: int) -> PageTask:
         return PageTask(job_id=self.job_id, run=self.run, index=self.selection.nth(position))
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine that pages are prepared for."""
+        return reader_name() if self.options.asks_document else engine_name()
+
     def request(self, index: int) -> PageRequest:
+        """What is asked of a page; where the document as a whole is asked about, no more than its text."""
         options = self.options
+        if options.asks_document:
+            return PageRequest(
+                page_number=index + 1,
+                language=options.language,
+                prompt=build_prompt("transcribe"),
+                max_new_tokens=longest_answer(),
+            )
         return PageRequest(
             page_number=index + 1,
             task=options.task,
@@ -50,6 +63,8 @@ class RunContext:
 
     def bucket(self, num_tokens: int) -> str:
         """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
+        if self.options.asks_document:
+            return f"{num_tokens.bit_length()}/{longest_answer().bit_length()}"
         longest = self.options.max_new_tokens or longest_answer()
         expected = longest if self.options.task in ("transcribe", "extract") else min(longest, SHORT_ANSWER)
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"

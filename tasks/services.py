@@ -7,14 +7,16 @@ from typing import cast
 
 from tasks.blobs import Blobs
 from tasks.ledger import Ledger, connect
-from tasks.messages import TextLayer
+from tasks.messages import Scope, TextLayer
 from tasks.settings import get_settings, worker_queues
 from workers.documents.pages import warm_up
 from workers.engines import Engine, EngineOptions
+from workers.engines.ocr.choose import has_runtime
 from workers.engines.profiles import profile_of
 from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
 from workers.processes import num_cores, num_gpus
+from workers.reading.plain_reader import loaded_engine
 from workers.sandbox.sandbox import Sandbox
 
 
@@ -49,6 +51,14 @@ def get_layout_sandbox() -> Sandbox:
     return Sandbox(num_layout_processes(), get_settings().render_memory_mb, warm_up=warm_up_layout)
 
 
+@cache
+def get_reading_sandbox() -> Sandbox:
+    """The one process of this CPU worker that reads pages for questions about documents; it starts at the first."""
+    settings = get_settings()
+    load = partial(loaded_engine, reader_name(), settings.engine_options(reader_name()))
+    return Sandbox(1, settings.render_memory_mb, warm_up=load)
+
+
 def num_layout_processes() -> int:
     return get_settings().layout_processes or num_cores()
 
@@ -62,11 +72,19 @@ def engine_name() -> str:
     return "vlm" if settings.model and num_gpus() else "ocr"
 
 
-def default_text_layer() -> TextLayer:
+def reader_name() -> str:
+    """The engine that reads the pages of a document that is asked about as a whole."""
+    wanted, engine = get_settings().document_reader, engine_name()
+    if wanted == "auto":
+        wanted = "ocr" if has_runtime() and not reads_plain_text(engine) else "engine"
+    return engine if wanted == "engine" else wanted
+
+
+def default_text_layer(scope: Scope = "page") -> TextLayer:
     """What becomes of a PDF's own text where a job does not say."""
     if wanted := get_settings().text_layer:
         return cast("TextLayer", wanted)
-    return "auto" if reads_plain_text(engine_name()) else "ignore"
+    return "auto" if scope == "document" or reads_plain_text(engine_name()) else "ignore"
 
 
 def engine_options() -> EngineOptions:

@@ -18,7 +18,9 @@ from workers.engines.profiles import profiles
 from workers.engines.registry import ENGINES, options_of
 from workers.layout.dialects.readers import READERS
 from workers.net.addresses import AddressRules
+from workers.net.places import Place, parse_places
 
+DOCUMENT_READERS = ("auto", "engine", "ocr", "tesseract")
 CONTRACTS = ("azure", "docling", "mistral", "openwebui", "tika")  # `web.compat` has a module for each
 
 
@@ -50,6 +52,12 @@ class Settings:
     text_layer: str = setting(
         "", "name", "A PDF's own text where the job does not say; empty is auto for ocr and tesseract, else ignore."
     )
+    document_reader: str = setting(
+        "auto", "name", "Reads documents that are asked about whole: auto, ocr, tesseract, engine."
+    )
+    question_chars: int = setting(
+        16_000, "characters", "Most text of a document that a question about it is asked with."
+    )
     gpu_workers: int = setting(
         0, "workers", "GPU workers of the local stack; they share out its GPUs, or its cores. 0 is by the machine."
     )
@@ -72,6 +80,7 @@ class Settings:
     fetch_timeout_s: float = setting(60.0, "s", "Time to fetch a document from a URL, redirects included.")
     fetch_allow: str = setting("", "host:port, network", "Addresses URLs may reach besides public ones, by comma.")
     webhook_secret: str = setting("", "secret", "Signs the calls of webhook_url; empty takes no webhook_url.")
+    storage: str = setting("", "JSON", "Buckets and servers that jobs may name: docs/storage.md.")
     max_pages: int = setting(10_000, "pages", "Longest document that is taken.")
     max_page_pixels: int = setting(200_000_000, "px", "Largest image that is decoded, width times height.")
     max_jobs_queued: int = setting(1000, "jobs", "Unfinished jobs at which new ones are refused with 503.")
@@ -99,6 +108,10 @@ class Settings:
 
     def address_rules(self) -> AddressRules:
         return AddressRules.parse(self.fetch_allow)
+
+    def places(self) -> tuple[Place, ...]:
+        """Where documents may be read and results written; raises ValueError."""
+        return parse_places(self.storage)
 
     def contracts(self) -> tuple[str, ...]:
         """The contracts of other services that are served; raises ValueError for one that is not known."""
@@ -152,10 +165,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"ENGINE={settings.engine!r} is not one of auto, {', '.join(sorted(ENGINES))}")
     if settings.text_layer not in ("", *get_args(TextLayer)):
         raise SettingsError(f"TEXT_LAYER={settings.text_layer!r} is not one of {', '.join(get_args(TextLayer))}")
+    if settings.document_reader not in DOCUMENT_READERS:
+        raise SettingsError(f"DOCUMENT_READER={settings.document_reader!r} is not one of {', '.join(DOCUMENT_READERS)}")
     try:
         settings.address_rules()
     except ValueError as exc:
         raise SettingsError(f"FETCH_ALLOW={settings.fetch_allow!r} has an entry that cannot be read: {exc}") from exc
+    try:
+        settings.places()
+    except ValueError as exc:
+        raise SettingsError(f"STORAGE cannot be used: {exc}; docs/storage.md has an example") from exc
     if (profile := values.get("model_profile", "auto")) not in ("auto", *profiles()):
         raise SettingsError(f"MODEL_PROFILE={profile!r} is not one of auto, {', '.join(profiles())}")
     if (dialect := values.get("model_dialect", "")) not in ("", *READERS):

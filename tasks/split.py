@@ -8,7 +8,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -19,15 +18,16 @@ from tasks.ledger.records import Job
 from tasks.runs import password_of
 from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
+from tasks.storage import read_document
 from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
 from workers.documents.open import DocumentInfo, inspect_document
 from workers.documents.selection import Selection, select_pages
 from workers.net.fetch import Fetched, fetch
+from workers.net.places import is_storage
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
 
-SPOOL_BYTES = 1 << 20
 ATTEMPTS = 3
 OPEN_TRIES = 2
 NAMED = 5  # attached files, in a warning
@@ -55,8 +55,8 @@ def fetch_source(job_id: str) -> bool:
 
 def store_document(job: Job) -> None:
     ledger, blobs = get_ledger(), get_blobs()
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as file:
-        fetched = fetch_patiently(job.source_url, file)
+    with tempfile.NamedTemporaryFile() as file:
+        fetched = fetch_patiently(job, Path(file.name))
         file.seek(0)
         kind = sniff(file.read(HEAD_BYTES), fetched.name or job.name)
         file.seek(0)
@@ -73,14 +73,20 @@ def store_document(job: Job) -> None:
     stop=stop_after_attempt(ATTEMPTS),
     reraise=True,
 )
-def fetch_patiently(url: str, file: tempfile.SpooledTemporaryFile[bytes]) -> Fetched:
-    """Fetch to an empty file, again where the other side had a passing trouble. Raises FetchError."""
+def fetch_patiently(job: Job, path: Path) -> Fetched:
+    """Fetch to a file, again where the other side had a passing trouble. Raises FetchError."""
+    if is_storage(job.source_url):
+        return read_document(job.source_url, job.owner, path)
     settings = get_settings()
-    file.seek(0)
-    file.truncate()
     max_bytes = settings.max_upload_mb * 2**20
-    rules = settings.address_rules()
-    return fetch(url, cast("BinaryIO", file), rules=rules, max_bytes=max_bytes, timeout_s=settings.fetch_timeout_s)
+    with path.open("wb") as file:
+        return fetch(
+            job.source_url,
+            file,
+            rules=settings.address_rules(),
+            max_bytes=max_bytes,
+            timeout_s=settings.fetch_timeout_s,
+        )
 
 
 def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:

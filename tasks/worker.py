@@ -19,7 +19,7 @@ from celery.signals import (
 
 from tasks.generate.failure import forget_failure, give_up
 from tasks.pipeline import get_batcher
-from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_sandbox
+from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_reading_sandbox, get_sandbox
 from tasks.settings import get_settings, mark_worker, worker_id, worker_pid, worker_queues
 from workers.processes import die_with_parent
 
@@ -79,6 +79,6 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 def on_worker_stop(**_: Any) -> None:
     if "gpu" in worker_queues():
         forget_failure(get_ledger(), worker_id())
-    for sandbox in (get_sandbox, get_layout_sandbox):
+    for sandbox in (get_sandbox, get_layout_sandbox, get_reading_sandbox):
         if sandbox.cache_info().currsize:
             sandbox().close()

@@ -20,7 +20,16 @@ class Worker(threading.Thread):
         while not self.is_over.wait(0.05):
             for job_id in self.web.ledger.active_jobs():
                 if self.web.ledger.begin_split(job_id):
-                    self.work(job_id)
+                    self.try_to_work(job_id)
+
+    def try_to_work(self, job_id: str) -> None:
+        """Who waits for the job hears of a failure too, or would wait for ever."""
+        try:
+            self.work(job_id)
+        except Exception as exc:
+            self.failure = exc
+            error = {"reason": "internal", "detail": f"The stand-in broke: {exc!r}"}
+            self.web.ledger.end_job(job_id, "failed", error=error)
 
     def __enter__(self) -> Worker:
         self.start()
@@ -29,6 +38,8 @@ class Worker(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self.is_over.set()
         self.join()
+        if self.failure:
+            raise AssertionError("the stand-in for the workers broke") from self.failure
 
 
 def reading(web: WebService, num_pages: int = 3, failed: tuple[int, ...] = ()) -> Worker:

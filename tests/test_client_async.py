@@ -227,6 +227,7 @@ def test_answer_lost_on_the_way_makes_no_second_job(
         (records.Job, outputs.JobOut),
         (records.JobSummary, outputs.JobSummary),
         (records.JobList, outputs.JobListOut),
+        (records.Match, outputs.MatchOut),
         (records.Batch, outputs.BatchOut),
         (records.Page, outputs.PageOut),
         (records.PageText, outputs.PageTextOut),

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz import fuzz
@@ -65,6 +66,16 @@ def test_two_columns_are_read_one_after_another(engine: OcrEngine) -> None:
     assert generation.rotation == 0
     assert words(generation.text) == " ".join(LEFT + RIGHT)
     assert [line.text for line in generation.lines] == LEFT + RIGHT
+
+
+@pytest.mark.parametrize(("share", "colour"), [(0.7, "white"), (0.3, "black")], ids=["dark", "light"])
+def test_words_on_a_ground_of_dots_are_read(engine: OcrEngine, share: float, colour: str) -> None:
+    page = draw_columns(LEFT)
+    y, x = np.mgrid[:40, :960] * 2 * np.pi / 3.5  # dots that are 3.5 pixels apart
+    dark = np.cos(x) + np.cos(y) < np.quantile(np.cos(x) + np.cos(y), share)
+    page.paste(Image.fromarray(np.where(dark, 0, 255).astype(np.uint8)), (0, 400))
+    ImageDraw.Draw(page).text((40, 404), "Tides of the month", colour, ImageFont.load_default(28))
+    assert words(read(engine, page).text) == " ".join([*LEFT, "Tides of the month"])
 
 
 def test_lines_have_boxes_and_confidence(engine: OcrEngine) -> None:

@@ -346,6 +346,31 @@ def test_page_whose_time_is_over_keeps_what_was_said(start_engine: StartEngine) 
     assert generation.text.startswith("page 1")
 
 
+@pytest.mark.parametrize("status", ["400", "422", "501"])
+def test_a_server_that_takes_no_schema_is_asked_without_and_that_is_remembered(
+    start_engine: StartEngine, status: str
+) -> None:
+    with serve({"page 1": [status]}) as server:
+        engine = start_engine(server.base_url)
+        for number in (1, 2):
+            request = PageRequest(
+                page_number=number, prompt=f"page {number}", task="extract", schema='{"type":"object"}'
+            )
+            (generation,) = engine.generate([engine.prepare(Image.new("RGB", (32, 32)), request)], Control())
+            assert generation.stop_reason == "stop"
+        assert engine.trouble == ""
+    assert ["response_format" in body for body in server.bodies] == [True, False, False]
+
+
+def test_a_schema_is_no_cure_for_other_refusals(start_engine: StartEngine) -> None:
+    with serve({"page 1": ["400", "400"]}) as server:
+        engine = start_engine(server.base_url)
+        request = PageRequest(page_number=1, prompt="page 1", task="extract", schema='{"type":"object"}')
+        (generation,) = engine.generate([engine.prepare(Image.new("RGB", (32, 32)), request)], Control())
+    assert (generation.stop_reason, len(server.bodies)) == ("error", 2)
+    assert "told to answer 400" in generation.error
+
+
 def test_extra_body_goes_into_every_request_and_has_the_last_word(start_engine: StartEngine) -> None:
     extra = '{"response_format": {"type": "json_object"}, "temperature": 0.2, "stream": false}'
     with serve() as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,8 +17,10 @@ from workers.layout.detect import Found, FoundCell, FoundTable, GridLines, Regio
 from workers.layout.dialects.plain import read_plain
 from workers.layout.pages import plain_layout
 from workers.layout.words import Word
+from workers.reading_order import Box
 
 WIDTH, HEIGHT = 600.0, 800.0
+BAR = 38.0, 50.0, 560.0, 66.0
 CANVAS = Canvas(width=1200, height=1600, scale_x=2.0, scale_y=2.0)
 LABELS = ["text", "title", "section-header", "list-item", "table", "picture", "caption", "formula", "footnote", "odd"]
 
@@ -254,3 +257,38 @@ def test_text_in_one_cell_of_an_empty_grid_is_no_table() -> None:
     grid = GridLines(ys=(90.0, 170.0, 230.0, 300.0), xs=(40.0, 390.0, 400.0))
     layout = build(found, Found(regions=(Region(label="table", box=box, grid=grid),)), CANVAS)
     assert {block.kind for block in layout.blocks} == {"paragraph"}
+
+
+def test_turned_words_in_a_picture_are_its_own_and_others_are_apart() -> None:
+    picture = Region(label="picture", box=(100, 100, 400, 300))
+    found = [
+        Word(text="Time", box=(200, 280, 230, 292), line=0, size=10.0),
+        Word(text="Load", box=(110, 180, 122, 210), line=1, size=10.0, angle=270),
+        Word(text="arXiv", box=(20, 300, 32, 380), line=2, size=10.0, angle=270),
+    ]
+    layout = build(found, Found(regions=(picture,)), CANVAS)
+    assert {block.kind: set(block.text.split()) for block in layout.blocks} == {
+        "figure": {"Time", "Load"},
+        "page_header": {"arXiv"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("bars", "wanted"),
+    [
+        ([], ["logo", "left", "left", "office", "right", "right"]),
+        ([BAR], ["logo", "office", "left", "left", "right", "right"]),
+    ],
+    ids=["columns", "columns below a bar"],
+)
+def test_what_is_above_a_bar_is_read_before_what_is_below(bars: list[Box], wanted: list[str]) -> None:
+    def line(text: str, x: float, y: float) -> list[Word]:
+        places = [(x + 40 * i, y, x + 40 * i + 36, y + 12) for i in range(5)]
+        return [Word(text=text, box=box, line=int(x + 2 * y), size=10.0) for box in places]
+
+    columns = [("logo", 40.0, 20.0), ("office", 340.0, 26.0)]
+    columns += [
+        (name, x, y + 14.0 * i) for name, x in (("left", 40.0), ("right", 340.0)) for y in (80, 200) for i in range(6)
+    ]
+    layout = build([word for each in columns for word in line(*each)], Found(regions=()), CANVAS, (), bars)
+    assert [block.text.split()[0] for block in layout.blocks] == wanted

@@ -147,6 +147,29 @@ def test_a_number_or_half_a_sentence_in_the_type_of_the_text_is_no_heading(
     assert blocks[2].kind == kind
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("R> statistic(it)", "paragraph"),
+        (">>> import re", "paragraph"),
+        ("$ make test", "paragraph"),
+        ("Affiliation:", "paragraph"),
+        ("4 Results:", "heading"),
+        ("Abstract:", "heading"),
+        ("Outlook", "heading"),
+    ],
+)
+def test_a_prompt_is_no_heading_and_a_label_among_numbered_ones_is_none(text: str, kind: BlockKind) -> None:
+    numbered = [each for i in range(1, 4) for each in (heading(f"{i} Section", 12.0), paragraph())]
+    (blocks,) = settle([[*numbered, heading(text, 12.0), paragraph()]])
+    assert blocks[-2].kind == kind
+
+
+def test_a_label_among_headings_without_numbers_stays_one() -> None:
+    (blocks,) = settle([[heading("Rationale", 12.0), paragraph(), heading("Highlights:", 12.0), paragraph()]])
+    assert blocks[2].kind == "heading"
+
+
 def test_names_between_a_title_and_its_abstract_are_no_headings() -> None:
     names = [heading("Ann Lee", 12.0, is_bold=False), paragraph("University"), heading("Bo Ray", 12.0, is_bold=False)]
     paper = [

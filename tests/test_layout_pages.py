@@ -21,7 +21,7 @@ from workers.layout.crops import crop_image
 from workers.layout.figures import crop_pdf
 from workers.layout.laid_out import lay_out_both
 from workers.layout.pages import encode, layout_of_lines, layout_of_pdf_page, warm_up
-from workers.layout.rules import find_rules
+from workers.layout.rules import find_bars, find_rules
 from workers.layout.scan_page import make_document
 from workers.layout.scan_words import split_line
 from workers.sandbox.sandbox import Sandbox
@@ -260,3 +260,10 @@ def test_a_page_image_comes_to_the_model_without_being_packed_anew() -> None:
     with make_document(picture, [], [], 200, 200) as document:
         blocks = document.load_page(0).get_text("dict", flags=pymupdf.TEXT_PRESERVE_IMAGES)["blocks"]
     assert [block["image"] for block in blocks] == [picture]
+
+
+def test_bars_across_the_page_are_found_and_pictures_are_not() -> None:
+    grey = np.full((800, 600), 255, np.uint8)
+    grey[96:120, 40:560] = np.where(np.indices((24, 520)).sum(axis=0) % 4, 0, 255)  # printed dots
+    grey[300:600, 40:560] = 60
+    assert find_bars(grey) == [(40.0, 96.0, 560.0, 120.0)]

@@ -85,7 +85,7 @@ FAULTS = [
     Fault(pipeline, "final_state", "assembling"),
     Fault(results, "write_format", "assembling"),
     Fault(results, "read_content", "assembling"),
-    Fault(pipeline, "conclude", "succeeded"),
+    Fault(job_end, "conclude", "succeeded"),
     Fault(job_end, "write_job_record", "succeeded"),
     Fault(job_end, "notify", "succeeded"),
 ]

@@ -6,7 +6,7 @@ import pytest
 from services import make_pdf
 from web_service import WebService, body_of, check_problem
 
-from tasks import pipeline, shelf
+from tasks import passwords, pipeline, shelf
 from tasks.assemble.job_end import conclude
 from tasks.blobs import source_key
 from tasks.services import get_blobs
@@ -56,6 +56,26 @@ def test_password_that_comes_later_opens_the_document(
     names = get_blobs().names(f"jobs/{locked}")
     assert "password.1" in names
     check_problem(retry(web, locked, "sesame"), 422, "invalid-options")  # nothing has failed
+
+
+def test_without_its_password_a_locked_document_is_not_opened(web: WebService, locked: str, sent: list[str]) -> None:
+    sent.clear()
+    problem = check_problem(retry(web, locked, ""), 422, "invalid-options")
+    assert problem["errors"][0]["option"] == "password"
+    assert (web.job(locked).state, sent) == ("failed", [])
+
+
+def test_pages_are_read_again_only_with_the_password_that_is_forgotten(web: WebService) -> None:
+    job_id = web.submit(password="sesame")
+    web.ledger.begin_split(job_id)
+    web.ledger.open_first_run(job_id, num_pages=1, selection="1", size=1)
+    web.fail(job_id, 1)
+    web.finish(job_id)
+    passwords.forget(job_id, 1)
+    problem = check_problem(retry(web, job_id, ""), 422, "invalid-options")
+    assert "give the `password` again" in problem["detail"]
+    assert web.job(job_id).run == 1
+    assert body_of(retry(web, job_id, "sesame"))["state"] == "running"  # type: ignore[arg-type]
 
 
 def test_file_that_is_damaged_is_not_opened_by_a_password(web: WebService) -> None:

@@ -77,7 +77,18 @@ def test_no_page_has_a_serious_violation(
     web.ledger.end_job(failed, "failed", error={"reason": "corrupt", "detail": "The file is damaged."})
     view = open_page(browser, url, size=size, dark=dark)
     pages = [f"/jobs/{job_id}/pages/{number}" for number in (1, 2, 4)]
-    for path in ("/", "/jobs", f"/jobs/{job_id}", f"/jobs/{failed}", *pages, "/login", "/docs", "/jobs/unknown"):
+    for path in (
+        "/",
+        "/jobs",
+        "/jobs?q=report&state=partial",
+        "/system",
+        f"/jobs/{job_id}",
+        f"/jobs/{failed}",
+        *pages,
+        "/login",
+        "/docs",
+        "/jobs/unknown",
+    ):
         view.goto(path)
         for details in view.locator("details").all():
             details.evaluate("node => { node.open = true; }")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from stand_in import finished_job, reading, refusing
+from stand_in import Worker, finished_job, reading, refusing
 from web_service import PDF, WebService
 
 from pagefan import Client, JobFailed, Refused, ServerAway, records
@@ -43,6 +43,16 @@ def test_convert_of_a_partial_document_names_the_missing_pages(web: WebService, 
 def test_convert_of_a_broken_document_raises_with_the_reason(web: WebService, client: Client, document: Path) -> None:
     with refusing(web), pytest.raises(JobFailed, match="damaged"):
         client.convert(document)
+
+
+def test_stand_in_that_breaks_ends_its_job_and_the_test(web: WebService, client: Client, document: Path) -> None:
+    def work(job_id: str) -> None:
+        raise RuntimeError(f"no hands for {job_id}")
+
+    broken = pytest.raises(AssertionError, match="stand-in")
+    with broken as caught, Worker(web, work), pytest.raises(JobFailed, match="no hands"):
+        client.convert(document)
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_refusal_carries_the_servers_words(client: Client, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pagefan import Client
 from tasks.archive import load_job
 from tasks.assemble.webhooks import payload
 from tasks.ledger.records import job_fields, read_job
-from tasks.search import find_jobs
+from tasks.search import Wanted, find_jobs
 from web.cli.parser import main
 
 META, TAGS = {"customer": "42", "note": "späť, a=b"}, ["invoices", "2026"]
@@ -59,9 +59,9 @@ def test_search_stops_where_it_has_looked_at_enough(web: WebService, monkeypatch
         web.open(1)
     monkeypatch.setattr("tasks.search.AT_ONCE", 2)
     monkeypatch.setattr("tasks.search.MOST", 4)
-    found, at = find_jobs("local", tags=["old"], metadata={})
+    found, at = find_jobs("local", Wanted(tags=("old",)))
     assert (found, at is None) == ([], False)
-    found, at = find_jobs("local", tags=["old"], metadata={}, before=at)
+    found, at = find_jobs("local", Wanted(tags=("old",)), before=at)
     assert ([job.id for job in found], at) == ([first], None)
 
 

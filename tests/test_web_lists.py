@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from documents import save_readable
 from playwright.sync_api import Browser, FilePayload, Page, expect
 from services import make_pdf
 from web_service import WebService
@@ -18,6 +19,38 @@ def test_new_jobs_come_into_the_list(view: Page, web: WebService) -> None:
     web.open(1, name="new.pdf")
     view.clock.run_for(7000)
     expect(view.locator("[data-job] .name")).to_have_text(["new.pdf", "old.pdf"])
+
+
+def test_rows_follow_their_jobs(view: Page, web: WebService) -> None:
+    job_id = web.open(2)
+    view.clock.install()
+    view.goto("/jobs")
+    row = view.locator(f"[data-job='{job_id}']")
+    row.get_by_role("checkbox").check()
+    expect(row.locator(".badge")).to_have_text("reading")
+    save_readable(job_id, 1)
+    web.read(job_id, 2)
+    web.finish(job_id)
+    view.clock.run_for(2500)
+    expect(row.locator(".badge")).to_have_text("complete")
+    expect(row.locator("img")).to_have_js_property("naturalHeight", 224)
+    expect(row.get_by_role("checkbox")).to_be_checked()
+
+
+def test_several_jobs_are_chosen_and_deleted(view: Page, web: WebService) -> None:
+    for number in range(4):
+        web.open(1, name=f"{number}.pdf")
+    view.goto("/jobs")
+    boxes, deeds = view.locator("input[name=job]"), view.locator(".deeds")
+    expect(deeds).to_be_hidden()
+    boxes.nth(0).check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    expect(view.locator("#num-picked")).to_have_text("3 jobs chosen")
+    expect(deeds.get_by_role("button", name="Download")).to_be_disabled()
+    view.click(".deeds summary")
+    view.get_by_role("button", name="Delete for good").click()
+    expect(view.locator("[role=status]").first).to_have_text("3 jobs deleted.")
+    expect(view.locator("[data-job] .name")).to_have_text(["0.pdf"])
 
 
 def test_refused_option_is_named_at_its_field(browser: Browser, url: str) -> None:

@@ -47,6 +47,7 @@ OWN_CALLS = {
     "GET /healthz": "isAlive",
     "GET /readyz": "isReady",
     "GET /metrics": "getMetrics",
+    "GET /api/v1/system": "getSystem",
 }
 SAMPLE = """
 import sys

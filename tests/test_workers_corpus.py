@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def test_password_opens_a_locked_file(sandbox: Sandbox, entry: dict[str, Any]) -
 def test_every_page_of_a_good_file_is_drawn(sandbox: Sandbox, entry: dict[str, Any]) -> None:
     path = CORPUS / "dev" / entry["file"]
     info = sandbox.run(inspect_document, path, limits=LIMITS, timeout_s=TIMEOUT_S)
-    assert info.num_pages == entry["pages"]
+    assert info.num_pages == entry.get("frames", entry["pages"])  # pictures of an animation that differ are pages
     with ThreadPoolExecutor(2) as threads:
         pages = list(threads.map(lambda index: render(sandbox, path, index), range(info.num_pages)))
     expected = [index for index in range(info.num_pages) if (path.name, index + 1) == ("189478.pdf", 11)]
@@ -91,14 +92,19 @@ def test_every_page_of_a_good_file_is_drawn(sandbox: Sandbox, entry: dict[str, A
         assert max(page.width, page.height) <= SPEC.max_side
 
 
+def written(text: str) -> list[str]:
+    """The words of a page in the order of the alphabet, without leaders of dots and marks of tick boxes."""
+    return sorted(re.sub(r"(\.\s*){3,}|\[[ x]\]", " ", text).split())
+
+
 @pytest.mark.parametrize("entry", [entry for entry in entries("dev") if entry.values[0]["kind"] == "born-digital"])
-def test_text_layer_belongs_to_its_page(sandbox: Sandbox, entry: dict[str, Any]) -> None:
+def test_text_layer_holds_the_words_of_its_page(sandbox: Sandbox, entry: dict[str, Any]) -> None:
     path = CORPUS / "dev" / entry["file"]
     if not entry.get("gt"):
         pytest.skip("no text to compare with")
     for index, text in enumerate(json.loads((path.parent / entry["gt"]).read_text())):
         if text is not None:
-            assert sorted(render(sandbox, path, index).text_layer.split()) == sorted(text.split())
+            assert written(render(sandbox, path, index).text_layer) == written(text)
 
 
 def test_hanging_page_is_killed_while_another_document_proceeds(sandbox: Sandbox) -> None:

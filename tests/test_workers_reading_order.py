@@ -91,6 +91,17 @@ def test_table_is_read_row_by_row() -> None:
     assert text == "\n".join("\t".join(name for name, _ in row) for row in rows)
 
 
+@pytest.mark.parametrize("num_boxes", [2, 4])
+def test_boxes_of_a_chart_are_read_by_rows(num_boxes: int) -> None:
+    def person(row: int, place: int) -> list[Placed]:
+        x, y = 60 + 260 * place, 200 + 120 * row
+        return [line(f"{row}{place}{part}", x + 20 * i, y + i * PITCH, 180 - 40 * i) for i, part in enumerate("abc")]
+
+    boxes = [each for row in range(4) for place in range(num_boxes) for each in person(row, place)]
+    placed = [line("HEAD", 60 + 110 * num_boxes, 100, 100), *boxes, line("7", 60, 800, 20)]
+    assert read(placed).split() == names(placed)
+
+
 def test_words_of_one_line_are_joined_by_a_space() -> None:
     assert read([line("Hello", 50, 100, 60), line("world", 118, 102, 60)]) == "Hello world"
 

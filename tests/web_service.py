@@ -23,6 +23,7 @@ from tasks.archive import write_job_record
 from tasks.assemble import results
 from tasks.assemble.job_end import final_state
 from tasks.generate.partials import PartialTexts
+from tasks.index import get_index
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
 from tasks.page_end import fail_page, save_text
@@ -34,7 +35,10 @@ from web.api.changes import get_changes
 from web.api.problems import KINDS
 from workers.engines import Line
 
-CACHED = (get_settings, engine_name, load_run, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger)
+CACHED = (
+    get_settings, engine_name, load_run, get_ledger, get_blobs, get_keyring, get_changes, get_impatient_ledger,
+    get_index,
+)  # fmt: skip
 NUMBERS = count(1)  # of jobs: a listener that an earlier test has left behind must not know a new one
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
 

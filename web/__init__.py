@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,14 +10,31 @@ from apiflask import APIFlask
 from flask import Response
 
 from tasks.settings import get_settings
-from web.api import batches, convert, corrections, docs, events, health, jobs, metrics, results, shares, tables
+from web.api import (
+    answers,
+    batches,
+    convert,
+    corrections,
+    docs,
+    events,
+    health,
+    jobs,
+    lists,
+    metrics,
+    results,
+    shares,
+    system,
+    tables,
+)
 from web.api.auth import is_signed_in, register_auth
 from web.api.bodies import MIB, REQUEST_FACTOR, register_bodies
 from web.api.errors import register_errors
 from web.api.guests import is_guest
 from web.api.render import render_markdown
 from web.compat.contracts import describe_bodies, register_contracts
-from web.site import actions, guests, login, pages, reader
+from web.site import actions, chosen, guests, login, pages, reader, thumbnails
+from web.site import lists as lists_site
+from web.site import system as system_site
 from web.site.csrf import register_csrf
 from web.site.wording import pace, with_code
 
@@ -59,15 +77,37 @@ def create_app() -> APIFlask:
     register_auth(app)
     register_bodies(app)
     register_csrf(app)
-    app.context_processor(lambda: {"signed_in": is_signed_in(), "is_guest": is_guest()})
-    of_job = (jobs.bp, events.bp, results.bp, corrections.bp, shares.bp, tables.bp)
-    of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp)
-    for blueprint in (*of_api, login.bp, pages.bp, actions.bp, guests.bp, reader.bp, docs.bp):
+    app.context_processor(tell_pages(system_site.Banner()))
+    of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp)
+    of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp, system.bp)
+    for blueprint in (
+        *of_api,
+        login.bp,
+        pages.bp,
+        lists_site.bp,
+        system_site.bp,
+        chosen.bp,
+        thumbnails.bp,
+        actions.bp,
+        guests.bp,
+        reader.bp,
+        docs.bp,
+    ):
         app.register_blueprint(blueprint)
     register_contracts(app)
     app.spec_processor(finish_spec)
     app.after_request(harden)
     return app
+
+
+def tell_pages(banner: system_site.Banner) -> Callable[[], dict[str, Any]]:
+    """What every page for people knows."""
+    return lambda: {
+        "signed_in": is_signed_in(),
+        "is_guest": is_guest(),
+        "is_admin": system_site.is_admin(),
+        "standstill": banner.said(),
+    }
 
 
 def finish_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:

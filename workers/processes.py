@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
+import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -30,3 +33,16 @@ def num_cores() -> int:
 def num_gpus() -> int:
     """NVIDIA GPUs, as far as the driver's device files tell; nothing here imports torch."""
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def memory_mb() -> int:
+    """MiB of memory that this process has; elsewhere than on Linux, that it had at most."""
+    if sys.platform == "linux":
+        resident = int(Path("/proc/self/statm").read_text().split()[1])  # pages of memory
+        return resident * os.sysconf("SC_PAGE_SIZE") >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
+
+
+def process_facts() -> dict[str, Any]:
+    """What a worker tells of where it runs: its machine or container, its process, the MiB of memory that it has."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "memory_mb": memory_mb()}

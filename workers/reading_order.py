@@ -186,7 +186,9 @@ class _Page:
     def _are_level_groups(self, fewer: list[int], more: list[int]) -> bool:
         """Whether short groups of lines stand in rows across the gutter: the boxes of a chart, or addresses."""
         groups = self._groups(fewer)
-        if len(groups) < MIN_GROUPS or len(fewer) < 2 * len(groups) or max(map(len, groups)) > MAX_GROUP_LINES:
+        if len(groups) < MIN_GROUPS or len(fewer) < 2 * len(groups):
+            return False
+        if max(len(self._rows(group)) for group in groups) > MAX_GROUP_LINES:  # one may hold boxes side by side
             return False
         others = [self._extent(group) for group in self._groups(more)]
         near = GROUP_SHIFT * self.line_height

@@ -37,6 +37,7 @@ class ApiKey:
     digest: str
     created_at: float
     revoked_at: float | None = None
+    is_admin: bool = False
 
     @property
     def owner(self) -> str:
@@ -51,11 +52,11 @@ def key_path(id: str) -> str:
     return f"keys/{id}.json"
 
 
-def create_key(name: str, blobs: Blobs) -> tuple[ApiKey, str]:
-    """A new key and its text, which is shown once and kept nowhere."""
+def create_key(name: str, blobs: Blobs, *, is_admin: bool = False) -> tuple[ApiKey, str]:
+    """A new key and its text, which is shown once and kept nowhere. An admin's also opens the system page."""
     id = secrets.token_hex(4)
     text = f"pf_{id}_{secrets.token_urlsafe(32)}"
-    key = ApiKey(id=id, name=name, digest=digest_of(text), created_at=time.time())
+    key = ApiKey(id=id, name=name, digest=digest_of(text), created_at=time.time(), is_admin=is_admin)
     blobs.write_json(key_path(id), asdict(key))
     return key, text
 
@@ -119,6 +120,13 @@ class Keyring:
         if key and hmac.compare_digest(digest, key.digest) and key.revoked_at is None:
             matches.append(key.owner)
         return matches[0] if matches else None
+
+    def is_admin(self, owner: str) -> bool:
+        """Whether the owner may see how the system does: whoever has an admin's key, all where there are no keys."""
+        if not self.is_needed:
+            return owner == LOCAL
+        admins = (key.owner for key in self.keys().values() if key.is_admin and key.revoked_at is None)
+        return owner in admins
 
     def knows(self, owner: str) -> bool:
         """Whether the owner's key still opens something."""

@@ -10,6 +10,7 @@ from tasks import passwords
 from tasks.archive import iter_pages, write_job_record
 from tasks.assemble.searchable import ask_for_pdf
 from tasks.assemble.webhooks import notify
+from tasks.indexing import index_job
 from tasks.messages import JobState, PageTask
 from tasks.page_end import give_up_page
 from tasks.reasons import REASONS
@@ -35,14 +36,23 @@ def final_state(job_id: str) -> JobState:
 
 
 def conclude(job_id: str) -> None:
-    """The job has ended: write its record, which outlives Redis, tell its webhook, forget its password.
+    """The job has ended: write its record, which outlives Redis, tell its webhook, index it, forget its password.
 
     Harmless to repeat.
     """
     write_job_record(job_id)
     notify(job_id)
+    index_job(job_id)
     let_password_go(job_id)
     get_ledger().concluded(job_id)
+
+
+def end_assembled(job_id: str, state: JobState, error: dict[str, str] | None) -> None:
+    """End a job whose results are written; one with an `error`, for its question has no answer, fails."""
+    state = "failed" if error else state
+    if get_ledger().end_job(job_id, state, only_from="assembling", error=error):
+        conclude(job_id)
+        logger.info("job %s %s", job_id, state, extra={"job": job_id})
 
 
 def end_unassembled(job_id: str, reason: str) -> None:

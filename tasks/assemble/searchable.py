@@ -33,7 +33,7 @@ from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 logger = logging.getLogger(__name__)
 
 MAKING = "making"
-PAGE_S = 1.0  # most time for a page, on the average
+PAGE_S = 2.0  # most time for a page, on the average; a large one without loss takes as long
 FAILURE_S = 60  # how long a failure stands before another try
 
 

@@ -22,11 +22,13 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import redis
+from PIL import Image
 
 from tasks.blobs import Blobs
 from tasks.generate.budget import Budget
@@ -34,6 +36,7 @@ from tasks.generate.held import Held
 from tasks.generate.intake import Intake
 from tasks.generate.keeper import Keeper, blame, release_of_the_dead
 from tasks.generate.partials import PartialTexts
+from tasks.generate.question import Question
 from tasks.generate.read_ahead import Reader
 from tasks.generate.runner import Loaded, Runner, most_times
 from tasks.generate.served import takes_single_pages
@@ -84,6 +87,7 @@ class Batcher:
         self.settled = threading.Event()  # the model is loaded, or it failed to load
         self.begun = threading.Event()  # a batch was begun since the reader looked
         self.kick = threading.Event()
+        self.questions: deque[Question] = deque()
         self.threads = [
             threading.Thread(target=target, name=target.__name__, daemon=True)
             for target in (self.own, self.read_ahead, self.keeper.keep)
@@ -118,6 +122,12 @@ class Batcher:
         """The page has ended, and its task returns now."""
         self.held.collect(page)
 
+    def ask(self, question: Loaded, image: Image.Image) -> Future[Generation]:
+        """Have something asked that is no page of a job, at the next turn; the ledger does not know of it."""
+        self.questions.append(asked := Question(question, image))
+        self.kick.set()
+        return asked.said
+
     # the owner's thread
 
     def own(self) -> None:
@@ -132,6 +142,9 @@ class Batcher:
         while not self.closing.is_set():
             try:
                 self.kick.clear()  # before the look: what comes after it wakes this thread again
+                if self.questions and len(self.running) < self.intake.most:
+                    self.run_question(self.questions.popleft())
+                    continue
                 batch = self.intake.next()
                 if batch:
                     self.run_batch(batch)
@@ -192,6 +205,20 @@ class Batcher:
         self.running.add(runner)
         self.begun.set()
         return runner
+
+    def run_question(self, question: Question) -> None:
+        """Ask it, and wait for the answer only where there are no slots."""
+        runner = question.begin(self.engine, self.ledger, self.settings, self.partials, self.budget)
+        self.running.add(runner)
+        if self.slots:
+            self.slots.submit(self.finish, question, runner)
+        else:
+            self.finish(question, runner)
+
+    def finish(self, question: Question, runner: Runner) -> None:
+        self.run(runner)
+        self.partials.end(question.asked.page)
+        question.give_up()
 
     def run(self, runner: Runner) -> None:
         try:

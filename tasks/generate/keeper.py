@@ -10,6 +10,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from tasks.generate.budget import Budget
+from tasks.generate.facts import engine_facts
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
 from tasks.generate.served import engine_report, observe_requests
@@ -64,8 +65,8 @@ class Keeper:
                 logger.exception("the keeper goes on after this")
 
     def report(self) -> None:
-        facts = engine_report(self.engine) | {"batch_tokens": self.budget.most}
-        busy = self.running.busy_ratio()
+        facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
+        busy, facts["batch_tokens"] = self.running.busy_ratio(), self.budget.most
         self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 

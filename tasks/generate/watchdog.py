@@ -5,12 +5,15 @@ from __future__ import annotations
 import faulthandler
 import threading
 import time
+from collections import deque
 from collections.abc import Set
+from typing import Any
 
 from tasks.generate.runner import Runner
 from tasks.messages import PageTask
 
 OVERTIME_S = 10.0  # time past its deadline after which a batch's process ends
+PACE_S = 60.0  # over which pages are counted
 STDERR = 2  # the descriptor: sys.stderr is Celery's, which has none
 
 
@@ -26,6 +29,9 @@ class Running:
         self._lock = threading.Lock()
         self._busy_s, self._busy_since = 0.0, 0.0
         self._reported = time.monotonic(), 0.0
+        self._begun_at: dict[int, float] = {}  # by the runner's identity
+        self._ended: deque[tuple[float, int]] = deque()  # of late: when, and how many pages
+        self._last: dict[str, float] | None = None
 
     def __len__(self) -> int:
         return len(self._runners)
@@ -35,12 +41,14 @@ class Running:
             if not self._runners:
                 self._busy_since = time.monotonic()
             self._runners.append(runner)
+            self._begun_at[id(runner)] = time.time()
             self._watch()
             self.is_busy.set()
 
     def remove(self, runner: Runner) -> None:
         with self._lock:
             self._runners.remove(runner)
+            self._note(runner)
             self._watch()
             if not self._runners:
                 self._busy_s += time.monotonic() - self._busy_since
@@ -52,6 +60,21 @@ class Running:
             first = min(runner.deadline for runner in self._runners)
             left_s = max(0.0, first - time.monotonic()) + OVERTIME_S
             faulthandler.dump_traceback_later(left_s, exit=True, file=STDERR)
+
+    def _note(self, runner: Runner) -> None:
+        now, num_pages = time.time(), len(runner.batch)
+        seconds = round(now - self._begun_at.pop(id(runner), now), 2)
+        self._last = {"pages": num_pages, "seconds": seconds, "at": now}
+        self._ended.append((now, num_pages))
+
+    def pace(self) -> dict[str, Any]:
+        """Pages a second over the last minute, and the batch that ended last: its pages, seconds, and when."""
+        with self._lock:
+            oldest = time.time() - PACE_S
+            while self._ended and self._ended[0][0] < oldest:
+                self._ended.popleft()
+            pages_s = sum(num_pages for _, num_pages in self._ended) / PACE_S
+            return {"pages_s": round(pages_s, 2)} | ({"last_batch": self._last} if self._last else {})
 
     def pages(self) -> set[PageTask]:
         """Those that have not ended."""

@@ -95,6 +95,20 @@ class JobEntry(Script):
         highest = "+inf" if before is None else f"({before}"
         return list(self.redis.zrevrangebyscore(key, highest, "-inf", start=0, num=limit))
 
+    def listed(
+        self,
+        owner: str,
+        *,
+        batch_id: str = "",
+        before: float | None = None,
+        since: float | None = None,
+        limit: int = 50,
+    ) -> list[tuple[str, float]]:
+        """The owner's newest jobs first, or those of a batch, each with its `created_at`; `since` is in it."""
+        key = f"pf:batch:{owner}:{batch_id}" if batch_id else f"pf:jobs:{owner}"
+        highest, lowest = ("+inf" if before is None else f"({before!r}"), ("-inf" if since is None else since)
+        return list(self.redis.zrevrangebyscore(key, highest, lowest, start=0, num=limit, withscores=True))
+
     def batch_ids(self, owner: str, batch_id: str) -> list[str]:
         """The owner's jobs that were sent together, in the order they came; empty for an unknown batch."""
         return list(self.redis.zrange(f"pf:batch:{owner}:{batch_id}", 0, -1))

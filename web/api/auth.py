@@ -17,7 +17,7 @@ from web.api.problems import Problem
 SESSION_COOKIE = "pagefan_session"
 KEY_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-WITH_TOKENS = ("login", "pages", "actions", "guests")  # blueprints
+WITH_TOKENS = ("login", "pages", "actions", "guests", "lists_site", "chosen")  # blueprints
 OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/shared/", "/openapi.json", "/docs")
 
 

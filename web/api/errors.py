@@ -21,7 +21,17 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 MOST_ERRORS = 20  # named in one answer
 
-FOR_PEOPLE = ("docs", "login", "pages", "actions", "guests")  # blueprints
+FOR_PEOPLE = (
+    "docs",
+    "login",
+    "pages",
+    "actions",
+    "guests",
+    "lists_site",
+    "chosen",
+    "thumbnails",
+    "system_site",
+)  # blueprints
 
 BY_STATUS = {
     400: "bad-request",

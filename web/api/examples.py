@@ -43,6 +43,11 @@ LINE = {"text": "Lamps", "box": [90.0, 80.0, 400.0, 120.0], "confidence": 0.98}
 PAGE_TEXT = PAGE | {"text": "Lamps", "lines": [LINE], "blocks": [BLOCK]}
 CORRECTED = PAGE_TEXT | {"corrected_at": "2026-05-04T09:41:00.000Z"}
 TABLE = {"number": 1, "page_number": 1, "rows": 2, "columns": 1, "cells": CELLS, "links": {"self": f"{API}/tables/1"}}
+ASKED = {
+    "task": "ask", "question": "Who keeps it?", "text": "Marta Lindqvist [page 4].", "is_found": True, "pages": [4],
+    "is_cited": True, "pages_asked": [1, 2, 3, 4], "is_all": True, "missing_pages": [], "data": None, "values": [],
+    "error": None, "engine": "openai", "tokens": 12, "seconds": 1.8,
+}  # fmt: skip
 SHARE = {
     "url": f"https://pagefan.example/shared/{JOB_ID}/1778491800.n0LrbYvXy7eXhXjBvQ8sT0o2m5cK1dR9uWq3zPaEiFg",
     "expires_at": "2026-05-11T09:30:00.000Z",
@@ -73,6 +78,25 @@ BODIES: dict[str, Json] = {
     "shareJob": {"application/json": {"days": 7}},
     "correctPage": {"application/json": {"text": "# Lamps\n"}},
 }
+MATCH: Json = {"page_number": 3, "num_pages": 1, "text": "…the lamps of the old harbour…", "marks": [[5, 10]]}
+SYSTEM: Json = {
+    "engine": "ocr", "num_unfinished": 3, "pages_s": 1.9,
+    "workers": [{
+        "queue": "gpu", "worker": "9b1c:77:1", "host": "reader-1", "pid": 77, "engine": "ocr", "model": "PP-OCRv6",
+        "device": "CPU", "runtime": "OpenVINO 2026.4.1, f32", "memory_mb": 812, "device_memory_mb": None, "busy": 0.93,
+        "pages_s": 1.9, "last_batch": {"pages": 4, "seconds": 2.1, "at": "2026-11-24T09:00:07Z"}, "trouble": "",
+        "seen_s": 0.3,
+    }],
+    "queues": [{"name": "gpu", "num_waiting": 12, "oldest_s": 4.2, "trouble": ""}],
+    "stores": {
+        "disk_free_mb": 69171, "disk_total_mb": 258019, "cache_pages": 240, "cache_mb": 3.1, "cache_room_mb": 1024,
+        "cache_hits": 0.04, "redis_mb": 5.2,
+    },
+    "faults": [{
+        "job": JOB_ID, "name": "report.pdf", "state": "failed", "reason": "corrupt", "detail": "The file is damaged.",
+        "ended_at": "2026-11-24T09:00:07Z", "html": f"/jobs/{JOB_ID}",
+    }],
+}  # fmt: skip
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
@@ -80,7 +104,7 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("getJob", "200"): {"application/json": JOB},
     ("renameJob", "200"): {"application/json": JOB | {"name": "Lamps of 1890.pdf"}},
     ("shareJob", "200"): {"application/json": SHARE},
-    ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "next": None}},
+    ("listJobs", "200"): {"application/json": {"jobs": [SUMMARY], "matches": {SUMMARY["id"]: MATCH}, "next": None}},
     ("cancelJob", "200"): {"application/json": JOB | {"state": "cancelled"}},
     ("retryPages", "202"): {"application/json": JOB | {"state": "running", "run": 2}},
     ("getBatch", "200"): {"application/json": BATCH},
@@ -90,12 +114,14 @@ ANSWERS: dict[tuple[str, str], Json] = {
     ("correctPage", "200"): {"application/json": CORRECTED},
     ("undoCorrection", "200"): {"application/json": PAGE_TEXT},
     ("getResult", "200"): TEXTS,
+    ("getAnswer", "200"): {"application/json": ASKED},
     ("listTables", "200"): {"application/json": {"tables": [TABLE]}},
     ("getTable", "200"): {"text/csv": "Ship\r\nAnn\r\n", "application/json": TABLE},
     ("followJob", "200"): {"text/event-stream": {"id": "9", "event": "end", "data": '{"state": "succeeded"}'}},
     ("isAlive", "200"): {"application/json": {"status": "ok"}},
     ("isReady", "200"): {"application/json": READY},
     ("isReady", "503"): {"application/json": READY | {"status": "not ready", "checks": {"redis": "away"}}},
+    ("getSystem", "200"): {"application/json": SYSTEM},
     ("getMetrics", "200"): {"text/plain": 'pagefan_pages_total{state="ok"} 12.0\n'},
 }
 
@@ -127,6 +153,7 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("getJob", "200"): {"ETag": "ETag", "Retry-After": "RetryAfter"},
     ("getResult", "200"): {"ETag": "ETag"},
     ("getResult", "409"): {"Retry-After": "RetryAfter"},
+    ("getAnswer", "409"): {"Retry-After": "RetryAfter"},
     ("azureAnalyze", "202"): {"Retry-After": "RetryAfter"},
     ("azureResult", "200"): {"Retry-After": "RetryAfter"},
 }
@@ -140,12 +167,12 @@ ONLY_AT = {  # problems that come only under paths that match this
     "unknown-table": re.compile(r"/tables/\{"),
     "no-figure": re.compile(r"/figures/"),
     "no-image": re.compile(r"/image$"),
-    "not-finished": re.compile(r"/result$|/pdf$"),
+    "not-finished": re.compile(r"/result$|/pdf$|/answer$"),
     "being-made": re.compile(r"/result$|/pdf$|/convert$"),
     "still-running": re.compile(r"/text$|/share$"),
     "no-sharing": re.compile(r"/share$"),
     "no-text": re.compile(r"/text$"),
-    "no-result": re.compile(r"/result$|^(?!/api/v1/jobs)"),
+    "no-result": re.compile(r"/result$|/answer$|^(?!/api/v1/jobs)"),
     "page-busy": re.compile(r"/retry$"),
     "nothing-to-retry": re.compile(r"/retry$"),
     "key-in-use": re.compile(r"^/api/v1/(jobs|convert)$"),

@@ -11,7 +11,8 @@ from flask import Response, jsonify
 from tasks.broker import QUEUES
 from tasks.ledger import StoreAway
 from tasks.services import get_blobs, get_impatient_ledger
-from tasks.standstill import NO_WORKER, Reports, standstills
+from tasks.standstill import Reports, standstills
+from tasks.system import trouble_of
 from web.api.outputs import AliveOut, Answers, ReadyOut
 
 logger = logging.getLogger(__name__)
@@ -87,8 +88,7 @@ def check_blobs() -> str:
 
 def check_workers(reports: Reports) -> str:
     """What keeps all workers of a queue from their work: none runs, or the model server they need is in trouble."""
-    troubles = [str(report.get("trouble", "")) for report in reports.values()]
-    return "ok" if "" in troubles else next(iter(troubles), NO_WORKER)
+    return trouble_of(reports) or "ok"
 
 
 def find_runtimes(reports: Reports) -> list[str]:

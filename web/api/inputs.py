@@ -8,40 +8,19 @@ from apiflask.fields import UploadFile
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tasks.messages import JobOptions, TextLayer
+from tasks.messages import JobOptions
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
-from web.api.labels import Metadata, MetadataInQuery, Tags, gather_metadata
-from web.api.needed import NOT_OPTIONS, WEIGHTS, JsonSchema, Task, check_needed
-from workers.documents.selection import MAX_LENGTH, parse_parts
-from workers.languages import PATTERN, parse
-from workers.net.addresses import MAX_URL, FetchError, parse_url
+from web.api.checks import check_address, check_language, check_pages, check_source
+from web.api.labels import Metadata, Tags
+from web.api.needed import NOT_OPTIONS, WEIGHTS, AskedScope, JsonSchema, Question, Task, UsedLayer, check_needed
+from workers.documents.selection import MAX_LENGTH
+from workers.languages import PATTERN
+from workers.net.addresses import MAX_URL
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
 SELECTION = f"{PART}(,{PART})*"
-
-
-def check_pages(value: str) -> str:
-    """The selection as it is, if it can be read; whether the document has the pages is seen later."""
-    parse_parts(value)
-    return value
-
-
-def check_language(value: str | None) -> str | None:
-    """The languages as they are, if they are written as such; whether a worker has them is seen later."""
-    if value:
-        parse(value)
-    return value
-
-
-def check_address(value: str) -> str:
-    """The URL as it is, if it has a form that may be used; what its name stands for is seen when it is called."""
-    try:
-        get_settings().address_rules().check_literal(parse_url(value))
-    except FetchError as exc:
-        raise ValueError(exc.detail) from exc
-    return value
 
 
 class Input(BaseModel):
@@ -61,7 +40,8 @@ class JobFields(Input):
     """The options of a job."""
 
     task: Task = Field("transcribe", description="What to do with each page.")
-    question: str = Field("", max_length=4000, description="Asked of each page; needed with `task=ask`.")
+    question: Question = ""
+    scope: AskedScope = "page"
     json_schema: JsonSchema = Field("", alias="schema")
     prompt: str = Field("", max_length=8000, description="Instructions to the model instead of our own.")
     pages: str = Field(
@@ -80,12 +60,7 @@ class JobFields(Input):
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
-    text_layer: TextLayer = Field(
-        default_factory=default_text_layer,
-        description="When a PDF page's own text is used: `auto` where what can be seen agrees with it, the rest of the "
-        "page is read; `prefer` where it agrees for the whole page; `fallback` where reading fails; `ignore` never. "
-        "Left out it is `auto` with an engine that reads plain text, else `ignore`, or what the server sets.",
-    )
+    text_layer: UsedLayer = Field(default_factory=default_text_layer)
     priority: Literal["low", "normal", "high"] = Field("normal", description="Weight against the owner's other jobs.")
     password: str = Field("", max_length=256, description="Opens an encrypted PDF; forgotten at the job's end.")
     webhook_url: str = Field(
@@ -122,7 +97,9 @@ class JobFields(Input):
 
     @model_validator(mode="after")
     def needed_is_there(self) -> JobFields:
-        check_needed(self.task, self.question, self.json_schema)
+        check_needed(self.task, self.question, self.json_schema, self.scope)
+        if "text_layer" not in self.model_fields_set:
+            self.text_layer = default_text_layer(self.scope)
         return self
 
     def to_options(self) -> JobOptions:
@@ -154,14 +131,17 @@ class UrlFields(JobFields):
 
     url: str = Field(
         max_length=MAX_URL,
-        description="Where the document is: http or https, at a public address.",
+        description="Where the document is: http or https, at a public address; or in a storage that the server's "
+        "operator allows, as `s3://bucket/name.pdf`, with `gs`, `az` and `sftp` too. In POST /jobs such a URL may be a "
+        "folder, with `/` at its end, or a pattern, `s3://bucket/*/2026-??.pdf`: each document becomes a job of the "
+        "batch.",
         json_schema_extra={"format": "uri"},
     )
 
     @field_validator("url")
     @classmethod
     def url_can_be_used(cls, value: str) -> str:
-        return check_address(value)
+        return check_source(value)
 
 
 class KeyHeader(BaseModel):
@@ -220,26 +200,6 @@ class EventsQuery(Input):
     since: str = Field("", max_length=40, description="Id of the last event seen; empty is the start.")
     text: bool = Field(True, description="Whether `text` events are wanted.")
     partial: bool = Field(True, description="Whether `partial` events are wanted.")
-
-
-class ListQuery(Input):
-    limit: int = Field(50, ge=1, le=200, description="Most jobs in the answer.")
-    cursor: str = Field("", pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$", description="`next` of the answer before.")
-    tag: Tags = Field([], description="Only jobs with this tag; with all of them where there are several.")
-    metadata: MetadataInQuery = Field(
-        default_factory=dict,
-        description='Only jobs with these values, as JSON, `{"customer": "42"}`, or as `metadata.customer=42`.',
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def keys_are_together(cls, values: Any) -> Any:
-        return gather_metadata(values) if isinstance(values, dict) else values
-
-    @field_validator("tag", mode="before")
-    @classmethod
-    def tags_are_all_there(cls, value: Any) -> Any:
-        return request.args.getlist("tag") or value
 
 
 class PagesQuery(BaseModel):

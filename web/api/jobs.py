@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from functools import partial, wraps
@@ -13,27 +12,25 @@ from flask import Response, g, jsonify, make_response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.once import Submitted
-from tasks.archive import load_job, newest_jobs
+from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job, rename_job, retry_job
+from tasks.repair import PasswordNeeded, cancel_job, rename_job, retry_job
 from tasks.retention import purge_job
-from tasks.search import find_jobs
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, ListQuery, NameFields, RetryFields, UrlFields, WaitQuery
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, RetryFields, UrlFields, WaitQuery
 from web.api.languages import refuse_unknown
-from web.api.outputs import JobListOut, JobOut, JobsOut
+from web.api.outputs import JobOut, JobsOut
 from web.api.problems import Problem
-from web.api.shown import job_out, job_summary
-from web.api.uploads import refuse_when_full, submit_files, submit_link
+from web.api.shown import job_out
+from web.api.uploads import refuse_when_full, submit_files, submit_links
 from workers.documents.names import clean_name
 
 TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel them."}
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
-CURSOR = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")  # a time in Unix seconds
 POLL_AGAIN_S = 1
 PAUSE_S = 0.1  # least time between two looks at a job that is waited for
 
@@ -62,7 +59,7 @@ def with_room(view: Any) -> Any:
 def create_from_url(json_data: UrlFields, headers_data: KeyHeader) -> BaseResponse:
     """The same call with a JSON body."""
     key = headers_data.idempotency_key
-    return answer_created(*submit_or_recall(key, fingerprint_of([], json_data), partial(submit_link, json_data)))
+    return answer_created(*submit_or_recall(key, fingerprint_of([], json_data), partial(submit_links, json_data)))
 
 
 def or_json(json_view: Any) -> Callable[[Any], Any]:
@@ -93,7 +90,8 @@ def create_jobs(form_and_files_data: JobForm, headers_data: KeyHeader) -> BaseRe
     first job. A request that may be sent twice carries an `Idempotency-Key` of its own.
 
     Or name one document by its `url`, with the same options, in a body of application/json. A worker fetches it; an
-    address that cannot be fetched fails the job, and its `error` says why.
+    address that cannot be fetched fails the job, and its `error` says why. A folder or a pattern of a storage that the
+    server knows, such as `s3://bucket/folder/`, makes a job of each document in it.
     """
     form, key = form_and_files_data, headers_data.idempotency_key
     fingerprint = fingerprint_of(form.file, form) if key else ""
@@ -155,36 +153,6 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
     return job
 
 
-@bp.get("/jobs")
-@bp.input(ListQuery, location="query")
-@bp.output(JobListOut)
-@bp.doc(responses={503: "Job store away"}, operation_id="listJobs")
-def list_jobs(query_data: ListQuery) -> JobListOut:
-    """List jobs, the newest first
-
-    Pass `next` as `cursor` to go on. With `tag` or `metadata` a part may have fewer jobs than `limit`, even none: the
-    end is where `next` is null.
-    """
-    before = read_cursor(query_data.cursor)
-    if query_data.tag or query_data.metadata:
-        jobs, at = find_jobs(
-            g.owner, tags=query_data.tag, metadata=query_data.metadata, before=before, limit=query_data.limit
-        )
-        return JobListOut(jobs=[job_summary(job) for job in jobs], next=None if at is None else repr(at))
-    jobs = newest_jobs(g.owner, before=before, limit=query_data.limit)
-    more = len(jobs) == query_data.limit
-    return JobListOut(jobs=[job_summary(job) for job in jobs], next=repr(jobs[-1].created_at) if more else None)
-
-
-def read_cursor(cursor: str) -> float | None:
-    if not cursor:
-        return None
-    if not CURSOR.fullmatch(cursor):
-        errors = [{"option": "cursor", "message": "pass `next` of the answer before, unchanged"}]
-        raise Problem("invalid-options", "cursor: not one of ours", extra={"errors": errors})
-    return float(cursor)
-
-
 @bp.post("/jobs/<job_id>/retry")
 @bp.input(RetryFields, location="json")
 @bp.output(JobOut, status_code=202)
@@ -198,7 +166,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
     Only these pages are read anew and the result is put together again; the others stay as they are. A page whose
     new reading fails keeps the text it had. Earlier attempts stay on record in `attempts`.
 
-    A job that failed because its PDF is locked is opened with the `password` sent here.
+    A job that failed because its PDF is locked is opened with the `password` sent here. Passwords are forgotten at a
+    job's end, so pages of a document that came with one are read again with the `password` alone.
     """
     find_job(job_id)
     retry_pages(job_id, json_data)
@@ -210,8 +179,14 @@ def retry_pages(job_id: str, fields: RetryFields) -> None:
     try:
         retry_job(job_id, pages=fields.pages, options=fields.changes())
     except ValueError as exc:
-        errors = [{"option": "pages", "message": str(exc)}]
-        raise Problem("invalid-options", f"pages: {exc}", extra={"errors": errors}) from exc
+        raise bad_option("pages", exc) from exc
+    except PasswordNeeded as exc:
+        raise bad_option("password", exc) from exc
+
+
+def bad_option(name: str, exc: Exception) -> Problem:
+    errors = [{"option": name, "message": str(exc)}]
+    return Problem("invalid-options", f"{name}: {exc}", extra={"errors": errors})
 
 
 @bp.patch("/jobs/<job_id>")

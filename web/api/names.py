@@ -7,12 +7,11 @@ from urllib.parse import quote
 
 from werkzeug.utils import secure_filename
 
-from workers.documents.kinds import EXTENSIONS
+from workers.documents.kinds import SUFFIXES
 from workers.documents.names import clean_name
 
 MAX_FILE_BYTES = 255  # of a file's name in UTF-8, on most of them
 NOT_IN_FILES = str.maketrans(dict.fromkeys('/\\<>:"|?*', "_"))  # what Windows refuses
-SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 
 
 def file_stem(name: str, instead: str, *, room: int = len(".json")) -> str:

@@ -1,4 +1,5 @@
-"""What a task needs besides a document: the question of `ask`, the JSON schema of `extract` and an engine for it."""
+"""What a task is about besides a document: the question of `ask`, the JSON schema of `extract`, of what they are, and
+an engine for it."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from tasks.messages import Scope, TextLayer
 from tasks.services import engine_name
 from workers.engines.registry import reads_plain_text
 from workers.schemas import MAX_CHARS, check_schema
@@ -19,27 +21,45 @@ def check_given(value: str) -> str:
     return check_schema(value) if value else ""
 
 
+Question = Annotated[str, Field(max_length=4000, description="What `task=ask` asks; needed with it.")]
+AskedScope = Annotated[
+    Scope,
+    Field(
+        description="Of what `task=ask` and `task=extract` are: of each `page`, or of the `document` as a whole, whose "
+        "pages are read first; an answer then has the numbers of its pages, and each value has its own.",
+    ),
+]
+UsedLayer = Annotated[
+    TextLayer,
+    Field(
+        description="When a PDF page's own text is used: `auto` where what can be seen agrees with it, the rest of the "
+        "page is read; `prefer` where it agrees for the whole page; `fallback` where reading fails; `ignore` never. "
+        "Left out it is `auto` with an engine that reads plain text or `scope=document`, else `ignore`, or what the "
+        "server sets."
+    ),
+]
 JsonSchema = Annotated[
     str,
     AfterValidator(check_given),
     Field(
         max_length=MAX_CHARS,
         description="A JSON schema of an object, as text; needed with `task=extract`, which a language model does: the "
-        "values of each page, checked by the schema, with their boxes where the words of a PDF have them.",
+        "values of each page or of the document, checked by the schema, with their boxes where they are found.",
     ),
 ]
 
 
-def check_needed(task: str, question: str, schema: str) -> None:
+def check_needed(task: str, question: str, schema: str, scope: str = "page") -> None:
     """Raises ValueError for a task without what it needs."""
+    if scope == "document" and task not in ("ask", "extract"):
+        raise ValueError("`scope=document` is for `task=ask` and `task=extract`; leave it out to read pages")
     if task == "ask" and not question:
         raise ValueError("`task=ask` needs a `question`")
-    if task != "extract":
-        return
-    if not schema:
+    if task == "extract" and not schema:
         raise ValueError("`task=extract` needs a JSON schema in the field `schema`")
-    if reads_plain_text(engine_name()):
+    if (task == "extract" or scope == "document") and reads_plain_text(engine_name()):
+        wanted = "task=extract" if task == "extract" else "scope=document"
         raise ValueError(
-            f"`task=extract` needs a language model, and this server's engine {engine_name()} reads plain text; "
-            "start it with ENGINE=vlm or ENGINE=openai, or read the text and extract elsewhere"
+            f"`{wanted}` needs a language model, and this server's engine {engine_name()} reads plain text; "
+            "start it with ENGINE=vlm or ENGINE=openai, or read the text and go on elsewhere"
         )

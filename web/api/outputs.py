@@ -118,8 +118,20 @@ class BatchOut(BaseModel):
     jobs: list[JobSummary]
 
 
+class MatchOut(BaseModel):
+    """Where the words of `q` stand in a job."""
+
+    page_number: int = Field(description="The first page that has them all.")
+    num_pages: int = Field(description="How many pages have.")
+    text: str = Field(description="A piece of that page.")
+    marks: list[list[int]] = Field(description="Where the words are in `text`: first and past the last, from 0.")
+
+
 class JobListOut(BaseModel):
     jobs: list[JobSummary]
+    matches: dict[str, MatchOut] = Field(
+        description="By the job's id where `q` stands in its text; none for jobs found by their names."
+    )
     next: str | None = Field(description="Cursor of the next part; null at the end.")
 
 

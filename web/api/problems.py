@@ -160,6 +160,11 @@ KINDS: dict[str, Kind] = {
         title="The file is empty",
         advice="Check that it was saved completely, then send it again.",
     ),
+    "no-documents": Kind(
+        status=422,
+        title="There are no documents to take",
+        advice="Check the folder or the pattern, and name a smaller part of it where there are too many.",
+    ),
     "damaged-file": Kind(
         status=422,
         title="The file is damaged",

@@ -14,13 +14,15 @@ from tasks.access.quotas import check_room
 from tasks.ledger import QueueFull
 from tasks.services import get_ledger
 from tasks.settings import get_settings
+from tasks.storage import list_documents
 from tasks.submit import Entry, submit_jobs
 from web.api.inputs import JobFields, UrlFields
 from web.api.languages import refuse_unknown
 from web.api.problems import Problem
 from workers.documents.kinds import EXTENSIONS, HEAD_BYTES, DocumentError, sniff
 from workers.documents.names import clean_name
-from workers.net.addresses import parse_url
+from workers.net.addresses import FetchError, parse_url
+from workers.net.places import is_many, is_storage
 
 Submitted = tuple[str, list[str]]  # batch id, job ids
 OF_REASON = {"empty_file": "empty-file", "corrupt": "damaged-file"}
@@ -45,7 +47,15 @@ def submit_files(files: Sequence[FileStorage], fields: JobFields) -> Submitted:
 
 def submit_link(fields: UrlFields) -> Submitted:
     """Make a job of a URL, whose document a worker fetches; returns the batch's id and the job's."""
-    return submit([entry_of_link(fields)], fields.batch_id)
+    if is_many(fields.url):
+        errors = [{"option": "url", "message": "name one document; POST /jobs takes folders and patterns"}]
+        raise Problem("invalid-options", "url: this call takes one document", extra={"errors": errors})
+    return submit_links(fields)
+
+
+def submit_links(fields: UrlFields) -> Submitted:
+    """Make a job of a URL, or of each document that a folder or a pattern of a storage names."""
+    return submit(entries_of_link(fields), fields.batch_id)
 
 
 def submit(entries: Sequence[Entry], batch_id: str) -> Submitted:
@@ -77,15 +87,28 @@ def entries_of(files: Sequence[FileStorage], fields: JobFields) -> list[Entry]:
     ]
 
 
-def entry_of_link(fields: UrlFields) -> Entry:
-    path = unquote(parse_url(fields.url).path.partition("?")[0])
-    return Entry(
-        source_url=fields.url,
-        name=clean_name(path),
-        options=fields.to_options(),
-        metadata=fields.metadata,
-        tags=tuple(fields.tags),
-    )
+def entries_of_link(fields: UrlFields) -> list[Entry]:
+    """Raises Problem where the documents of a storage cannot be listed."""
+    options = fields.to_options()
+    return [
+        Entry(
+            source_url=url,
+            name=clean_name(url if is_storage(url) else unquote(parse_url(url).path.partition("?")[0])),
+            options=options,
+            metadata=fields.metadata,
+            tags=tuple(fields.tags),
+        )
+        for url in (list_patiently(fields.url) if is_many(fields.url) else [fields.url])
+    ]
+
+
+def list_patiently(url: str) -> list[str]:
+    try:
+        return list_documents(url, g.owner)
+    except FetchError as exc:
+        if exc.is_transient:
+            raise Problem("busy", exc.detail, {"Retry-After": "5"}) from exc
+        raise Problem("no-documents", exc.detail) from exc
 
 
 def recognise(file: FileStorage) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,9 +13,6 @@ from rich.console import Console
 from pagefan.answers import Labels, Options, ReadOptions
 from pagefan.client import Client
 from pagefan.records import Job, JobSummary
-from tasks.access.keys import FRESH_S, create_key, read_keys, revoke_key
-from tasks.services import get_blobs
-from tasks.settings import get_settings
 from web.cli import terminal
 from web.cli.convert import CANCELLED, FAILED, PARTIAL, USAGE, Converter
 from web.cli.documents import STDIN
@@ -140,25 +135,6 @@ def describe_job(job: Job) -> None:
         print_line(job["error"]["detail"])
 
 
-def run_jobs(args: Namespace) -> int:
-    labels = labels_of(args)
-    if args.batch and labels:
-        return refuse("A batch is listed whole: name --batch, or --tag and --meta.")
-    with connect(args) as client:
-        found = (
-            client.batch(args.batch)["jobs"] if args.batch else client.iter_jobs(at_once=min(args.limit, 200), **labels)
-        )
-        jobs = list(islice(found, args.limit))
-    if args.json:
-        print_json(jobs)
-        return COMPLETE
-    for job in jobs:
-        sent = job["timings"]["created_at"][:19].replace("T", " ")
-        pages = f"{num_read(job)}/{job['pages']['total']}"
-        print_line(f"{job['id']}  {sent}  {job['state']:<10}  {pages:>9}  {job['name']}")
-    return COMPLETE
-
-
 def run_cancel(args: Namespace) -> int:
     with connect(args) as client:
         job = client.cancel(args.job, purge=args.purge)
@@ -172,32 +148,6 @@ def run_retry(args: Namespace) -> int:
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)
         return Converter(client, console, folder=None, format="md", options={}).follow([job])
-
-
-def run_keys_create(args: Namespace) -> int:
-    key, text = create_key(args.name, get_blobs())
-    print_line(text)
-    say(f"This is key {key.id}, for {key.name}. It is shown only now; BLOB_URL keeps its hash.")
-    return COMPLETE
-
-
-def run_keys_list(_: Namespace) -> int:
-    keys = read_keys(get_blobs())
-    if not keys:
-        say(f"There are no keys in {get_settings().blob_url}; `pagefan keys create NAME` makes one.")
-    for key in keys:
-        made = datetime.fromtimestamp(key.created_at, UTC).date()
-        state = "in use" if key.revoked_at is None else f"revoked {datetime.fromtimestamp(key.revoked_at, UTC).date()}"
-        print_line(f"{key.id}  {made}  {state}  {key.name}")
-    return COMPLETE
-
-
-def run_keys_revoke(args: Namespace) -> int:
-    key = revoke_key(args.id, get_blobs())
-    if key is None:
-        return refuse(f"There is no key {args.id}; `pagefan keys list` shows them.")
-    print_line(f"Key {key.id}, for {key.name}, is revoked; servers notice within {FRESH_S:g} s.")
-    return COMPLETE
 
 
 def connect(args: Namespace) -> Client:

@@ -24,6 +24,7 @@ from web.cli.page_queue import PageQueue
 from web.cli.places import Places
 from web.cli.terminal import add_bar, progress_bars, put, say, show, stop_bars
 from web.cli.written import remember
+from workers.net.places import is_many
 from workers.results.formats import FORMATS
 
 USAGE, PARTIAL, FAILED, CANCELLED, AWAY = 2, 3, 4, 5, 6
@@ -112,20 +113,29 @@ class Converter:
             return USAGE if is_askers(exc, source) else FAILED
 
     def read(self, place: int, document: Path | str, progress: Progress) -> int:
-        """Send one document, follow it and what is attached to it, write what was read; returns its exit code."""
-        if document == STDIN:
-            job = self.client.submit(sys.stdin.buffer, name=self.name or "document", **self.options)
+        """Send one document, or those of a folder far away, and write what was read; returns the exit code."""
+        if isinstance(document, str) and is_many(document):
+            sent = {job["source_url"]: job for job in self.client.submit_all(document, **self.options)}
+        elif document == STDIN:
+            sent = {STDIN: self.client.submit(sys.stdin.buffer, name=self.name or "document", **self.options)}
         else:
-            job = self.client.send(document, **self.options)
-        self.sources[job["id"]] = str(document)
-        stem = Path(job["name"] if isinstance(document, str) else document).stem
-        codes = [self.guard(str(document), lambda: self.read_job(place, job, progress, stem))]
+            sent = {str(document): self.client.send(document, **self.options)}
+        codes = []
+        for source, job in sent.items():
+            stem = Path(job["name"] if isinstance(document, str) else document).stem
+            codes += self.read_sent(place, source, job, progress, stem)
+        return max(codes, key=GRAVITY.index)
+
+    def read_sent(self, place: int, source: str, job: Job, progress: Progress, stem: str) -> list[int]:
+        """Follow a job and those of what is attached to its document, write what was read; returns the exit codes."""
+        self.sources[job["id"]] = source
+        codes = [self.guard(source, lambda: self.read_job(place, job, progress, stem))]
         for attached in self.attached_to(job):
-            name = f"{document}: {attached['name']}"
+            name = f"{source}: {attached['name']}"
             self.sources[attached["id"]] = name
             work = partial(self.read_job, place, cast("Job", attached), progress, Path(attached["name"]).stem)
             codes.append(self.guard(name, work))
-        return max(codes, key=GRAVITY.index)
+        return codes
 
     def attached_to(self, job: Job) -> list[JobSummary]:
         """The jobs of what is attached to a document that has been read."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pagefan.sources import is_url
-from workers.documents.kinds import EXTENSIONS
+from workers.documents.kinds import SUFFIXES
 
 STDIN = "-"  # standard input, as programs that read files name it
-SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 
 
 def find_documents(sources: Iterable[str]) -> Iterator[Path | str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from web.cli.documents import SUFFIXES
+from workers.documents.kinds import SUFFIXES
 
 TEMPORARY = frozenset({".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".swp"})
 

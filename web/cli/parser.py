@@ -22,6 +22,8 @@ from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
+from web.cli.keys import add_keys
+from web.cli.lists import add_choice, run_jobs, run_reindex
 from web.cli.results import run_open, run_result
 from web.cli.terminal import say
 from workers.results.formats import FORMATS
@@ -66,6 +68,8 @@ def make_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=commands.run_demo)
     of_server = [*add_reading(actions), *add_following(actions), add_mcp(actions)]
     add_keys(actions)
+    reindex = actions.add_parser("reindex", help="make the full-text index anew, where the server's files are")
+    reindex.set_defaults(run=run_reindex)
     engines = actions.add_parser("engines", help="what can read pages, and what is known of models")
     engines.add_argument("--json", action="store_true", help="all of it as JSON")
     engines.set_defaults(run=run_engines)
@@ -191,12 +195,12 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     status.add_argument("--json", action="store_true", help="the whole record as JSON")
     status.set_defaults(run=commands.run_status)
 
-    jobs = actions.add_parser("jobs", help="list jobs, the newest first")
+    jobs = actions.add_parser("jobs", help="list jobs, the newest first, or find some")
     jobs.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="[20]")
-    jobs.add_argument("--batch", metavar="ID", help="those of one batch")
+    add_choice(jobs)
     add_labels(jobs, "those with this value", "those with this tag")
     jobs.add_argument("--json", action="store_true", help="their records as JSON")
-    jobs.set_defaults(run=commands.run_jobs)
+    jobs.set_defaults(run=run_jobs)
 
     cancel = actions.add_parser("cancel", help="stop a job")
     cancel.add_argument("job")
@@ -233,15 +237,3 @@ def add_mcp(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> arg
     mcp_command.add_options(mcp)
     mcp.set_defaults(run=mcp_command.run)
     return mcp
-
-
-def add_keys(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    keys = actions.add_parser("keys", help="make, list and revoke API keys, where the server's files are")
-    of_keys = keys.add_subparsers(required=True, metavar="ACTION")
-    create = of_keys.add_parser("create", help="make a key and show it, this once")
-    create.add_argument("name", help="whom it is for")
-    create.set_defaults(run=commands.run_keys_create)
-    of_keys.add_parser("list", help="show the keys, without their secrets").set_defaults(run=commands.run_keys_list)
-    revoke = of_keys.add_parser("revoke", help="let a key open nothing any more")
-    revoke.add_argument("id")
-    revoke.set_defaults(run=commands.run_keys_revoke)

@@ -44,7 +44,7 @@ def rename(job_id: str) -> Response:
 def delete(job_id: str) -> Response:
     check_csrf()
     purge_job(find_job(job_id).id, texts_too=True)
-    return redirect(url_for("pages.list_jobs"), 303)
+    return redirect(url_for("lists_site.show_jobs"), 303)
 
 
 @bp.post("/jobs/<job_id>/pages/<int:number>/correct")

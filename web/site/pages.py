@@ -13,18 +13,17 @@ from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
-from tasks.services import default_text_layer
 from tasks.settings import get_settings
-from web.api.batches import find_batch
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
-from web.api.jobs import find_job, read_cursor
+from web.api.jobs import find_job
 from web.api.languages import known_languages
-from web.api.outputs import JobSummary, PageOut
+from web.api.outputs import PageOut
 from web.api.partials import text_so_far
 from web.api.problems import Problem
 from web.api.shown import find_page, job_out, job_summary, page_out, page_text_out
-from web.api.uploads import entries_of, entry_of_link, refuse_when_full, submit
+from web.api.uploads import entries_of, entries_of_link, refuse_when_full, submit
+from web.site.answer import answer_shown, values_on
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
@@ -43,7 +42,6 @@ TEXT_LAYERS = {
     "fallback": "Use it where reading fails",
     "prefer": "Use it for whole pages only",
 }
-LISTED = 30
 RECENT = 5
 READ_AT_ONCE = 10  # pages whose text a job page has from the start; a script fetches the others as they come near
 FORMATS = {
@@ -72,7 +70,6 @@ def show_upload() -> str:
         formats=list(EXTENSIONS),
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
-        text_layer=default_text_layer(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
@@ -91,23 +88,11 @@ def create_jobs() -> Response:
         raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
     link = validate(UrlFields, values | {"url": url}) if url else None
     form = validate(JobForm, values | {"file": files}) if files else None
-    entries = (entries_of(form.file, form) if form else []) + ([entry_of_link(link)] if link else [])
+    entries = (entries_of(form.file, form) if form else []) + (entries_of_link(link) if link else [])
     _, job_ids = submit(entries, batch_id)
     if len(job_ids) == 1:
         return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
-    return redirect(url_for("pages.list_jobs", batch=batch_id), 303)
-
-
-@bp.get("/jobs")
-def list_jobs() -> str:
-    if batch_id := request.args.get("batch", ""):
-        together = [job_summary(job) for job in find_batch(batch_id)]
-        return render_template("jobs.html", jobs=together, next=None, batch_id=batch_id)
-    cursor = read_cursor(request.args.get("cursor", ""))
-    found = newest_jobs(g.owner, before=cursor, limit=LISTED)
-    jobs: list[JobSummary] = [job_summary(job) for job in found]
-    next = repr(found[-1].created_at) if len(found) == LISTED else None
-    return render_template("jobs.html", jobs=jobs, next=next, batch_id="")
+    return redirect(url_for("lists_site.show_jobs", batch=batch_id), 303)
 
 
 @bp.get("/jobs/<job_id>")
@@ -121,6 +106,7 @@ def show_job(job_id: str) -> str:
         job=job_out(job),
         cells=pages,
         sheets_shown=sheets_of(job, first_read(pages, start)),
+        answer=answer_shown(job),
         words=words,
         found=find_words(job, words) if words else None,
         following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
@@ -171,6 +157,7 @@ def show_page(job_id: str, number: int) -> str:
         job=job_out(job),
         page=shown,
         reading=reading_of(job, shown),
+        values=values_on(job, number),
         has_image=page.has_image,
         has_ended=page.has_ended,
         can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, render_template, request
@@ -13,6 +14,7 @@ from web.api.guests import is_guest
 from web.api.jobs import find_job
 from web.api.outputs import PageTextOut
 from web.api.shown import find_page, page_text_out
+from web.site.answer import values_on
 from web.site.find import find_words
 from web.site.reading import Reading, reading_of
 from workers.results.page import WITH_TEXT
@@ -30,6 +32,7 @@ class Sheet:
     is_notable: bool
     can_correct: bool
     can_repair: bool
+    values: Sequence[Mapping[str, Any]]
 
 
 @bp.get("/jobs/<job_id>/pages/<int:number>/fragment")
@@ -54,6 +57,7 @@ def sheet_of(job: Job, page: Page) -> Sheet:
         is_notable=page.state in ("ok", "blank") and page.is_notable,
         can_correct=not is_guest() and page.state in WITH_TEXT,
         can_repair=not is_guest(),
+        values=values_on(job, page.page_number),
     )
 
 

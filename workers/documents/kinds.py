@@ -21,6 +21,7 @@ EXTENSIONS: dict[Kind, tuple[str, ...]] = {  # that names of such files have
     "avif": (".avif",),
     "heif": (".heic", ".heif", ".hif"),
 }
+SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
 HEAD_BYTES = 4096
 PDF_MARK_BYTES = 1024  # "%PDF-" may come this late: ISO 32000-1, annex H, note 13
 

@@ -8,7 +8,7 @@ block, once, and no character is lost or invented between lines and blocks, whit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from workers.lines import Line
@@ -89,7 +89,8 @@ class Block:
 
     def to_json(self) -> dict[str, Any]:
         """A record without what is empty; `from_json` is the inverse."""
-        record = asdict(self) | {"cells": [cell.to_json() for cell in self.cells]}
+        record = {name: getattr(self, name) for name in self.__slots__}
+        record["cells"] = [cell.to_json() for cell in self.cells]
         return {"kind": self.kind, "text": self.text} | {
             key: value for key, value in record.items() if value not in (None, (), [], "", 0, False)
         }

@@ -60,7 +60,13 @@ class About:
 
 
 def build(
-    words: Sequence[Word], found: Found, canvas: Canvas, rules: Sequence[Box] = (), *, is_prose_elsewhere: bool = False
+    words: Sequence[Word],
+    found: Found,
+    canvas: Canvas,
+    rules: Sequence[Box] = (),
+    bars: Sequence[Box] = (),
+    *,
+    is_prose_elsewhere: bool = False,
 ) -> PageLayout:
     frames = Frames(rules)
     numbers = find_line_numbers(words)
@@ -75,7 +81,8 @@ def build(
     bare = find_bare_tables(words, found.regions)
     drafts += [Draft(kind="table", box=table.box, table=table) for table in bare]
     words = without(words, (word for table in bare for cell in table.cells for word in cell.words))
-    turned = [word for word in words if word.angle]
+    pictures = [region.box for region in found.regions if region.label == "picture"]
+    turned = [word for word in words if word.angle and not any(is_inside(word, box) for box in pictures)]
     page = About(
         num_words=len(words),
         has_numbers=bool(numbers),
@@ -89,7 +96,7 @@ def build(
             drafts += drafts_of(region, part, found, page)
     for part in by_frame(groups.get(None, []), frames):
         drafts += loose_drafts(part)
-    return finish(nested(in_order(cut_around(drafts), frames)), canvas)
+    return finish(nested(in_order(cut_around(drafts), frames, [*rules, *bars])), canvas)
 
 
 def parts_of(words: Sequence[Word], region: Region, frames: Frames) -> list[list[Word]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workers.layout.blocks import Block
-from workers.layout.false_heads import text_size
+from workers.layout.false_heads import PROMPT, text_size
 
 Pages = Sequence[Sequence[Block]]
 
@@ -33,4 +33,4 @@ def is_missed(block: Block, heads: set[float]) -> bool:
     if block.kind != "paragraph" or block.markup or not block.is_bold or "\n" in text or len(text) > MOST_LETTERS:
         return False
     is_alike = any(head / SAME_SIZE <= block.size <= head * SAME_SIZE for head in heads)
-    return is_alike and any(map(str.isalpha, text)) and text[-1] not in NO_END
+    return is_alike and any(map(str.isalpha, text)) and text[-1] not in NO_END and not PROMPT.fullmatch(text)

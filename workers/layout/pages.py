@@ -22,9 +22,10 @@ from workers.layout.bullets import with_bullets
 from workers.layout.canvas import Canvas
 from workers.layout.code import is_typed
 from workers.layout.detect import Found, find_regions
-from workers.layout.rules import Grey, find_rules
+from workers.layout.rules import Grey, find_bars, find_rules
 from workers.layout.scan_page import LONGEST_SIDE, make_document
 from workers.layout.scan_words import split_line
+from workers.layout.spaces import agree_on_spaces
 from workers.layout.ticks import with_ticks
 from workers.layout.words import Word, holds, words_of_page
 from workers.light_pymupdf import pymupdf
@@ -119,12 +120,14 @@ def layout_of_lines(
     scale = max(width, height) / LONGEST_SIDE
     canvas = Canvas(width=width, height=height, turn=rotation, scale_x=scale, scale_y=scale)
     image = upright_image(png, rotation)
-    words = words_of_lines(lines, canvas, np.asarray(image.convert("L")) if image else None)
-    rules = [scaled(rule, 1 / scale) for rule in find_rules(np.asarray(image.convert("L")))] if image else []
+    grey = np.asarray(image.convert("L")) if image else None
+    words = words_of_lines(lines, canvas, grey)
+    rules = [scaled(rule, 1 / scale) for rule in find_rules(grey)] if grey is not None else []
+    bars = [scaled(bar, 1 / scale) for bar in find_bars(grey)] if grey is not None else []
     across, down = canvas.upright_size
     document = make_document(encode(image) if image else None, words, rules, across / scale, down / scale)
     with document:
-        return build(words, find_regions(document.load_page(0)), canvas, rules)
+        return build(words, find_regions(document.load_page(0)), canvas, rules, bars)
 
 
 def upright_image(png: bytes | None, rotation: int) -> Image.Image | None:
@@ -148,7 +151,7 @@ def words_of_lines(lines: Sequence[Line], canvas: Canvas, grey: Grey | None) -> 
         upright = scaled(canvas.to_points(line.box), canvas.scale_x)
         for word in split_line(line.text, upright, grey, number, line.confidence):
             words.append(in_points(word, canvas.scale_x))
-    return words
+    return agree_on_spaces(words)
 
 
 def in_points(word: Word, scale: float) -> Word:

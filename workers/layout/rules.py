@@ -1,9 +1,10 @@
-"""Rules drawn in a page image, the second opinion on tables of scans: long, thin runs of dark pixels."""
+"""Rules and bars drawn in a page image: long runs of dark pixels, thin ones and thick ones."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from workers.reading_order import Box
 
@@ -12,6 +13,8 @@ Grey = NDArray[np.uint8]  # [height, width]
 DARK = 0.6  # of the paper's brightness
 SHORTEST = 0.03  # of the longer side
 MOST_THICK = 0.005  # of the longer side; what is thicker is a bar or a picture
+BAR_SHRINK = 8  # px of the page in one of the small picture in which bars are sought: dots are grey there
+LEAST_BAR, MOST_BAR_THICK = 0.5, 0.04  # of the longer side
 
 
 def find_rules(grey: Grey) -> list[Box]:
@@ -22,6 +25,15 @@ def find_rules(grey: Grey) -> list[Box]:
     across = rules_of(dark, int(SHORTEST * longest), MOST_THICK * longest)
     down = rules_of(dark.T, int(SHORTEST * longest), MOST_THICK * longest)
     return across + [(y0, x0, y1, x1) for x0, y0, x1, y1 in down]
+
+
+def find_bars(grey: Grey) -> list[Box]:
+    """Dark bars across the page, also those of printed dots, as boxes in pixels."""
+    small = np.asarray(Image.fromarray(grey).reduce(BAR_SHRINK))
+    dark = small < DARK * float(np.percentile(small, 90))
+    longest = max(small.shape)
+    bars = rules_of(dark, int(LEAST_BAR * longest), MOST_BAR_THICK * longest)
+    return [(x0 * BAR_SHRINK, y0 * BAR_SHRINK, x1 * BAR_SHRINK, y1 * BAR_SHRINK) for x0, y0, x1, y1 in bars]
 
 
 def rules_of(dark: NDArray[np.bool_], shortest: int, most_thick: float) -> list[Box]:

@@ -64,12 +64,12 @@ def table_of(values: Sequence[Value], lines: Sequence[int] = ()) -> Block:
 
 def locate(values: Sequence[Value], words: Sequence[LayerWord]) -> list[Line | None]:
     """Where each value stands on the page, the first place of several; None where it is not found."""
-    letters = [_letters(word.text) for word in words]
+    letters = [letters_of(word.text) for word in words]
     return [_find(value, words, letters) if number < MOST_LOCATED else None for number, value in enumerate(values)]
 
 
 def _find(value: Value, words: Sequence[LayerWord], letters: Sequence[str]) -> Line | None:
-    wanted = _letters(value.text)
+    wanted = letters_of(value.text)
     if value.value is None or isinstance(value.value, bool) or not wanted:
         return None
     if isinstance(value.value, int | float):
@@ -98,7 +98,8 @@ def _runs(wanted: str, letters: Sequence[str]) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
+    """What two texts are compared by: no case, no space, no marks."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 
 def escape_inline(text: str) -> str:
     """For the middle of a line."""
-    return INLINE.sub(r"\\\g<0>", text)
+    return INLINE.sub(lambda mark: f"\\{mark[0]}", text)
 
 
 def escape_line(text: str) -> str:

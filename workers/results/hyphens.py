@@ -35,11 +35,13 @@ class Hyphens:
                 self._look_at(line, after)
 
     def _look_at(self, line: str, after: str) -> None:
-        self._compounds |= {word.casefold() for word in COMPOUND.findall(line)}
+        if "-" in line or "\u2010" in line:
+            self._compounds |= {word.casefold() for word in COMPOUND.findall(line)}
         self._num_lines += bool(after)
-        head, tail = LAST_WORD.search(line[-MOST_LINE:]), WORD.match(after)
         whole = line
-        if head and tail and TORN.search(line):
+        is_torn = after and TORN.search(line)
+        head, tail = (LAST_WORD.search(line[-MOST_LINE:]), WORD.match(after)) if is_torn else (None, None)
+        if head and tail:
             self._num_torn += 1
             self._torn.add((head[0][:-1].casefold(), tail[0].casefold()))
             whole = line[: -len(head[0])]

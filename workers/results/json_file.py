@@ -11,9 +11,12 @@ from workers.results.page import PageResult, in_order, page_record
 SCHEMA = "pagefan.result/2"  # described in web/site/static/result.schema.json; a change that breaks readers raises it
 
 
-def write_json(job: Mapping[str, Any], pages: Iterable[PageResult], out: IO[str]) -> None:
-    """One object {schema, job, pages}; `job` has to be plain JSON values."""
-    out.write(f'{{"schema": {dump(SCHEMA)},\n{job_line(job)}"pages": [')
+def write_json(
+    job: Mapping[str, Any], pages: Iterable[PageResult], out: IO[str], answer: Mapping[str, Any] | None = None
+) -> None:
+    """One object {schema, job, pages}, with `answer` where there is one; `job` has to be plain JSON values."""
+    out.write(f'{{"schema": {dump(SCHEMA)},\n{job_line(job)}')
+    out.write((f'"answer": {dump(answer)},\n' if answer is not None else "") + '"pages": [')
     for position, page in enumerate(in_order(pages)):
         out.write(",\n" if position else "\n")
         out.write(dump(page_record(page)))

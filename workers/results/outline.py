@@ -5,6 +5,7 @@ It keeps little of each page, so that a long document costs a few kB of memory a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,27 +37,51 @@ class Outline:
         found = self.settled.get(index, ())
         if len(found) != len(blocks):
             return tuple(blocks)
-        return tuple(replace(block, kind=kind, level=level) for block, (kind, level) in zip(blocks, found, strict=True))
+        return tuple(map(settled_block, blocks, found))
+
+
+class Survey:
+    """A first look over the pages of a document, in any order, each once; `outline` when all have been seen."""
+
+    def __init__(self) -> None:
+        self._slim: dict[int, tuple[Block, ...]] = {}
+        self._hyphens = Hyphens()
+        self._num_scans = 0
+
+    def seeing(self, pages: Iterable[PageResult]) -> Iterator[PageResult]:
+        """The same pages, each looked at as it goes by."""
+        for page in pages:
+            self._look(page)
+            yield page
+
+    def _look(self, page: PageResult) -> None:
+        self._slim[page.index] = tuple(map(slimmed, page.blocks))
+        self._num_scans += page.engine != TEXT_LAYER
+        self._hyphens.look(block.text for block in page.blocks if not block.markup)
+
+    def outline(self) -> Outline:
+        slim = self._slim
+        found = settle(list(slim.values()), is_scan=2 * self._num_scans > len(slim))
+        pairs = zip(slim.items(), found, strict=True)
+        settled = {index: tuple(map(settled_of, own, page)) for (index, own), page in pairs}
+        headings = (
+            (level, block.text)
+            for index, own in slim.items()
+            for block, (kind, level) in zip(own, settled[index], strict=True)
+            if kind in HEADINGS and block.text.strip()
+        )
+        return Outline(settled=settled, compounds=self._hyphens.compounds(), headings=tuple(headings))
 
 
 def outline_of(pages: Iterable[PageResult]) -> Outline:
     """The outline of a document whose pages come in any order, each once."""
-    slim: dict[int, tuple[Block, ...]] = {}
-    hyphens = Hyphens()
-    num_scans = 0
-    for page in pages:
-        slim[page.index] = tuple(map(slimmed, page.blocks))
-        num_scans += page.engine != TEXT_LAYER
-        hyphens.look(block.text for block in page.blocks if not block.markup)
-    found = settle(list(slim.values()), is_scan=2 * num_scans > len(slim))
-    settled = {index: tuple(map(settled_of, own, page)) for (index, own), page in zip(slim.items(), found, strict=True)}
-    headings = (
-        (level, block.text)
-        for index, own in slim.items()
-        for block, (kind, level) in zip(own, settled[index], strict=True)
-        if kind in HEADINGS and block.text.strip()
-    )
-    return Outline(settled=settled, compounds=hyphens.compounds(), headings=tuple(headings))
+    survey = Survey()
+    deque(survey.seeing(pages), maxlen=0)
+    return survey.outline()
+
+
+def settled_block(block: Block, found: Settled) -> Block:
+    return block if (block.kind, block.level) == found else replace(block, kind=found[0], level=found[1])
 
 
 def slimmed(block: Block) -> Block:

@@ -7,7 +7,7 @@ missing keeps its place and says why, so that no result looks complete that is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from workers.layout.blocks import Block
@@ -61,10 +61,12 @@ class PageResult:
         return self.state in WITH_TEXT
 
 
+RECORD_FIELDS = tuple(spec.name for spec in fields(PageResult) if spec.name != "index")
+
+
 def page_record(page: PageResult) -> dict[str, Any]:
     """The page as JSON has it, with people's number in place of the index."""
-    record = asdict(page)
-    del record["index"]
+    record = {name: getattr(page, name) for name in RECORD_FIELDS}
     if page.data is None:
         del record["data"], record["values"]
     record["blocks"] = [block.to_json() for block in page.blocks]

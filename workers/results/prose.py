@@ -16,6 +16,9 @@ SOFT_HYPHEN = "\u00ad"
 TAKEN = "\b"  # between two lines: without the hyphen that the first one ends in
 MOST_WORD = 80  # characters that are looked at for the last word of a line
 TORN = re.compile(r"(?<=\w)[-\u2010\u00ad]$")
+LAST_MARKS = (
+    "-\u2010\u00ad\u2012\u2013/"  # of a line that goes on without a space: all that TORN, RANGE, TORN_URL end in
+)
 RANGE = re.compile(r"\d[\u2012\u2013]$")  # "2020-" with a longer dash
 TORN_URL = re.compile(r"https?://(?:\S*/)?$")
 COMPOUND = re.compile(r"(?<![\w\-\u2010])\w++(?:[-\u2010]\w++)+")
@@ -46,11 +49,13 @@ def join_two(before: str, after: str, compounds: Collection[str] = ()) -> str:
 
 def end_of(before: str, after: str, compounds: Collection[str]) -> str:
     """What stands between two lines: a space, nothing, or TAKEN where the hyphen before it goes."""
+    if before[-1] not in LAST_MARKS:
+        return "" if SPACELESS.match(before[-1]) and SPACELESS.match(after[0]) else " "
     last = before[-MOST_WORD:]
     if (RANGE.search(last) and after[0].isdigit()) or TORN_URL.search(last):
         return ""
     if not TORN.search(last):
-        return "" if SPACELESS.match(before[-1]) and SPACELESS.match(after[0]) else " "
+        return " "
     if before.endswith(SOFT_HYPHEN):
         return TAKEN
     head, tail = LAST_WORD.search(last), FIRST_WORD.match(after)

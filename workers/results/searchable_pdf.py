@@ -6,22 +6,19 @@ Text lies where the engine saw it or, from engines that give no places, line by 
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workers.documents.kinds import DocumentLimits
+from workers.documents.kinds import DocumentLimits, Kind
 from workers.documents.layer_text import text_of
-from workers.documents.open import open_reader, render_page
+from workers.documents.open import open_reader
 from workers.documents.pdf import open_own_pdf
 from workers.documents.text_layer import is_healthy, recall
-from workers.engines import ImageSpec
 from workers.light_pymupdf import pymupdf
+from workers.results.image_page import add_image
 from workers.results.invisible_font import add_font, add_object, encode, text_width
 
 logger = logging.getLogger(__name__)
@@ -29,10 +26,8 @@ logger = logging.getLogger(__name__)
 Record = Mapping[str, Any]  # a page as workers.results.page.page_record has it
 
 FONT = "PagefanText"
-IMAGE_SPEC = ImageSpec(factor=1, max_side=2339)  # A4 at 200 dpi
-JPEG_QUALITY = 80
-LONGEST_SIDE = 842  # pt, of a page made of an image: A4, as its own size is not known
-FLUSH_PAGES = 32  # pages whose images are in memory at once
+FLUSH_PAGES = 32  # after which MuPDF forgets the images that it has met
+FLUSH_BYTES = 32_000_000  # of images in memory at once
 OWN_TEXT_SHARE = 0.5  # of what was read: a sound text layer that has as much is left alone
 BLOCK_SIZE = 12  # pt, largest height of a line whose place is not known
 BLOCK_MARGIN = 0.05  # of the page's sides
@@ -51,7 +46,7 @@ def write(source: Path, pages: Path, out: Path, *, password: str, limits: Docume
             lines.seek(0)
             add_text_layers(out, map(json.loads, lines))
         else:
-            write_images(source, records, out, password, limits)
+            write_images(source, kind, records, out, limits)
 
 
 def write_pages(source: Path, indexes: list[int], out: Path, password: str) -> None:
@@ -82,37 +77,27 @@ def has_own_text(page: pymupdf.Page, text: str) -> bool:
     return is_healthy(layer) and recall(text, layer) >= OWN_TEXT_SHARE
 
 
-def write_images(source: Path, records: Iterator[Record], out: Path, password: str, limits: DocumentLimits) -> None:
+def write_images(source: Path, kind: Kind, records: Iterable[Record], out: Path, limits: DocumentLimits) -> None:
     """A PDF of the source's images; what is done goes to disk now and then, so that memory stays flat."""
-    font = 0
-    while part := list(islice(records, FLUSH_PAGES)):
-        with pymupdf.open(out, filetype="pdf") if font else pymupdf.open() as document:
-            font = font or add_font(document)
-            for record in part:
-                page = add_image(document, source, record, password, limits)
-                add_text(page, record, font)
-            if out.exists():
-                document.save(out, incremental=True, encryption=pymupdf.PDF_ENCRYPT_KEEP)
-            else:
-                document.save(out)
+    document, font, held = pymupdf.open(), 0, 0
+    for record in records:
+        font = font or add_font(document)
+        page, num_bytes = add_image(document, source, kind, record, limits)
+        add_text(page, record, font)
+        held += num_bytes
+        if held > FLUSH_BYTES:
+            document, held = put_down(document, out), 0
+    put_down(document, out).close()
 
 
-def add_image(
-    document: pymupdf.Document, source: Path, record: Record, password: str, limits: DocumentLimits
-) -> pymupdf.Page:
-    """A page with the source's image; an empty one where that cannot be decoded."""
-    width, height = record["width"] or 1, record["height"] or 1
-    jpeg = io.BytesIO()
-    with suppress(Exception):  # the record says that the page failed, and why
-        index = int(record["page_number"]) - 1
-        image = render_page(source, index, spec=IMAGE_SPEC, password=password, limits=limits).image
-        image.save(jpeg, "JPEG", quality=JPEG_QUALITY)
-        width, height = image.size
-    scale = LONGEST_SIDE / max(width, height)
-    page = document.new_page(width=max(3, width * scale), height=max(3, height * scale))
-    if jpeg.getvalue():
-        page.insert_image(page.rect, stream=jpeg.getvalue())
-    return page
+def put_down(document: pymupdf.Document, out: Path) -> pymupdf.Document:
+    """The document, written to disk and opened again from there."""
+    if out.exists():
+        document.save(out, incremental=True, encryption=pymupdf.PDF_ENCRYPT_KEEP)
+    else:
+        document.save(out, deflate=True, use_objstms=True)
+    document.close()
+    return pymupdf.open(out, filetype="pdf")
 
 
 def add_text(page: pymupdf.Page, record: Record, font: int) -> None:

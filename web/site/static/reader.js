@@ -30,6 +30,12 @@ function start() {
     event.preventDefault();
     goTo(cell.textContent);
   });
+  root.addEventListener("click", (event) => {
+    const link = event.target.closest("#answer a[href*='#page-']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    goTo(link.hash.slice(6));
+  });
   texts.addEventListener("click", (event) => { if (event.target.matches(".copy")) copyPage(event.target.closest(".sheet")); });
   document.addEventListener("keydown", press);
   addEventListener("scroll", soon, { passive: true });

@@ -38,6 +38,7 @@ for (const type of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => addAll(event.dataTransfer, "text/uri-list"));
 
+document.getElementById("scope").value = "document";
 document.getElementById("task").addEventListener("change", showNeeded);
 showNeeded();
 
@@ -50,6 +51,8 @@ function showNeeded() {
     field.required = task === of;
     field.disabled = task !== of;
   }
+  const scope = document.getElementById("scope");
+  document.getElementById("scope-field").hidden = scope.disabled = !["ask", "extract"].includes(task);
 }
 
 /** The files of a paste or a drop, or the URLs in its text. */

@@ -19,6 +19,11 @@ RUNTIMES = {
 }
 
 
+def has_runtime() -> bool:
+    """Whether a runtime is installed, so that the ocr engine can be loaded."""
+    return any(find_spec(name) for name in RUNTIMES)
+
+
 def choose_runtime(wanted: str, threads: int) -> Runtime:
     """The runtime called `wanted`, or with `auto` the fastest that is installed, for calls by so many threads."""
     names = [wanted] if wanted != "auto" else [name for name in RUNTIMES if find_spec(name)]

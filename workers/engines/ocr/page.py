@@ -13,6 +13,7 @@ import numpy as np
 
 from workers.engines import Control, Generation, Line, StopReason
 from workers.engines.ocr.crops import STANDING_ASPECT
+from workers.engines.ocr.halftone import without_dots
 from workers.engines.ocr.scripts import Seen, is_foreign
 from workers.engines.ocr.tick_boxes import TickBox, find_tick_boxes, inside_of, is_letter, paint_out
 from workers.engines.ocr.tiles import detect_page
@@ -58,7 +59,7 @@ class Page:
 
     def __init__(self, models: Models, pixels: Pixels, row: int, control: Control) -> None:
         self._models, self._row, self._control = models, row, control
-        self._pixels = pixels
+        self._pixels = pixels = without_dots(pixels)
         self._height, self._width = pixels.shape[:2]
         ticks = self._find_ticks()
         self._quads = detect_page(self._pixels, models.detect)

@@ -23,6 +23,7 @@ from workers.engines.openai.wire import Fault, request_body
 from workers.engines.options import json_object
 from workers.engines.profiles import Profile
 
+MOST_REFUSED = 32
 NOT_STRUCTURED = ("http_400", "http_422", "http_501")  # of servers that take no schema, or not this one
 NUM_CODERS = 2  # threads that encode and read
 BACK_OFF = wait_exponential(multiplier=0.25, max=20.0) + wait_random(0.0, 0.25)
@@ -65,6 +66,7 @@ class Client:
         self.extra = json_object("OPENAI_EXTRA_BODY", options.extra_body)
         self.num_attempts = max(1, options.retry_count)
         self.requests: deque[tuple[str, float]] = deque(maxlen=MAX_NOTES)
+        self.refused: deque[str] = deque(maxlen=MOST_REFUSED)  # schemas without which it answers
         self._coders = ThreadPoolExecutor(NUM_CODERS, thread_name_prefix="openai-coder")
         self.servers = [Server(url, options, self._coders) for url in options.base_urls]
 
@@ -80,12 +82,17 @@ class Client:
 
     async def ask_patiently(self, call: Call) -> Generation:
         """All attempts at a page; a server that takes no schema is asked without. Raises the last one's Fault."""
+        schema = call.prepared.request.schema
+        if schema in self.refused:
+            return await self._ask(call, structured=False)
         try:
             return await self._ask(call, structured=True)
         except Fault as fault:
-            if not call.prepared.request.schema or fault.kind not in NOT_STRUCTURED:
+            if not schema or fault.kind not in NOT_STRUCTURED:
                 raise
-        return await self._ask(call, structured=False)
+        generation = await self._ask(call, structured=False)
+        self.refused.append(schema)
+        return generation
 
     async def _ask(self, call: Call, *, structured: bool) -> Generation:
         body = await asyncio.get_running_loop().run_in_executor(

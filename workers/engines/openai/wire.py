@@ -58,12 +58,12 @@ class Fault(Exception):
     @property
     def blames_server(self) -> bool:
         """Whether the fault is more likely the server's than the page's."""
-        return self.away or self.kind.startswith("http_5")
+        return self.away or (self.kind.startswith("http_5") and self.kind != "http_501")
 
     @property
     def is_answer(self) -> bool:
         """Whether a server that is well has spoken, be it to refuse the page."""
-        return self.kind.startswith("http_4") or self.kind in ("invalid", "incomplete")
+        return self.kind.startswith("http_4") or self.kind in ("http_501", "invalid", "incomplete")
 
 
 def request_body(
@@ -160,7 +160,7 @@ def stop_reason(reasons: tuple[Any, Any], text: str) -> StopReason:
 def fault_of_status(response: httpx.Response) -> Fault:
     """What a status other than 200 means."""
     status = response.status_code
-    transient = status in (408, 429) or status >= 500
+    transient = status in (408, 429) or (status >= 500 and status != 501)
     hint = f"; {HINTS[status]}" if status in HINTS else ""
     return Fault(
         f"http_{status}",

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 FIRST = "eng"  # the language that pages are read in where only `auto` is asked for and their script is not known
 MIN_LETTER = 13.0  # px; a line of 6 pt print at 200 dpi
-READER_VERSION = 3  # to be raised when the text of a page changes with these modules, or with reading_order
+READER_VERSION = 4  # to be raised when the text of a page changes with these modules, or with reading_order
 
 
 class TesseractEngine(WholeImage):

@@ -1,0 +1,85 @@
+"""The peers of `benchmarks.truth`: programs that make Markdown or text of a document, each in its best set-up here.
+
+OCRmyPDF is found on the PATH, so it may have an environment of its own. It gets each scan without its alpha channel,
+which it refuses, and at the resolution that makes it a Letter page; time is not limited (its limit of three minutes
+left pages blank where other work ran) and Tesseract has one thread, as several are slower. pymupdf4llm is imported by
+this interpreter, in a process of its own, and reads scans by RapidOCR where that is installed beside it, as it advises.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from PIL import Image
+
+TIMEOUT_S = 3600
+LETTER_IN = 11.0
+PYMUPDF4LLM = (
+    "import pathlib, sys, pymupdf4llm; pathlib.Path(sys.argv[2]).write_text(pymupdf4llm.to_markdown(sys.argv[1]))"
+)
+UNLIMITED = ["--tesseract-timeout", str(TIMEOUT_S)]
+
+
+class PeerError(Exception):
+    """A peer has made nothing of a document; the message has the end of what it said."""
+
+
+def read_with_pymupdf4llm(path: Path, folder: Path) -> str:
+    return run([sys.executable, "-c", PYMUPDF4LLM, str(path), str(folder / "out.md")], folder / "out.md")
+
+
+def read_with_ocrmypdf(path: Path, folder: Path) -> str:
+    text = folder / "out.txt"
+    options = ["--skip-text"] if path.suffix == ".pdf" else ["--image-dpi", str(dpi_of(path))]
+    source = path if path.suffix == ".pdf" else without_alpha(path, folder)
+    return run(["ocrmypdf", *options, *UNLIMITED, "--sidecar", str(text), str(source), str(folder / "out.pdf")], text)
+
+
+PEERS: dict[str, Callable[[Path, Path], str]] = {
+    "pymupdf4llm": read_with_pymupdf4llm,
+    "ocrmypdf": read_with_ocrmypdf,
+}
+
+
+def read_with_peer(name: str, path: Path) -> str:
+    """The Markdown or text that a peer makes of a file; raises PeerError where it makes none."""
+    with tempfile.TemporaryDirectory() as folder:
+        return PEERS[name](path, Path(folder))
+
+
+def run(command: Sequence[str], result: Path) -> str:
+    """What the command writes; what it prints may be notes to people."""
+    env = os.environ | {"OMP_THREAD_LIMIT": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=env)
+    if done.returncode or not result.exists():
+        raise PeerError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return result.read_text()
+
+
+def dpi_of(path: Path) -> int:
+    with Image.open(path) as image:
+        return round(max(image.size) / LETTER_IN)
+
+
+def without_alpha(path: Path, folder: Path) -> Path:
+    with Image.open(path) as image:
+        if image.mode not in ("RGBA", "LA", "PA"):
+            return path
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A"))
+    flat.save(folder / "flat.png")
+    return folder / "flat.png"
+
+
+def installed(names: Sequence[str]) -> Iterator[str]:
+    """The peers that are here. A module is asked for by its files: our light PyMuPDF keeps some from being imported."""
+    for name in names:
+        if shutil.which(name) or name in packages_distributions():
+            yield name

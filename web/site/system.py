@@ -1,0 +1,80 @@
+"""The page for who runs the service, and the line on every page when nobody reads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from apiflask import APIBlueprint
+from flask import g, render_template
+
+from tasks.access.keys import get_keyring
+from tasks.assemble.result_job import iso_time
+from tasks.ledger import StoreAway
+from tasks.services import engine_name, get_impatient_ledger
+from tasks.standstill import NO_WORKER
+from tasks.system import standing_still
+from web.api.system import system_out
+
+logger = logging.getLogger(__name__)
+
+bp = APIBlueprint("system_site", __name__, enable_openapi=False)
+
+LOOK_S = 2.0  # between two looks for the line, however many pages are shown
+
+
+@bp.get("/system")
+def show_system() -> str:
+    return render_template("system.html", system=system_out(), poll_s=3)
+
+
+def is_admin() -> bool:
+    """Whether the asker may open the page; False as well where that cannot be told now."""
+    try:
+        return "owner" in g and not g.get("is_guest") and get_keyring().is_admin(g.owner)
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standstill:
+    """Why nothing is read, in a sentence, and since when, in ISO 8601; "" where that is not known."""
+
+    words: str
+    since: str
+
+
+class Banner:
+    """What is said to everybody when a queue has no worker; looked up once for all requests of a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looked_at, self._said = float("-inf"), None  # type: float, Standstill | None
+
+    def said(self) -> Standstill | None:
+        with self._lock:
+            if time.monotonic() - self._looked_at > LOOK_S:
+                self._said, self._looked_at = look(), time.monotonic()
+            return self._said
+
+
+def look() -> Standstill | None:
+    """None where all is well, and while Redis is away, of which every call tells by itself."""
+    try:
+        still = standing_still(get_impatient_ledger())
+    except StoreAway as exc:
+        logger.info("nobody knows whether there are workers: %s", exc)
+        return None
+    if "gpu" in still:
+        trouble, moved_at = still["gpu"]
+        missing = f"no worker for the engine {engine_name()} is running"
+    elif "cpu" in still:
+        trouble, moved_at = still["cpu"]
+        missing = "no CPU worker is running"
+    else:
+        return None
+    why = missing if trouble == NO_WORKER else trouble
+    words = f"Nothing is read at the moment: {why}. Documents that are sent wait until that is mended."
+    return Standstill(words=words, since=iso_time(moved_at) if moved_at else "")
