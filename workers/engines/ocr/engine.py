@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 MIN_LETTER = 9.0  # px; a line of 6 pt print at 150 dpi
 NETWORKS = "PP-OCRv6_small+tiny"
-READER_VERSION = 5  # to be raised when the text of a page changes with these modules, or with reading_order
+READER_VERSION = 6  # to be raised when the text of a page changes with these modules, or with reading_order
 
 
 class OcrEngine(WholeImage):

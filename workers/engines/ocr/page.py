@@ -121,7 +121,7 @@ class Page:
     def _seen(self) -> Iterator[Seen]:
         sides = np.stack(lengths_and_heights(self._quads))
         for i, reading in self._readings.items():
-            if not reading.text and is_flat(self._models.crop(self._pixels, self._quads[i])):
+            if is_flat(self._models.crop(self._pixels, self._quads[i])):
                 continue
             yield Seen(reading, float(sides[:, i].max() / max(1.0, sides[:, i].min())))
 
