@@ -3,12 +3,14 @@
 #   docker build --target cpu -t pagefan-cpu .        CPU workers, and GPU workers of the ocr and echo engines
 #   docker build --target gpu -t pagefan-gpu .        GPU workers with torch and its CUDA libraries
 #   docker build --target vllm -t pagefan-vllm .      GPU workers of the vllm engine, on vLLM's own image
-# All run as uid 10001 and write to /data and /tmp only, so the root file system can be read-only.
+# All run as uid 10001 and write to /data, /hub (models), /cache (kernels) and /tmp only, so the root file system can be
+# read-only.
 
 ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim AS base
 ENV DATA_DIR=/data \
+    HF_HOME=/hub \
     HOME=/tmp \
     ORT_DISABLE_TELEMETRY=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -18,7 +20,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
-    && install -d -m 0700 -o pagefan -g pagefan /data
+    && install -d -m 0700 -o pagefan -g pagefan /data /hub
 WORKDIR /app
 COPY LICENSE README.md pyproject.toml requirements.lock ./
 COPY server server
@@ -27,7 +29,7 @@ COPY web web
 COPY tasks tasks
 COPY workers workers
 ENTRYPOINT ["tini", "--"]
-VOLUME /data
+VOLUME /data /hub
 
 FROM base AS web
 RUN pip install --constraint requirements.lock . ./server
@@ -36,7 +38,7 @@ ENV WEB_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:${WEB_PORT:-8000}/healthz', timeout=4)"
-CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker --workers 1 --threads ${WEB_THREADS:-640} --bind ${WEB_HOST:-127.0.0.1}:${WEB_PORT:-8000} --graceful-timeout 5 --no-control-socket \"web:create_app()\""]
+CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker --workers 1 --threads ${WEB_THREADS:-640} --bind ${WEB_HOST:-127.0.0.1}:${WEB_PORT:-8000} --graceful-timeout 5 --no-control-socket \"web.app:create_app()\""]
 
 FROM base AS cpu
 # The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.
@@ -61,8 +63,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -m 0700 -o pagefan -g pagefan /cache
-ENV HF_HOME=/cache/huggingface \
-    PYTORCH_ALLOC_CONF=expandable_segments:True \
+ENV PYTORCH_ALLOC_CONF=expandable_segments:True \
     PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True \
     TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
     TRITON_CACHE_DIR=/cache/triton
@@ -80,7 +81,7 @@ CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gos
 # vLLM pins torch and transformers of its own, so this stage is built on its image, and no extra of Pagefan brings vLLM.
 FROM vllm/vllm-openai:v0.33.0 AS vllm
 ENV DATA_DIR=/data \
-    HF_HOME=/cache/huggingface \
+    HF_HOME=/hub \
     HOME=/tmp \
     PYTHONUNBUFFERED=1 \
     TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
@@ -88,7 +89,7 @@ ENV DATA_DIR=/data \
     VLLM_CACHE_ROOT=/cache/vllm \
     VLLM_WORKER_MULTIPROC_METHOD=spawn
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp pagefan \
-    && install -d -m 0700 -o pagefan -g pagefan /data /cache
+    && install -d -m 0700 -o pagefan -g pagefan /data /hub /cache
 WORKDIR /app
 COPY LICENSE README.md pyproject.toml ./
 COPY server server
@@ -98,7 +99,7 @@ COPY tasks tasks
 COPY workers workers
 RUN python3 -m pip install --no-cache-dir . ./server
 USER pagefan
-VOLUME ["/data", "/cache"]
+VOLUME ["/data", "/hub", "/cache"]
 ENV ENGINE=vllm
 ENTRYPOINT []
 CMD ["sh", "-c", "exec celery -A tasks.app worker --without-mingle --without-gossip --queues gpu --pool prefork --concurrency 1 --hostname ${PROCESS_NAME:-gpu}@%h"]

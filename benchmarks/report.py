@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.settings import KEEP_MEMORY
+from tasks.marks import KEEP_MEMORY
 
 RESULTS = Path(__file__).parent / "results"
 

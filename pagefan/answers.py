@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
@@ -26,6 +27,7 @@ class ReadOptions(TypedDict, total=False):
     prompt: str
     pages: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -33,7 +35,11 @@ class ReadOptions(TypedDict, total=False):
     priority: Literal["low", "normal", "high"]
     password: str
     webhook_url: str
+    webhook_events: str
+    webhook_format: Literal["standard", "cloudevents"]
     attachments: bool
+    target_url: str
+    target_formats: str
     batch_id: str
     metadata: Mapping[str, str]
     tags: Sequence[str]
@@ -72,6 +78,7 @@ class RetryOptions(TypedDict, total=False):
 
     prompt: str
     language: str
+    engine: str
     dpi: int
     max_new_tokens: int
     temperature: float
@@ -187,7 +194,13 @@ def error_of(answer: httpx.Response) -> ClientError:
 
 def unreached(http: httpx.Client | httpx.AsyncClient, error: httpx.TransportError) -> ServerAway:
     was_there = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
-    return ServerAway(f"{http.base_url.host} cannot be reached: {error}", was_there=was_there)
+    where = f"{http.base_url.scheme}://{http.base_url.netloc.decode()}"  # without a name and password
+    return ServerAway(f"{where} cannot be reached: {plain(error)}", was_there=was_there)
+
+
+def plain(error: Exception) -> str:
+    """What the system says, without its number."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def check_readable(job: Job) -> None:

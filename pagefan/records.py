@@ -2,6 +2,8 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from pagefan.deliveries import Delivery as Delivery
+
 JobState = Literal["queued", "splitting", "running", "assembling", "succeeded", "partial", "failed", "cancelled"]
 PageState = Literal["queued", "preparing", "ready", "generating", "ok", "blank", "fallback", "failed", "cancelled"]
 
@@ -44,16 +46,6 @@ class Links(TypedDict):
     events: str
     html: str
     results: dict[str, str]
-
-
-class Delivery(TypedDict):
-    """A call of the job's webhook; it was accepted when `reason` is empty."""
-
-    event: str
-    at: str
-    status: int
-    reason: str
-    seconds: float
 
 
 class JobSummary(TypedDict):

@@ -11,14 +11,19 @@ import redis
 from tasks.generate.partials import CHANNEL
 
 CHANGED = "pf:changed:"  # and the job's id, where `ledger.lua` says the number of a change
+STATE = "!"  # after the number, where it is the job's state that has changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """A job has changed, and `seq` is the change; or there is new partial text of the pages at `indexes`."""
+    """A job has changed, and `seq` is the change; or there is new partial text of the pages at `indexes`.
+
+    `is_state` says whether the job's own state has changed.
+    """
 
     job_id: str
     seq: int = 0
+    is_state: bool = False
     indexes: tuple[int, ...] = ()
 
 
@@ -39,4 +44,5 @@ def subscription(redis_url: str) -> Iterator[Callable[[float], Announcement | No
 def read(channel: str, data: str) -> Announcement:
     if channel.startswith(CHANNEL):
         return Announcement(job_id=channel.removeprefix(CHANNEL), indexes=tuple(map(int, data.split(","))))
-    return Announcement(job_id=channel.removeprefix(CHANGED), seq=int(data))
+    is_state, seq = data.endswith(STATE), int(data.removesuffix(STATE))
+    return Announcement(job_id=channel.removeprefix(CHANGED), seq=seq, is_state=is_state)

@@ -12,7 +12,8 @@ from celery import Celery
 from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
-from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, QUEUES, EventBursts, Lease, celery_url, use_for_redis_urls
+from tasks.broker import FIRST, NORMAL, PREFIX, PRIORITIES, EventBursts, Lease, celery_url, use_for_redis_urls
+from tasks.lanes import GPU, queues
 from tasks.logs import configure_logging
 from tasks.settings import get_settings
 from tasks.unpacking import CheckedTask
@@ -25,6 +26,8 @@ INCLUDE = [
     "tasks.reconcile",
     "tasks.assemble.searchable",
     "tasks.assemble.webhooks",
+    "tasks.assemble.page_webhooks",
+    "tasks.assemble.targets",
 ]
 
 app = Celery("pagefan", include=INCLUDE, task_cls=CheckedTask)
@@ -49,8 +52,8 @@ def configure(app: Celery) -> None:
             "health_check_interval": 25,
         },
         result_backend_transport_options={"global_keyprefix": PREFIX, "retry_policy": {"timeout": 5.0}},
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
-        task_routes={"generate_page": {"queue": "gpu"}, "answer_document": {"queue": "gpu"}},
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in queues()],
+        task_routes={"generate_page": {"queue": GPU}, "answer_document": {"queue": GPU}},
         task_default_queue="cpu",
         task_default_priority=NORMAL,
         task_serializer="json",

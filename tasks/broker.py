@@ -21,14 +21,15 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
+from tasks.lanes import queues
+from tasks.marks import worker_queues
 from tasks.services import get_ledger
-from tasks.settings import get_settings, worker_queues
+from tasks.settings import get_settings
 from workers.processes import process_facts
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "pf:celery:"
-QUEUES = ("cpu", "gpu")
 FIRST, URGENT, NORMAL, LOW = 0, 3, 6, 9  # Redis takes the smallest number first
 PRIORITIES = [FIRST, URGENT, NORMAL, LOW]
 PRIORITY_SEPARATOR = "\x06\x16"  # kombu.transport.redis.Channel.sep
@@ -175,7 +176,7 @@ def queue_keys(queue: str) -> list[str]:
 def live_task_ids(client: redis.Redis) -> set[str]:
     """Ids of all tasks that wait in a queue or are held by a worker. Their number is bounded by the jobs' windows."""
     ids: set[str] = set()
-    for key in (key for queue in QUEUES for key in queue_keys(queue)):
+    for key in (key for queue in queues() for key in queue_keys(queue)):
         ids.update(message_id(json.loads(raw)) for raw in client.lrange(key, 0, -1))
     ids.update(message_id(json.loads(raw)[0]) for raw in client.hvals(UNACKED))
     return ids

@@ -67,7 +67,7 @@ class Chord:
         """Publish the chains of the pages at these 0-based positions of the run, the first `urgent` ahead of others."""
         context = load_run(job_id, run)
         later = LOW if context.options.priority < 2 else NORMAL
-        body = self.join(job_id, run)
+        body, queue = self.join(job_id, run), context.queue
         with app.producer_pool.acquire(block=True) as producer:
             for position in positions:
                 page = context.page(position)
@@ -77,7 +77,7 @@ class Chord:
                 }
                 chain(
                     self.prepare.si(page.to_json()).set(task_id=f"{page.task_id}-prepare", **common),
-                    self.generate.si(page.to_json()).set(task_id=page.task_id, **common),
+                    self.generate.si(page.to_json()).set(task_id=page.task_id, queue=queue, **common),
                 ).apply_async(
                     group_id=group_id(job_id, run),
                     chord=body,

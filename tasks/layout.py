@@ -142,14 +142,17 @@ def keep_layout(page: PageTask, record: Page, content: dict[str, Any], found: Pa
     blobs = get_blobs()
     blobs.write_json(record.blob, content | layout_content(page, found))
     get_ledger().note(page, "" if found else NO_LAYOUT)
-    if not keeps_images(page.job_id):
+    if not keeps_images(page):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
 
 
-def keeps_images(job_id: str) -> bool:
-    """Whether the job is short enough to keep its page images for people who look at it."""
+def keeps_images(page: PageTask) -> bool:
+    """Whether the page's job is short enough to keep its page images for people who look at it."""
     most = get_settings().keep_page_images
-    return most > 0 and get_ledger().num_selected(job_id) <= most  # 0 for a job that was put away or purged
+    try:
+        return load_run(page.job_id, page.run).num_selected <= most
+    except UnknownJob:  # put away or purged
+        return most > 0
 
 
 def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:

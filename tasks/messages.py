@@ -22,7 +22,8 @@ class JobOptions:
     `pages` is a selection in people's numbers, as "1-3,7,-1"; empty is all.
     `dpi` 0 leaves the resolution to the engine. `priority` is a weight: 1 low, 2 normal, 4 high. `language` is what the
     page is written in, as `deu+fra` or `auto`, for engines that know languages. `attachments` makes jobs of the
-    PDFs and images within the document.
+    PDFs and images within the document. Results are written to `target_url` in each of the `target_formats`, by comma.
+    `engine` is the one that is asked for; empty is the server's.
 
     `text_layer` says when a PDF page's own text is used: `auto` where the pixels agree with it, and for a part of a
     page too; `prefer` where they agree, for whole pages; `fallback` where reading fails; all but `ignore` do that too.
@@ -46,10 +47,15 @@ class JobOptions:
     text_layer: TextLayer = "ignore"
     priority: int = 2
     language: str = ""
+    engine: str = ""
     password: str = ""
     has_password: bool = False
     webhook_url: str = ""
+    webhook_events: str = "job"  # job, page, batch, by comma
+    webhook_format: Literal["standard", "cloudevents"] = "standard"
     attachments: bool = False
+    target_url: str = ""
+    target_formats: str = "md"
 
     @property
     def asks_document(self) -> bool:

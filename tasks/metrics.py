@@ -16,7 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from tasks.broker import QUEUES, queue_keys
+from tasks.broker import queue_keys
+from tasks.lanes import queues
 from tasks.ledger import Ledger
 
 KEY = "pf:metrics"
@@ -99,7 +100,7 @@ def histograms(series: Series) -> Iterable[Metric]:
 
 def queue_depths(ledger: Ledger) -> Metric:
     family = GaugeMetricFamily("pagefan_queue_depth", "Tasks that wait in a queue.", labels=["queue"])
-    for queue in QUEUES:
+    for queue in queues():
         family.add_metric([queue], sum(ledger.redis.llen(key) for key in queue_keys(queue)))
     return family
 
@@ -110,7 +111,7 @@ def workers(ledger: Ledger) -> Iterable[Metric]:
     in_flight = GaugeMetricFamily(
         "pagefan_requests_in_flight", "Requests to the model server under way.", labels=["worker"]
     )
-    for queue in QUEUES:
+    for queue in queues():
         reports = ledger.workers(queue)
         alive.add_metric([queue], sum(report.get("is_loaded", True) for report in reports.values()))
         for worker, report in reports.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from tasks.assemble.page_webhooks import page_ended
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, BlobMissing, page_key, patiently
 from tasks.cache import keep, take_back
 from tasks.layout import PARTIAL, has_layout, keeps_images, layout_content
@@ -92,11 +93,11 @@ def save_generation(
     if is_unread(page, generation):
         fail_unread(page, generation, engine, [*attempts, attempt_record(engine, seconds, generation.notices[0])])
         return
-    keep_in_cache(page, generation, engine, attempts)
+    record = get_ledger().page(page.job_id, page.index)
+    keep_in_cache(page, record.cache_key, generation, engine, attempts)
     words = read_words(page)
     places, words = (words, []) if generation.data else ([], words)
     generation = put_together(generation, words)
-    record = get_ledger().page(page.job_id, page.index)
     attempts = [*attempts, attempt_record(engine, seconds, generation.stop_reason)]
     common: dict[str, Any] = {
         "engine": engine,
@@ -138,9 +139,8 @@ def fail_unread(page: PageTask, generation: Generation, engine: str, attempts: A
     fail_page(page, reason, attempts=attempts, notices=generation.notices)
 
 
-def keep_in_cache(page: PageTask, generation: Generation, engine: str, attempts: Attempts) -> None:
+def keep_in_cache(page: PageTask, key: str, generation: Generation, engine: str, attempts: Attempts) -> None:
     """Keep a text for equal pages to come; not one that needed a second, hotter try."""
-    key = get_ledger().page(page.job_id, page.index).cache_key
     if key and generation.stop_reason == "stop" and not attempts:
         keep(key, generation, engine=engine)
         take_back(page.job_id, key)
@@ -235,11 +235,12 @@ def remove_intermediates(page: PageTask, *, keep_image: bool = False) -> None:
     blobs.delete(page_key(page.job_id, page.index, LAYER))
     if text_layer_of(page) == "auto" or wants_places(page):
         blobs.delete(page_key(page.job_id, page.index, WORDS))
-    if not keep_image and not keeps_images(page.job_id):
+    if not keep_image and not keeps_images(page):
         blobs.delete(page_key(page.job_id, page.index, IMAGE))
 
 
 def log_end(page: PageTask, state: str, seconds: float, reason: str) -> None:
+    page_ended(page)
     count(get_ledger(), "pages", state=state)
     extra = {"job": page.job_id, "page": page.page_number}
     logger.info(

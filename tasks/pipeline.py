@@ -29,6 +29,7 @@ from tasks.assemble.job_end import end_assembled, end_unassembled, end_unopened,
 from tasks.assemble.question import has_open_question
 from tasks.assemble.results import write_results
 from tasks.attachments import take_attachments
+from tasks.beside import with_places
 from tasks.broker import AWAY, FIRST, URGENT
 from tasks.chord import Chord, ordinary, position_of
 from tasks.generate.asking import answer_or_give_up
@@ -38,6 +39,7 @@ from tasks.ledger import UnknownJob
 from tasks.messages import PageTask
 from tasks.page_end import attempt_record, give_up_page
 from tasks.prepare import is_prepared, keep_prepared, keep_text_layer, render
+from tasks.runs import load_run
 from tasks.services import get_blobs, get_ledger, make_engine
 from tasks.settings import get_settings
 from tasks.split import fetch_source, open_document, unexpected
@@ -49,10 +51,8 @@ logger = logging.getLogger(__name__)
 
 GONE = -1  # the position of a page whose run nobody knows any more
 SPLIT_AGAIN_S = 1  # until a split looks again whether there is room to fetch its document, or is tried again
-SPLIT_TRIES = 2  # where something unexpected is raised
-MAX_SPLITS = 10  # where the process that splits dies each time
-ASSEMBLY_TRIES = 2  # where something unexpected is raised
-MAX_ASSEMBLIES = 10  # where the process that assembles dies each time, or the store is away
+UNEXPECTED_TRIES = 2  # of a split or an assembly that raises something unexpected
+MAX_BEGINS = 10  # of a split or an assembly, where its process dies each time or the store is away
 
 
 # submit -------------------------------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ def split_document(job_id: str) -> None:
 def choose_pages(job_id: str, tries: int) -> bool:
     """Open the job's first run; False where the job has ended instead, or is split again a little later."""
     try:
-        if tries > MAX_SPLITS:
-            raise DocumentError("task_lost", f"Opening the document was begun {MAX_SPLITS} times. Send it again.")
+        if tries > MAX_BEGINS:
+            raise DocumentError("task_lost", f"Opening the document was begun {MAX_BEGINS} times. Send it again.")
         if not fetch_source(job_id):
             get_ledger().put_off_split(job_id)
             send_split(job_id, countdown_s=SPLIT_AGAIN_S)
@@ -101,7 +101,7 @@ def choose_pages(job_id: str, tries: int) -> bool:
         raise
     except Exception as exc:
         logger.exception("job %s could not be split, try %d", job_id, tries)
-        if tries < SPLIT_TRIES:
+        if tries < UNEXPECTED_TRIES:
             send_split(job_id, countdown_s=SPLIT_AGAIN_S)
         else:
             end_unopened(job_id, *unexpected(exc))
@@ -129,7 +129,7 @@ def prepare_page(message: list[Any]) -> None:
         if seen is None or is_prepared(page, seen):
             return
         get_ledger().move(page, "preparing")
-        keep_prepared(page, render(page))
+        keep_prepared(page, with_places(page, render(page)))
     except DocumentError as exc:
         keep_text_layer(page)
         give_up_page(page, exc.reason, exc.detail, attempts=[attempt_record("render", 0.0, exc.reason)])
@@ -202,13 +202,14 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
         return
     tries = ledger.count_try(job_id, "assembly")
     try:
-        if tries > MAX_ASSEMBLIES:
+        if tries > MAX_BEGINS:
             end_unassembled(job_id, "internal")
             return
         lay_out_rest(job_id)
         if has_open_question(job_id):
             ledger.forget_tries(job_id, "assembly")
-            answer_document.apply_async((job_id, run), task_id=f"{job_id}.{run}-answer", priority=URGENT)
+            common = {"priority": URGENT, "queue": load_run(job_id, run or 1).queue}
+            answer_document.apply_async((job_id, run), task_id=f"{job_id}.{run}-answer", **common)
             return
         write_results(job_id)
         state, error = final_state(job_id), unanswered(job_id)
@@ -221,7 +222,7 @@ def assemble_document(self: Any, job_id: str, run: int) -> None:
         raise Reject(exc, requeue=True) from exc
     except Exception as exc:
         logger.exception("job %s could not be assembled, try %d", job_id, tries)
-        if tries < ASSEMBLY_TRIES:
+        if tries < UNEXPECTED_TRIES:
             raise self.retry(countdown=1) from exc
         end_unassembled(job_id, "internal")
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from tasks.beside import is_unwanted, read_beside
 from tasks.blobs import IMAGE, LAYER, PACKED, WORDS, page_key, patiently
 from tasks.cache import cache_key, generation_of, look_up, take_back
 from tasks.layout import NO_LAYOUT, PARTIAL, has_layout, lay_out, lay_out_layer
@@ -19,7 +20,7 @@ from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
 from tasks.page_end import measure_recall, save_generation, save_text
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs, get_ledger, get_reading_sandbox, get_sandbox
+from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox, reader_name
 from tasks.settings import document_limits, get_settings
 from tasks.written import extracted, written_layout
 from workers.documents.kinds import DocumentError
@@ -29,19 +30,10 @@ from workers.documents.pages import prepare_page as render_and_prepare
 from workers.documents.text_layer import TEXT_LAYER, is_healthy
 from workers.engines import EngineError
 from workers.reading.layer_lines import lines_of
-from workers.reading.plain_reader import read_prepared
 from workers.reading.put_together import put_together
 from workers.sandbox.sandbox import SandboxDied, SandboxTimeout
 
 logger = logging.getLogger(__name__)
-
-
-def is_unwanted(page: PageTask) -> bool:
-    """Whether the page has ended or its job is cancelled; no while Redis is away."""
-    try:
-        return get_ledger().look(page) is None
-    except redis.RedisError:
-        return False
 
 
 def is_prepared(page: PageTask, seen: Page) -> bool:
@@ -104,47 +96,21 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
         return
     if end_without_engine(page, prepared, key, **about):
         return
-    if load_run(page.job_id, page.run).engine != engine_name():
+    context = load_run(page.job_id, page.run)
+    if context.engine != engine_name(context.lane):
         ledger.move(page, "preparing", cache_key=key, **about)
         keep_layer(page, prepared)
-        read_beside(page, prepared)
+        started, request = time.monotonic(), load_run(page.job_id, page.run).request(page.index)
+        generation = read_beside(page, prepared, request)
+        save_generation(page, generation, engine=reader_name(), seconds=time.monotonic() - started)
+        lay_out(page)
         return
     if prepared.packed is not None:
         blobs.write(page_key(page.job_id, page.index, PACKED), prepared.packed)
     keep_layer(page, prepared)
-    bucket = load_run(page.job_id, page.run).bucket(prepared.num_tokens)
-    ledger.move(page, "ready", num_tokens=prepared.num_tokens, bucket=bucket, cache_key=key, **about)
+    about |= {"bucket": context.bucket(prepared.num_tokens)} | ({"lane": context.lane} if context.lane else {})
+    ledger.move(page, "ready", num_tokens=prepared.num_tokens, cache_key=key, **about)
     ledger.offer(page)
-
-
-def read_beside(page: PageTask, prepared: PreparedPage) -> None:
-    """End the page with what another engine than that of the GPU workers reads on it. Raises DocumentError."""
-    context, settings = load_run(page.job_id, page.run), get_settings()
-    name, started = context.engine, time.monotonic()
-    for death in range(1, settings.poison_limit + 1):
-        try:
-            generation = get_reading_sandbox().run(
-                read_prepared,
-                prepared.packed,
-                prepared.png,
-                context.request(page.index),
-                engine=name,
-                options=settings.engine_options(name),
-                timeout_s=settings.vlm_concurrent_timeout,
-                should_stop=lambda: is_unwanted(page),
-            )
-        except EngineError as exc:
-            raise DocumentError("generation_failed", str(exc)) from exc
-        except SandboxTimeout as exc:
-            limit = settings.vlm_concurrent_timeout
-            raise DocumentError("timeout", f"Reading with {name} took over {limit:g} s and was stopped.") from exc
-        except SandboxDied as exc:
-            logger.warning("job %s page %d: %s died (%d): %s", page.job_id, page.page_number, name, death, exc)
-        else:
-            save_generation(page, generation, engine=name, seconds=time.monotonic() - started)
-            lay_out(page)
-            return
-    raise DocumentError("poison", f"The process that read this page died {settings.poison_limit} times.")
 
 
 def end_without_engine(page: PageTask, prepared: PreparedPage, cache_key: str, **about: Any) -> bool:

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from tasks import passwords
 from tasks.blobs import source_key
+from tasks.lanes import lanes, queue_of
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.messages import JobOptions, PageTask
-from tasks.services import engine_name, get_ledger, longest_answer, reader_name
+from tasks.services import engine_name, get_ledger, lane_of, longest_answer, reader_name
 from workers.documents.selection import Selection
 from workers.engines import PageRequest
 from workers.prompts import build_prompt
@@ -28,10 +29,21 @@ class RunContext:
     owner: str
     options: JobOptions
     selection: Selection
+    num_selected: int  # pages of the job
 
     @property
     def source_key(self) -> str:
         return source_key(self.job_id, self.kind)
+
+    @property
+    def lane(self) -> str:
+        """Whose engine reads the pages; raises EngineError where the server has that engine no longer."""
+        return lane_of(self.options.engine)
+
+    @property
+    def queue(self) -> str:
+        """Where the pages are generated; where their engine is gone, preparing them says so."""
+        return queue_of(self.options.engine if self.options.engine in lanes() else "")
 
     def page(self, position: int) -> PageTask:
         return PageTask(job_id=self.job_id, run=self.run, index=self.selection.nth(position))
@@ -39,7 +51,7 @@ class RunContext:
     @property
     def engine(self) -> str:
         """The name of the engine that pages are prepared for."""
-        return reader_name() if self.options.asks_document else engine_name()
+        return reader_name(self.lane) if self.options.asks_document else engine_name(self.lane)
 
     def request(self, index: int) -> PageRequest:
         """What is asked of a page; where the document as a whole is asked about, no more than its text."""
@@ -49,7 +61,7 @@ class RunContext:
                 page_number=index + 1,
                 language=options.language,
                 prompt=build_prompt("transcribe"),
-                max_new_tokens=longest_answer(),
+                max_new_tokens=longest_answer(self.lane),
             )
         return PageRequest(
             page_number=index + 1,
@@ -57,15 +69,15 @@ class RunContext:
             language=options.language,
             prompt=build_prompt(options.task, question=options.question, prompt=options.prompt, schema=options.schema),
             schema=options.schema,
-            max_new_tokens=options.max_new_tokens or longest_answer(),
+            max_new_tokens=options.max_new_tokens or longest_answer(self.lane),
             temperature=options.temperature,
         )
 
     def bucket(self, num_tokens: int) -> str:
         """Pages whose prompts, and whose answers as far as one can tell, differ in length by less than two times."""
         if self.options.asks_document:
-            return f"{num_tokens.bit_length()}/{longest_answer().bit_length()}"
-        longest = self.options.max_new_tokens or longest_answer()
+            return f"{num_tokens.bit_length()}/{longest_answer(self.lane).bit_length()}"
+        longest = self.options.max_new_tokens or longest_answer(self.lane)
         expected = longest if self.options.task in ("transcribe", "extract") else min(longest, SHORT_ANSWER)
         return f"{num_tokens.bit_length()}/{expected.bit_length()}"
 
@@ -89,4 +101,5 @@ def load_run(job_id: str, run: int) -> RunContext:
         owner=job.owner,
         options=replace(job.options, **ledger.run_options(job_id, run), password=password_of(job, run)),
         selection=Selection.parse(selection),
+        num_selected=job.num_selected,
     )

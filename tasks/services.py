@@ -6,16 +6,19 @@ from functools import cache, partial
 from typing import cast
 
 from tasks.blobs import Blobs
+from tasks.engine_choice import chosen_engine
+from tasks.lanes import lanes, own_lane
 from tasks.ledger import Ledger, connect
+from tasks.marks import worker_queues
 from tasks.messages import Scope, TextLayer
-from tasks.settings import get_settings, worker_queues
+from tasks.settings import get_settings
 from workers.documents.pages import warm_up
-from workers.engines import Engine, EngineOptions
+from workers.engines import Engine, EngineError, EngineOptions
 from workers.engines.ocr.choose import has_runtime
 from workers.engines.profiles import profile_of
 from workers.engines.registry import load_engine, reads_plain_text
 from workers.layout.laid_out import warm_up_layout
-from workers.processes import num_cores, num_gpus
+from workers.processes import num_cores
 from workers.reading.plain_reader import loaded_engine
 from workers.sandbox.sandbox import Sandbox
 
@@ -64,39 +67,51 @@ def num_layout_processes() -> int:
 
 
 @cache
-def engine_name() -> str:
-    """The engine of this process; `auto` is `vlm` where CUDA and a MODEL are present, else `ocr`."""
-    settings = get_settings()
-    if settings.engine != "auto":
-        return settings.engine
-    return "vlm" if settings.model and num_gpus() else "ocr"
+def engine_name(lane: str = "") -> str:
+    """The engine of a lane."""
+    return lane or chosen_engine(get_settings())
 
 
-def reader_name() -> str:
-    """The engine that reads the pages of a document that is asked about as a whole."""
-    wanted, engine = get_settings().document_reader, engine_name()
+def engine_names() -> tuple[str, ...]:
+    """The engines that a job may ask for, the one it gets without asking first."""
+    return tuple(dict.fromkeys(map(engine_name, lanes())))
+
+
+def lane_of(engine: str) -> str:
+    """The lane of the engine that a job asks for; "" asks for none. Raises EngineError for one that is not served."""
+    if engine in ("", engine_name()):
+        return ""
+    if engine not in lanes():
+        raise EngineError(f"this server has no engine {engine!r}, only {', '.join(engine_names())}")
+    return engine
+
+
+def reader_name(lane: str = "") -> str:
+    """The engine that reads the pages of a document which the engine of a lane is asked about as a whole."""
+    wanted, engine = get_settings().document_reader, engine_name(lane)
     if wanted == "auto":
         wanted = "ocr" if has_runtime() and not reads_plain_text(engine) else "engine"
     return engine if wanted == "engine" else wanted
 
 
-def default_text_layer(scope: Scope = "page") -> TextLayer:
-    """What becomes of a PDF's own text where a job does not say."""
+def default_text_layer(scope: Scope = "page", engine: str = "") -> TextLayer:
+    """What becomes of a PDF's own text where a job, read by this engine, does not say."""
     if wanted := get_settings().text_layer:
         return cast("TextLayer", wanted)
-    return "auto" if scope == "document" or reads_plain_text(engine_name()) else "ignore"
+    return "auto" if scope == "document" or reads_plain_text(engine or engine_name()) else "ignore"
 
 
-def engine_options() -> EngineOptions:
-    """What the engine of this process is told."""
-    return get_settings().engine_options(engine_name())
+def engine_options(lane: str = "") -> EngineOptions:
+    """What the engine of a lane is told."""
+    return get_settings().engine_options(engine_name(lane))
 
 
-def longest_answer() -> int:
+def longest_answer(lane: str = "") -> int:
     """Most tokens of an answer for a page where the job does not say."""
-    return get_settings().max_new_tokens or profile_of(engine_options()).max_new_tokens
+    return get_settings().max_new_tokens or profile_of(engine_options(lane)).max_new_tokens
 
 
 def make_engine() -> Engine:
-    """An engine whose model is not loaded yet."""
-    return load_engine(engine_name(), engine_options())
+    """The engine of this process, whose model is not loaded yet."""
+    lane = own_lane()
+    return load_engine(engine_name(lane), engine_options(lane))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from math import isfinite
@@ -42,6 +41,9 @@ class Settings:
     redis_url: str = setting("redis://127.0.0.1:6379/0", "URL", "The Redis that is broker, result store and ledger.")
     blob_url: str = setting("file://./data/blobs", "URL", "Where sources, pages and results lie; any fsspec URL.")
     engine: str = setting("auto", "name", "What reads the pages: auto, " + ", ".join(sorted(ENGINES)) + ".")
+    other_engines: str = setting(
+        "", "names", "Engines that a job may ask for besides ENGINE, each with its own worker."
+    )
     model: str = setting("", "id or path", "The model an engine loads: a hub id or a local folder.")
     device: str = setting("auto", "name", "Where the model runs: auto, cpu, cuda, cuda:1.")
     vlm_concurrent_timeout: float = setting(300.0, "s", "Time one page's generation may take over all its attempts.")
@@ -63,7 +65,7 @@ class Settings:
     )
     gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
-    page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
+    page_window: int = setting(32, "pages", "Pages of a job under way at once; more where the engines hold more.")
     urgent_pages: int = setting(8, "pages", "First pages of a job that go ahead of other jobs' later pages.")
     poison_limit: int = setting(3, "starts", "Process deaths on a page after which the page is given up.")
     visibility_timeout_s: float = setting(4.0, "s", "Silence of a worker after which its tasks go to another.")
@@ -119,6 +121,13 @@ class Settings:
         if unknown := set(names) - {*CONTRACTS, "none"}:
             raise ValueError(f"{min(unknown)!r} is not one of {', '.join(CONTRACTS)}")
         return () if "none" in names else names
+
+    def other_engine_names(self) -> tuple[str, ...]:
+        """The engines of OTHER_ENGINES but ENGINE itself; raises ValueError for one that is not known."""
+        names = tuple(dict.fromkeys(filter(None, (name.strip() for name in self.other_engines.split(",")))))
+        if unknown := set(names) - set(ENGINES):
+            raise ValueError(f"{min(unknown)!r} is not one of {', '.join(sorted(ENGINES))}")
+        return tuple(name for name in names if name != self.engine)
 
     def engine_options(self, engine: str) -> EngineOptions:
         """What the engine of this name is told; raises KeyError where there is none."""
@@ -180,6 +189,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if (dialect := values.get("model_dialect", "")) not in ("", *READERS):
         raise SettingsError(f"MODEL_DIALECT={dialect!r} is not one of {', '.join(READERS)}")
     try:
+        settings.other_engine_names()
+    except ValueError as exc:
+        raise SettingsError(f"OTHER_ENGINES={settings.other_engines!r} has a name that is not known: {exc}") from exc
+    try:
         settings.contracts()
     except ValueError as exc:
         raise SettingsError(f"COMPAT={settings.compat!r} has a name that is not known: {exc}") from exc
@@ -204,44 +217,6 @@ def read_value(known: Known, raw: str) -> Any:
 def get_settings() -> Settings:
     """The settings of this process, from its environment."""
     return load_settings(os.environ)
-
-
-WORKER_QUEUES = "PAGEFAN_WORKER_QUEUES"
-WORKER_PID = "PAGEFAN_WORKER_PID"
-WORKER_ID = "PAGEFAN_WORKER_ID"
-
-# What glibc is told in an engine's process: keep the memory of one batch for the next. An engine on a CPU otherwise
-# spends a third of its time on having the same memory zeroed by the kernel (measured with the tiny reader).
-KEEP_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-}
-
-
-def mark_worker(queues: Iterable[str]) -> None:
-    """Tell the child processes of this worker whose they are and its queues; they inherit its environment."""
-    os.environ[WORKER_QUEUES] = ",".join(sorted(queues))
-    os.environ[WORKER_PID] = str(os.getpid())
-    os.environ[WORKER_ID] = secrets.token_hex(8)
-    if "gpu" in queues:
-        for name, value in KEEP_MEMORY.items():
-            os.environ.setdefault(name, value)
-
-
-def worker_queues() -> frozenset[str]:
-    """The queues of the worker that this process belongs to; empty outside one."""
-    return frozenset(filter(None, os.environ.get(WORKER_QUEUES, "").split(",")))
-
-
-def worker_pid() -> int:
-    """The process id of the worker that this process belongs to; 0 outside one."""
-    return int(os.environ.get(WORKER_PID, "0"))
-
-
-def worker_id() -> str:
-    """What the children of one worker have in common, whichever of them it is; empty outside one."""
-    return os.environ.get(WORKER_ID, "")
 
 
 def document_limits() -> DocumentLimits:

@@ -10,6 +10,8 @@ import logging
 
 from tasks import chord
 from tasks.archive import iter_pages, job_on_file, notable_on_file, pages_on_file, write_job_record
+from tasks.assemble.page_webhooks import are_pages_told
+from tasks.assemble.targets import is_delivered
 from tasks.assemble.webhooks import is_told
 from tasks.ledger.records import Job
 from tasks.services import get_ledger
@@ -31,7 +33,7 @@ def put_away_settled() -> None:
 def put_away(job_id: str) -> bool:
     """Remove an ended job from Redis once its files are seen to have all of it; whether that was done."""
     job = get_ledger().job(job_id)
-    if job is None or not job.has_ended or not is_told(job):
+    if job is None or not job.has_ended or not is_told(job) or not are_pages_told(job) or not is_delivered(job):
         return False
     if not is_on_file(job):
         write_job_record(job_id)

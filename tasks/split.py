@@ -16,7 +16,7 @@ from tasks.blobs import BlobMissing, source_key
 from tasks.ledger import UnknownJob
 from tasks.ledger.records import Job
 from tasks.runs import password_of
-from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox
+from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox, lane_of
 from tasks.settings import document_limits, get_settings
 from tasks.storage import read_document
 from workers.documents.kinds import HEAD_BYTES, DocumentError, sniff
@@ -105,7 +105,11 @@ def open_document(job_id: str) -> tuple[int, Selection, tuple[str, ...]]:
         raise DocumentError("bad_pages", str(exc)) from exc
     charge_pages(job.owner, f"{job_id}.1", len(selection))
     attached = () if job.options.attachments else attached_warning(info.attached)
-    return info.num_pages, selection, (*info.warnings, *attached, *language_warning(job.options.language))
+    return (
+        info.num_pages,
+        selection,
+        (*info.warnings, *attached, *language_warning(job.options.language, job.options.engine)),
+    )
 
 
 def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
@@ -117,11 +121,12 @@ def attached_warning(names: Sequence[str]) -> tuple[str, ...]:
     return (f"{files} attached to the PDF and not read: {few}. The option `attachments` reads PDFs and images.",)
 
 
-def language_warning(language: str) -> tuple[str, ...]:
+def language_warning(language: str, engine: str) -> tuple[str, ...]:
     """A warning where a language is asked of an engine that knows none."""
-    if not language or engine_options().knows_languages:
+    lane = lane_of(engine)
+    if not language or engine_options(lane).knows_languages:
         return ()
-    return (f"`language={language}` changed nothing: the engine `{engine_name()}` is not told languages.",)
+    return (f"`language={language}` changed nothing: the engine `{engine_name(lane)}` is not told languages.",)
 
 
 def inspect_patiently(path: Path, password: str) -> DocumentInfo:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.broker import QUEUES, SENT_AT, UNACKED, UNACKED_INDEX, queue_keys
+from tasks.broker import SENT_AT, UNACKED, UNACKED_INDEX, queue_keys
+from tasks.lanes import lanes, queue_of, queues
 from tasks.ledger import Ledger
 from tasks.settings import get_settings
 
@@ -27,7 +28,7 @@ def standstills(ledger: Ledger, reports: Mapping[str, Reports]) -> dict[str, str
     now, settings = time.time(), get_settings()
     heads, moved, forsaken = look(ledger)
     sayings = {}
-    for queue in QUEUES:
+    for queue in queues():
         if is_generating(reports[queue].values()):
             moved[queue] = now  # its end is near: no batch outlives its deadline
         waits_s = now - max(moved[queue], min(heads[queue], default=now))
@@ -50,19 +51,20 @@ def describe(waits_s: float, forsaken_s: float, limit_s: float) -> str:
 
 def look(ledger: Ledger) -> tuple[dict[str, list[float]], dict[str, float], dict[str, float]]:
     """By queue: since when the next of its waiting things wait, when it moved last, when its oldest lease lapsed."""
-    keys = [(queue, key) for queue in QUEUES for key in queue_keys(queue)]
+    keys = [(queue, key) for queue in queues() for key in queue_keys(queue)]
     with ledger.redis.pipeline(transaction=False) as pipe:
         for _, key in keys:
             pipe.lindex(key, -1)
         pipe.zrange(UNACKED_INDEX, 0, 0, withscores=True)
         *raws, leases = pipe.execute()
-    heads: dict[str, list[float]] = {queue: [] for queue in QUEUES}
+    heads: dict[str, list[float]] = {queue: [] for queue in queues()}
     for (queue, _), raw in zip(keys, raws, strict=True):
         if raw and (sent_at := json.loads(raw)["headers"].get(SENT_AT)):
             heads[queue].append(float(sent_at))
-    if ready_at := ledger.ready_since():
-        heads["gpu"].append(ready_at)
-    return heads, ledger.moved([*QUEUES, RECONCILER]), dict(lapsed(ledger, *lease) for lease in leases)
+    for lane in lanes():
+        if ready_at := ledger.ready_since(lane):
+            heads[queue_of(lane)].append(ready_at)
+    return heads, ledger.moved([*queues(), RECONCILER]), dict(lapsed(ledger, *lease) for lease in leases)
 
 
 def lapsed(ledger: Ledger, tag: str, renewed_at: float) -> tuple[str, float]:

@@ -31,6 +31,18 @@ def read_document(url: str, owner: str, path: Path) -> Fetched:
     return storage.read(url, place, path, max_bytes=max_bytes, timeout_s=settings.fetch_timeout_s)
 
 
+def check_target(url: str, owner: str) -> None:
+    """Raise FetchError unless the owner may have results written there."""
+    find_place(url, get_settings().places(), owner, write=True)
+
+
+def write_file(url: str, owner: str, path: Path) -> None:
+    """Store a file. Raises FetchError."""
+    settings = get_settings()
+    place = find_place(url, settings.places(), owner, write=True)
+    storage.write(url, place, path, timeout_s=settings.fetch_timeout_s)
+
+
 def list_documents(url: str, owner: str) -> list[str]:
     """The URLs of the documents that a folder or a pattern names, one at least, sorted. Raises FetchError."""
     places = get_settings().places()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.broker import QUEUES, queue_keys
+from tasks.broker import queue_keys
 from tasks.cache import noted_size
+from tasks.lanes import queues
 from tasks.ledger import Ledger
 from tasks.ledger.records import Job
 from tasks.metrics import KEY, field
@@ -38,7 +39,7 @@ class Queue:
 
 def look_at_workers(ledger: Ledger) -> dict[str, Reports]:
     """The reports of the workers of each queue; those of a worker that could not load its engine are among them."""
-    return {queue: ledger.workers(queue) for queue in QUEUES}
+    return {queue: ledger.workers(queue) for queue in queues()}
 
 
 def trouble_of(reports: Reports) -> str:
@@ -50,14 +51,14 @@ def trouble_of(reports: Reports) -> str:
 def standing_still(ledger: Ledger) -> dict[str, tuple[str, float]]:
     """The queues on which nobody can work: why, and since when in Unix seconds, 0 where that is not known."""
     troubles = {queue: trouble_of(reports) for queue, reports in look_at_workers(ledger).items()}
-    moved = ledger.moved(list(QUEUES))
+    moved = ledger.moved(queues())
     return {queue: (trouble, moved[queue]) for queue, trouble in troubles.items() if trouble}
 
 
 def look_at_queues(ledger: Ledger, workers: dict[str, Reports]) -> list[Queue]:
     now, (heads, _, _) = time.time(), look(ledger)
     found = []
-    for queue in QUEUES:
+    for queue in queues():
         num_waiting = sum(ledger.redis.llen(key) for key in queue_keys(queue))
         oldest_s = max(0.0, now - min(heads[queue], default=now))
         trouble = trouble_of(workers[queue])

@@ -17,10 +17,13 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from tasks.engine_choice import idle_gpu_advice
 from tasks.generate.failure import forget_failure, give_up
+from tasks.lanes import own_lane, owns_engine
+from tasks.marks import mark_worker, worker_id, worker_pid
 from tasks.pipeline import get_batcher
 from tasks.services import engine_name, get_layout_sandbox, get_ledger, get_reading_sandbox, get_sandbox
-from tasks.settings import get_settings, mark_worker, worker_id, worker_pid, worker_queues
+from tasks.settings import get_settings
 from workers.processes import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -35,17 +38,19 @@ def on_worker_setup(instance: Any, **_: Any) -> None:
     mark_worker(queues)
     if "cpu" in queues:
         get_sandbox()
+    if "gpu" in queues and (advice := idle_gpu_advice(get_settings())):
+        logger.warning("%s", advice)
 
 
 @worker_process_init.connect
 def on_child_start(**_: Any) -> None:
     if worker_pid() != os.getpid():  # the solo pool has no children
         die_with_parent(worker_pid())  # or an orphan would keep a GPU
-    if "gpu" in worker_queues():
+    if owns_engine():
         try:
             batcher = get_batcher()
         except Exception as exc:
-            give_up(exc, get_ledger(), engine=engine_name(), worker=worker_id())
+            give_up(exc, get_ledger(), engine=engine_name(own_lane()), worker=worker_id())
         logger.info("engine %s (%s) is ready", batcher.engine.name, batcher.engine.revision)
 
 
@@ -77,7 +82,7 @@ def start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 @worker_shutdown.connect
 def on_worker_stop(**_: Any) -> None:
-    if "gpu" in worker_queues():
+    if owns_engine():
         forget_failure(get_ledger(), worker_id())
     for sandbox in (get_sandbox, get_layout_sandbox, get_reading_sandbox):
         if sandbox.cache_info().currsize:

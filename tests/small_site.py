@@ -12,15 +12,16 @@ from typing import Any
 
 @dataclass
 class Call:
-    """A POST that arrived; header names are in small letters."""
+    """A POST or PUT that arrived; header names are in small letters."""
 
     headers: dict[str, str]
     body: bytes
+    path: str = ""
 
 
 @dataclass
 class Site:
-    """`files` maps a path to (status, content type, body); POSTs are answered with `statuses`, then with 204."""
+    """`files` maps a path to (status, content type, body); POSTs and PUTs are answered with `statuses`, then 204."""
 
     port: int = 0
     files: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
@@ -50,8 +51,11 @@ def handler_of(site: Site) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            site.calls.append(Call({name.lower(): value for name, value in self.headers.items()}, body))
+            site.calls.append(Call({name.lower(): value for name, value in self.headers.items()}, body, self.path))
             self.answer(site.statuses.pop(0) if site.statuses else 204, "text/plain", b"")
+
+        def do_PUT(self) -> None:
+            self.do_POST()
 
         def answer(self, status: int, media: str, body: bytes) -> None:
             with contextlib.suppress(ConnectionError):

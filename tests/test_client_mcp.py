@@ -12,8 +12,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import httpx
 import pytest
 from conftest import plain_env
@@ -26,7 +27,7 @@ from web_service import PDF, WebService, page
 from pagefan import AsyncClient
 from pagefan.mcp import command
 from pagefan.mcp.reading import chosen, excerpt, search, shortly
-from pagefan.mcp.sending import bytes_of, path_of
+from pagefan.mcp.sending import bytes_of, path_of, send
 from pagefan.mcp.server import http_options, make_server
 from pagefan.paged import split_pages
 from tasks.page_end import save_text
@@ -365,6 +366,26 @@ def test_search_shows_the_surroundings_and_counts_the_rest() -> None:
 def test_data_and_file_addresses_are_read() -> None:
     assert bytes_of("data:text/plain,a%20b") == b"a b"
     assert path_of("file:///tmp/a%20b.pdf") == Path("/tmp/a b.pdf")
+
+
+def test_a_call_that_is_cancelled_while_it_sends_has_its_job_to_cancel() -> None:
+    sent: list[Any] = []
+
+    async def work() -> None:
+        with anyio.CancelScope() as call:
+
+            class Slow:
+                async def submit(self, _: bytes, *, name: str) -> dict[str, str]:
+                    call.cancel()
+                    await anyio.sleep(0)
+                    return {"id": "1", "name": name}
+
+            sent.append(await send(cast(AsyncClient, Slow()), DATA_URI, "a.pdf", {}, may_read_files=False))
+            await anyio.sleep(0)
+            sent.append("more than a cancelled call does")
+
+    anyio.run(work)
+    assert sent == [{"id": "1", "name": "a.pdf"}]
 
 
 def line(**message: object) -> str:

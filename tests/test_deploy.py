@@ -20,7 +20,8 @@ from conftest import plain_env
 from flower.options import default_options
 from packaging.requirements import Requirement
 
-from tasks.settings import known_settings
+from tasks.engine_choice import idle_gpu_advice
+from tasks.settings import known_settings, load_settings
 from tools.settings_table import default_text
 from web.stack.environ import read_procfile
 
@@ -169,7 +170,8 @@ def test_services_share_one_volume_and_wait_for_a_healthy_redis() -> None:
     assert command[command.index("--appendonly") + 1] == "yes"
     for name, service in services.items():
         if name not in ("redis", "vllm"):
-            assert service["volumes"] == ["data:/data", "cache:/cache"][: 1 + (name == "gpu-worker")]
+            wanted = {"cpu-worker": ["hub:/hub"], "gpu-worker": ["hub:/hub", "cache:/cache"]}
+            assert service["volumes"] == ["data:/data", *wanted.get(name, [])]
             assert service["depends_on"]["redis"]["condition"] == "service_healthy"
 
 
@@ -185,6 +187,52 @@ def test_gpu_worker_and_model_server_reserve_a_gpu_and_the_cpu_override_does_not
     assert override["deploy"] is None
     assert override["build"]["target"] == "cpu"
     assert override["environment"]["ENGINE"] == "ocr"
+
+
+@pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker"])
+def test_models_of_the_hub_outlive_containers_and_its_token_reaches_who_loads_them(name: str) -> None:
+    service = load_compose(HF_TOKEN="hf_secret")["services"][name]
+    assert service["environment"]["HF_TOKEN"] == "hf_secret"
+    home = service["environment"]["HF_HOME"]
+    assert f"hub:{home}" in service["volumes"]
+    stages = docker_stages()
+    assert any(kind == "RUN" and f"pagefan /data {home}" in rest for kind, rest in stages["base"])
+    shared = load_compose(HF_HOME="/srv/models")["services"][name]
+    assert f"/srv/models:{home}" in shared["volumes"]
+    assert shared["environment"]["HF_HOME"] == home, "a folder of the host is another one in the container"
+
+
+def test_hub_token_reaches_no_other_process() -> None:
+    services = load_compose(HF_TOKEN="hf_secret")["services"]
+    holders = {name for name, service in services.items() if "HF_TOKEN" in service["environment"]}
+    assert holders == {"cpu-worker", "gpu-worker", "vllm"}
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus", "words"),
+    [
+        ({"engine": "ocr"}, 1, "set ENGINE=vlm and MODEL"),
+        ({"engine": "auto"}, 1, "engine ocr reads on the CPU"),
+        ({"engine": "auto", "model": "a/b"}, 1, ""),
+        ({"engine": "openai"}, 1, ""),
+        ({"engine": "ocr", "device": "cpu"}, 1, ""),
+        ({"engine": "ocr"}, 0, ""),
+    ],
+)
+def test_start_says_what_to_set_where_a_gpu_would_stay_idle(
+    named: dict[str, str], gpus: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engine_choice.num_gpus", lambda: gpus)
+    advice = idle_gpu_advice(load_settings({key.upper(): value for key, value in named.items()}))
+    assert words in advice
+    assert bool(advice) == bool(words)
+
+
+def test_compose_says_how_a_gpu_is_used() -> None:
+    comment = compose_text().partition("x-settings")[0]
+    assert "ENGINE=vlm MODEL=" in comment
+    override = load_compose("compose.cpu.yaml")["services"]["gpu-worker"]
+    assert override["environment"]["DEVICE"] == "cpu", "so that no advice is given there"
 
 
 def test_vllm_profile_serves_the_model_on_the_gpu() -> None:
@@ -285,7 +333,7 @@ def test_gpu_image_has_a_compiler_and_a_folder_for_what_it_makes_that_outlives_t
     stage = docker_stages()["gpu"]
     assert any(keyword == "RUN" and " gcc " in f" {rest} " for keyword, rest in stage)
     folders = dict(pair.split("=", 1) for keyword, rest in stage if keyword == "ENV" for pair in rest.split())
-    for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "HF_HOME"):
+    for variable in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
         assert folders[variable].startswith("/cache/")
     assert "cache:/cache" in load_compose()["services"]["gpu-worker"]["volumes"], "not /tmp, which allows no programs"
 

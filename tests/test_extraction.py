@@ -59,11 +59,15 @@ def service(start_stack: StartStack, server: ModelServer) -> Iterator[Service]:
 
 
 def invoice() -> bytes:
+    """A scan, and a page of text."""
     with pymupdf.open() as document:
         for size in ((640, 400), (400, 640)):
             sheet = document.new_page(width=size[0], height=size[1])
             for at, line in enumerate(("Invoice for Ada Lovelace", "Goods and their delivery", "Total 118,50")):
                 sheet.insert_text((60, 80 + 60 * at), line, fontsize=24)
+        scan = document[0].get_pixmap(dpi=150).tobytes("png")
+        document.delete_page(0)
+        document.new_page(0, width=640, height=400).insert_image((0, 0, 640, 400), stream=scan)
         return bytes(document.tobytes())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from tasks.page_end import save_generation
 from workers.engines import Control, Generation, PageRequest
 from workers.engines.openai.engine import OpenAIEngine
 from workers.engines.openai.options import OpenAIOptions
+from workers.lines import Line
 from workers.prompts import build_prompt
 from workers.reading.answers import generate
 from workers.reading.extraction import check
 from workers.reading.layer_lines import LayerWord
+from workers.reading.line_words import words_of
+from workers.reading.numbers import says_date, says_number
 from workers.reading.values import value_records
 from workers.schemas import BadSchema, check_schema
 
@@ -92,6 +96,42 @@ def test_values_are_found_among_the_words_by_their_letters_and_numbers() -> None
     assert found == {
         "to.name": (10.0, 0.0, 28.0, 9.0), "sum": (60.0, 0.0, 68.0, 9.0), "page": None, "missing": None, "none": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "is_said"),
+    [
+        ("1.118,50", 1118.5, True),
+        ("1,118.50", 1118.5, True),
+        ("1 118,50 €", 1118.5, True),
+        ("1’118.50", 1118.5, True),
+        ("EUR1118.5", 1118.5, True),
+        ("(−5)", -5, True),
+        ("5", -5, False),
+        ("2 0 2 6", 2026, False),
+        ("14,218", 14218, True),
+        ("No.7", 7, False),
+        ("1e3", 1000, False),
+        ("9" * 5000, 9, False),
+    ],
+)
+def test_numbers_are_known_however_they_are_written(text: str, value: float, is_said: bool) -> None:
+    assert says_number(text, value) is is_said
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [("04.05.2026", True), ("5/4/26,", True), ("2026-05-04", True), ("04.06.2026", False), ("2026-04-05", False)],
+)
+def test_dates_are_known_in_figures(text: str, is_said: bool) -> None:
+    assert says_date(text, date(2026, 5, 4)) is is_said
+
+
+def test_a_number_in_groups_and_a_date_have_their_places() -> None:
+    words = words_of([Line(text="Due 04.05.2026: 1 118,50 EUR", box=(0.0, 0.0, 280.0, 10.0), confidence=0.9)])
+    due, total = value_records({"due": "2026-05-04", "total": 1118.5}, 1, words)
+    assert due["box"] == (40.0, 0.0, 150.0, 10.0)
+    assert total["box"] == (160.0, 0.0, 240.0, 10.0)
 
 
 @pytest.mark.parametrize(("second", "reason"), [('{"total": 5}', "stop"), ("still none", "invalid_answer")])

@@ -83,13 +83,13 @@ FAULTS = [
     Fault(page_end, "remove_intermediates", "running", "ok"),
     Fault(pipeline, "position_of", "running", "ok"),
     Fault(pipeline, "final_state", "assembling"),
-    Fault(results, "write_format", "assembling"),
+    Fault(results, "result_file", "assembling"),
     Fault(results, "read_content", "assembling"),
     Fault(job_end, "conclude", "succeeded"),
     Fault(job_end, "write_job_record", "succeeded"),
     Fault(job_end, "notify", "succeeded"),
 ]
-OF_THE_STORE = {"local", "write", "save_generation", "remove_intermediates", "write_format", "write_job_record"}
+OF_THE_STORE = {"local", "write", "save_generation", "remove_intermediates", "result_file", "write_job_record"}
 
 
 class InProcess:

@@ -20,6 +20,7 @@ from workers.engines.registry import ENGINES, options_of
 ROOT = Path(__file__).parents[1]
 MAY_READ_ENVIRONMENT = {
     "tasks/settings.py": "the one place where settings are read",
+    "tasks/marks.py": "what a worker tells its own children, no setting",
     "web/cli/parser.py": "a client has no settings but where its server is: PAGEFAN_URL and PAGEFAN_API_KEY",
     "web/stack/flower.py": "Flower reads its settings from the environment alone, so they are put there",
     "web/cli/written.py": "XDG_STATE_HOME is of the whole desktop: where programs keep their notes",

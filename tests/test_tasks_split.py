@@ -106,7 +106,7 @@ def test_whatever_is_raised_on_the_way_ends_the_job_after_two_tries(
     monkeypatch.setattr(module, name, broken)
     job = run_split(web, web.submit(), sent)
     check_failed(job, "corrupt")
-    assert int(web.ledger.redis.hget(f"pf:job:{job.id}", "splits")) <= pipeline.SPLIT_TRIES
+    assert int(web.ledger.redis.hget(f"pf:job:{job.id}", "splits")) <= pipeline.UNEXPECTED_TRIES
 
 
 def test_something_unexpected_once_costs_nothing(
@@ -147,7 +147,7 @@ def test_redis_that_is_away_ends_no_job(
             raise away
 
         outage.setattr(split, "charge_pages", fail)
-        for _ in range(pipeline.SPLIT_TRIES + 1):
+        for _ in range(pipeline.UNEXPECTED_TRIES + 1):
             with pytest.raises(Reject) as refused:
                 pipeline.split_document(job_id)
             assert refused.value.requeue
@@ -159,7 +159,7 @@ def test_split_whose_process_dies_each_time_is_given_up(
 ) -> None:
     use(monkeypatch, HereAndNow())
     job_id = web.submit()
-    for _ in range(pipeline.MAX_SPLITS):
+    for _ in range(pipeline.MAX_BEGINS):
         assert web.ledger.begin_split(job_id)  # and nothing after it
     check_failed(run_split(web, job_id, sent), "task_lost")
 
@@ -169,7 +169,7 @@ def test_waiting_for_room_to_fetch_is_no_try(web: WebService, monkeypatch: pytes
     job_id = web.submit()
     with monkeypatch.context() as busy:
         busy.setattr(pipeline, "fetch_source", lambda _: False)
-        for _ in range(pipeline.MAX_SPLITS + 1):
+        for _ in range(pipeline.MAX_BEGINS + 1):
             pipeline.split_document(job_id)
             assert sent.pop() == job_id
     assert run_split(web, job_id, sent).state == "running"

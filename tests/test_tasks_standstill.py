@@ -12,7 +12,8 @@ from services import Service, make_pdf
 from web_service import WebService, body_of, page
 
 from tasks.app import app
-from tasks.broker import QUEUES, celery_url
+from tasks.broker import celery_url
+from tasks.lanes import queues
 from tasks.pipeline import assemble_document, generate_page, send_split
 from tasks.reconcile import reconcile
 from web.stack.stack import Stack
@@ -23,7 +24,7 @@ LATER_S = 100.0  # more than STALLED_S
 
 @pytest.fixture
 def ready(web: WebService) -> WebService:
-    for queue in QUEUES:
+    for queue in queues():
         web.ledger.report_alive(queue, "test", busy=0.0)
     return web
 
@@ -40,7 +41,7 @@ def says(web: WebService) -> dict[str, str]:
     answer = web.client.get("/readyz")
     checks: dict[str, str] = body_of(answer)["checks"]
     assert answer.status_code == (200 if set(checks.values()) == {"ok"} else 503)
-    return {queue: checks[f"{queue}_queue"] for queue in QUEUES}
+    return {queue: checks[f"{queue}_queue"] for queue in queues()}
 
 
 def send_page() -> None:
@@ -52,7 +53,7 @@ def held(redis_url: str) -> Iterator[list[Message]]:
     """The messages of both queues, as a worker holds them that has taken them."""
     messages: list[Message] = []
     with app.connection_for_read(celery_url(redis_url)) as connection:
-        consumer = Consumer(connection.default_channel, list(map(Queue, QUEUES)), on_message=messages.append)
+        consumer = Consumer(connection.default_channel, list(map(Queue, queues())), on_message=messages.append)
         consumer.consume()
         send_split(JOB)
         while not messages:
@@ -88,7 +89,7 @@ def test_long_queue_that_moves_is_well(ready: WebService, monkeypatch: pytest.Mo
     send_split(JOB)
     send_page()
     monkeypatch.setattr("tasks.standstill.time", SimpleNamespace(time=lambda: time.time() + LATER_S))
-    ready.ledger.redis.hset("pf:moved", mapping=dict.fromkeys(QUEUES, time.time() + LATER_S - 5))
+    ready.ledger.redis.hset("pf:moved", mapping=dict.fromkeys(queues(), time.time() + LATER_S - 5))
     assert says(ready) == {"cpu": "ok", "gpu": "ok"}
 
 
@@ -113,8 +114,8 @@ def test_claim_of_a_page_moves_the_queue_of_the_pages(ready: WebService) -> None
     ready.ledger.offer(page(job_id, 1))
     before = time.time()
     ready.ledger.take("a worker", most=1, ttl_s=4)
-    assert ready.ledger.moved(QUEUES)["gpu"] >= before - 1
-    assert ready.ledger.moved(QUEUES)["cpu"] == 0.0
+    assert ready.ledger.moved(queues())["gpu"] >= before - 1
+    assert ready.ledger.moved(queues())["cpu"] == 0.0
 
 
 def test_what_a_living_worker_holds_may_take_its_time(later: WebService, held: list[Message]) -> None:
@@ -167,7 +168,7 @@ def test_workers_are_asked_for_once_a_request(ready: WebService) -> None:
         seen: list[str] = []
         while not (seen and "the end" in seen[-1]):
             seen.append(monitor.next_command()["command"])
-    for queue in QUEUES:
+    for queue in queues():
         assert sum(f'"queue": "{queue}"' in command.replace("\\", "") for command in seen) == 1
 
 
@@ -177,7 +178,7 @@ def test_workers_note_that_their_queues_move(stack: Stack) -> None:
     service = Service(stack)
     service.wait(service.submit(make_pdf(3)))
     deadline = time.monotonic() + 10
-    while not all(moved_at >= before for moved_at in service.ledger.moved(QUEUES).values()):
+    while not all(moved_at >= before for moved_at in service.ledger.moved(queues()).values()):
         assert time.monotonic() < deadline, "no worker says that it took something"
         time.sleep(0.1)
     service.close()

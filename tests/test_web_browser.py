@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,6 +45,36 @@ def send(page: Page, *names: str, num_pages: int = 3) -> None:
     files = [FilePayload(name=name, mimeType="application/pdf", buffer=make_pdf(num_pages)) for name in names]
     page.set_input_files("#file", files)
     page.click("#send")
+
+
+def test_schema_is_built_of_fields_and_a_pasted_one_is_shown_as_fields(page: Page) -> None:
+    page.click(".options summary")
+    page.select_option("#task", "extract")
+    rows = page.locator("#builder > .rows > li")
+    rows.nth(0).get_by_label("Name").fill("total")
+    rows.nth(0).get_by_label("Type").select_option("number")
+    rows.nth(0).get_by_label("Description").fill("with tax")
+    page.click("#add-value")
+    rows.nth(1).get_by_label("Name").fill("items")
+    rows.nth(1).get_by_label("list").check()
+    rows.nth(1).get_by_label("Type").first.select_option("object")
+    rows.nth(1).locator(".rows").get_by_label("Name").fill("day")
+    rows.nth(1).locator(".rows").get_by_label("Type").select_option("date")
+    day = {"type": "object", "properties": {"day": {"type": "string", "format": "date"}}}
+    total = {"type": "number", "description": "with tax"}
+    built = {"type": "object", "properties": {"total": total, "items": {"type": "array", "items": day}}}
+    schema = page.locator("#schema")
+    assert json.loads(schema.input_value()) == built
+    rows.nth(0).get_by_role("button", name="Remove").click()
+    assert list(json.loads(schema.input_value())["properties"]) == ["items"]
+    schema.fill(json.dumps(built))
+    schema.dispatch_event("change")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0).get_by_label("Description")).to_have_value("with tax")
+    schema.fill('{"type": "object", "properties": {"a": {"enum": ["b"]}}}')
+    schema.dispatch_event("change")
+    expect(page.locator("#builder-note")).to_be_visible()
+    expect(rows).to_have_count(0)
 
 
 def test_document_is_sent_watched_read_and_taken_away(page: Page, tmp_path: Path) -> None:

@@ -94,6 +94,24 @@ def test_key_is_taken_in_every_way_that_clients_send_it(
     assert job.owner.startswith("key-")
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/status/poll/x?api_key=alpha", 404),
+        ("/v1/status/ws/x?tenant_id=&api_key=al%70ha", 404),
+        ("/v1/status/poll/x?api_key=wrong", 401),
+        ("/v1/status/poll/x", 401),
+        ("/api/v1/jobs?api_key=alpha", 401),
+        ("/?api_key=alpha", 401),
+    ],
+)
+def test_key_in_the_query_is_taken_where_clients_of_docling_serve_send_it(
+    path: str, status: int, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_service(redis_url, tmp_path, monkeypatch, api_keys="alpha") as web:
+        assert web.client.get(path).status_code == status
+
+
 def test_server_without_keys_takes_any(web: WebService) -> None:
     with reading(web):
         assert put(web, Authorization="Bearer none").status_code == 200

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from web_service import WebService, body_of, check_problem, page, web_service
 
+from web.api.changes import get_changes
+
 
 @pytest.fixture
 def web(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebService]:
@@ -93,6 +95,20 @@ def test_wait_returns_when_the_state_changes(web: WebService) -> None:
     timer.join()
     assert job["state"] in ("assembling", "succeeded")
     assert 0.4 < time.monotonic() - started < 4
+
+
+def test_a_change_of_state_is_told_at_once_and_pages_come_together(web: WebService) -> None:
+    job_id = web.open(2)
+    with get_changes().listen(job_id) as topic:
+        assert topic is not None
+        seq = web.job(job_id).seq
+        web.read(job_id, 1)
+        topic.wait(seq, 20)
+        assert topic.state_seq <= seq < topic.seq
+        web.read(job_id, 2)
+        web.finish(job_id)
+        topic.rest(seq, 20)
+        assert topic.state_seq > seq
 
 
 def test_wait_ends_after_its_time(web: WebService) -> None:

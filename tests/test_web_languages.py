@@ -15,7 +15,8 @@ from tasks.messages import PageTask
 from tasks.runs import load_run
 from tasks.settings import Settings
 from web.api import languages
-from web.api.inputs import JobFields, RetryFields
+from web.api.inputs import JobFields
+from web.api.repairs import RetryFields
 from web.cli.parser import make_parser
 from workers.languages import AUTO, covers, languages_of, of_script, package_of, readable
 
@@ -108,7 +109,7 @@ def test_upload_form_without_javascript_sends_the_language(web: WebService) -> N
 
 
 def test_nothing_is_offered_while_the_store_is_away(web: WebService, monkeypatch: pytest.MonkeyPatch) -> None:
-    def raise_away() -> list[list[str]]:
+    def raise_away(*_: object) -> list[list[str]]:
         raise StoreAway("away")
 
     report(web, one=["eng"])
@@ -128,8 +129,8 @@ def test_clients_and_the_command_line_have_the_option() -> None:
 def test_engine_that_is_not_told_languages_says_so(
     web: WebService, monkeypatch: pytest.MonkeyPatch, engine: str, num_warnings: int
 ) -> None:
-    monkeypatch.setattr(split, "engine_name", lambda: engine)
-    monkeypatch.setattr(split, "engine_options", lambda: Settings().engine_options(engine))
+    monkeypatch.setattr(split, "engine_name", lambda _: engine)
+    monkeypatch.setattr(split, "engine_options", lambda _: Settings().engine_options(engine))
     use(monkeypatch, HereAndNow())
     for options in ({}, {"language": "deu"}):
         job = run_split(web, web.submit(**options), [])

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from web_service import PDF, WebService, check_problem, served, web_service
 from werkzeug.http import parse_options_header
 
-from web.api.names import MAX_FILE_BYTES, attachment, file_stem
-from workers.documents.names import MAX_NAME, clean_name
+from web.api.names import attachment
+from workers.documents.names import MAX_FILE_BYTES, MAX_NAME, clean_name, file_stem
 
 LETTERS = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters='/\\%"')
 NAMES = st.text(LETTERS, min_size=1, max_size=MAX_NAME - 4).map(lambda stem: f"a{stem[:-1]}.pdf")

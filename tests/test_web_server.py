@@ -29,12 +29,19 @@ ASKED = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def access_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where gunicorn writes a line for each request, which it does only where it is told to."""
+    return tmp_path_factory.mktemp("log") / "access.log"
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory, access_log: Path) -> Iterator[str]:
     """The address of a web server as the Procfile starts it."""
     folder, port = tmp_path_factory.mktemp("web"), free_port("127.0.0.1")
     settings = {"redis_url": redis_url, "blob_url": f"file://{folder}/blobs", "web_port": port, "web_threads": THREADS}
     env = plain_env(**settings)
     env |= {"PATH": f"{Path(sys.executable).parent}:{env['PATH']}", "PYTHONPATH": str(Path(__file__).parent)}
+    env["GUNICORN_CMD_ARGS"] = f"--access-logfile {access_log}"
     command = read_procfile()["web"].replace("web.stack.server.DeadlineWorker", "quick_server.QuickWorker")
     with subprocess.Popen(["/bin/sh", "-c", f"exec {command}"], env=env) as process:
         try:
@@ -285,3 +292,10 @@ def test_client_that_hangs_up_while_it_waits_for_its_text_is_noticed(server: str
         return str(httpx.get(f"{server}/api/v1/jobs").json()["jobs"][0]["state"])
 
     wait_until(lambda: newest() == "cancelled")
+
+
+@pytest.mark.parametrize("path", ["/v1/status/ws/1", "/v1/status/poll/1", "/api/v1/jobs", "/healthz"])
+def test_key_in_an_address_is_in_no_log(server: str, access_log: Path, path: str) -> None:
+    httpx.get(f"{server}{path}?wait=0&API_key=s3cret%2Dkey&seen=1")
+    wait_until(lambda: f"{path}?wait=0&seen=1" in access_log.read_text())
+    assert "s3cret" not in access_log.read_text()

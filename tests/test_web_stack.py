@@ -205,7 +205,7 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
 
 
 def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"web": "sh -c 'echo no such thing >&2; exit 4'"})
     stack = Stack(plain_env(), tmp_path)
     with pytest.raises(StackError, match=r"web ended at its start 3 times(.|\n)*no such thing"), stack:
         pass
@@ -214,7 +214,7 @@ def test_a_process_that_cannot_start_is_named_with_its_log(tmp_path: Path, monke
 def test_a_start_that_the_machine_refuses_is_tried_again_and_ends_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": "sleep 600"})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"beat": "sleep 600"})
     start = Child.start
     refused: list[float] = []
 
@@ -238,7 +238,7 @@ def test_a_start_that_the_machine_refuses_is_tried_again_and_ends_nothing_else(
 def test_a_process_that_the_machine_never_starts_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sleep 600"})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"web": "sleep 600"})
     start = Child.start
 
     def refuse(child: Child) -> None:
@@ -279,7 +279,7 @@ def test_a_process_that_dies_at_its_start_is_tried_again_while_the_others_go_on(
     script.write_text(SECOND_WIND)
     web = f"{sys.executable} {script} {starts} $WEB_PORT"
     beat = f"sh -c 'echo x >> {others}; exec sleep 600'"
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": web, "beat": beat})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"web": web, "beat": beat})
     with Stack(plain_env(web_port=0), tmp_path) as stack:
         assert stack.is_ready()
         assert stack.processes["beat"].is_running
@@ -294,7 +294,7 @@ def test_a_port_that_somebody_else_took_meanwhile_ends_the_start_at_once(
         holder.bind(("127.0.0.1", 0))
         taken = holder.getsockname()[1]
         monkeypatch.setattr("web.stack.stack.choose_ports", lambda *_, **__: {"WEB_PORT": str(taken)})
-        monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"web": "sh -c 'exit 1'"})
+        monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"web": "sh -c 'exit 1'"})
         stack = Stack(plain_env(), tmp_path)
         with pytest.raises(StackError, match=f"web ended at its start: WEB_PORT={taken} is taken by another"), stack:
             pass
@@ -311,7 +311,7 @@ def test_a_port_that_was_set_is_had_or_the_start_ends(tmp_path: Path) -> None:
 
 def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stubborn = "sh -c 'trap \"\" TERM; echo deaf; while :; do sleep 1; done'"
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": stubborn})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"beat": stubborn})
     monkeypatch.setattr("web.stack.stack.STOP_TIMEOUT_S", 0.3)
     with Stack(plain_env(), tmp_path) as stack:
         child = stack.processes["beat"]
@@ -322,7 +322,7 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_logs_stay_small_however_much_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     talker = "sh -c 'n=0; while :; do n=$((n+1)); echo line $n; done'"
-    monkeypatch.setattr("web.stack.stack.read_procfile", lambda: {"beat": talker})
+    monkeypatch.setattr("web.stack.environ.read_procfile", lambda: {"beat": talker})
     monkeypatch.setattr("web.stack.child.MOST_LOG", 100_000)
     with Stack(plain_env(), tmp_path) as stack, supervised(stack):
         logs = tmp_path / "logs"

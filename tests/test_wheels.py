@@ -29,7 +29,10 @@ from pagefan import AsyncClient, Client
 
 def read(url: str, path: str) -> str:
     with Client(url) as client:
-        job = client.submit(path)
+        job = client.submit(path, metadata={"customer": "42"}, tags=["invoices"])
+        assert (job["metadata"], job["tags"]) == ({"customer": "42"}, ["invoices"])
+        [found] = client.iter_jobs(tags=["invoices"], metadata={"customer": "42"})
+        assert found["id"] == job["id"]
         number: int = client.wait(job["id"])["pages"]["ok"]
         texts = [event.data["text"] for event in client.events(job["id"]) if event.name == "text"]
         assert number == len(texts)

@@ -15,8 +15,9 @@ from workers.asking.passages import (
     understood,
     words_of_schema,
 )
-from workers.asking.places import PageWords, placed_values, words_of
+from workers.asking.places import PageWords, placed_values
 from workers.lines import Line
+from workers.reading.line_words import words_of
 from workers.results.answer import answer_markdown, answer_text
 
 PASSAGES = [

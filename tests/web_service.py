@@ -7,11 +7,14 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
@@ -30,9 +33,9 @@ from tasks.page_end import fail_page, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs, get_impatient_ledger, get_ledger
 from tasks.settings import get_settings
-from web import create_app
 from web.api.changes import get_changes
 from web.api.problems import KINDS
+from web.app import create_app
 from workers.engines import Line
 
 CACHED = (
@@ -67,7 +70,7 @@ class WebService:
     """The application with its own store; `client` talks to it."""
 
     def __init__(self) -> None:
-        self.app = create_app()
+        self.app = made_app(repr(replace(get_settings(), redis_url="", blob_url="")))
         self.client: FlaskClient = self.app.test_client()
         self.ledger = get_ledger()
 
@@ -123,6 +126,12 @@ class WebService:
         results.write_results(job_id)
         self.ledger.end_job(job_id, final_state(job_id), only_from="assembling")
         write_job_record(job_id)
+
+
+@cache
+def made_app(_: str) -> APIFlask:
+    """The application for these settings, made once: it holds nothing of its store, and takes long to make."""
+    return create_app()
 
 
 def page(job_id: str, number: int, run: int = 1) -> PageTask:

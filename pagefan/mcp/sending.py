@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
+import anyio
+
 from pagefan.aclient import AsyncClient
 from pagefan.answers import Options
 from pagefan.records import Job
@@ -20,7 +22,16 @@ NO_FILES = (
 
 
 async def send(client: AsyncClient, source: str, name: str, options: Options, *, may_read_files: bool) -> Job:
-    """Make a job of the document. Raises ValueError for what cannot be sent, OSError, ClientError."""
+    """Make a job of the document. Raises ValueError for what cannot be sent, OSError, ClientError.
+
+    A call that is cancelled meanwhile gets its job nevertheless: whom nobody knows, nobody can cancel.
+    """
+    with anyio.CancelScope(shield=True):
+        job = await submit(client, source, name, options, may_read_files=may_read_files)
+    return job  # noqa: RET504  # to mypy a scope may swallow errors, so that a return within is not enough
+
+
+async def submit(client: AsyncClient, source: str, name: str, options: Options, *, may_read_files: bool) -> Job:
     if source.startswith("data:"):
         return await client.submit(bytes_of(source), name=name, **options)
     if is_url(source) and not source.startswith("file:"):

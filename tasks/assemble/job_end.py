@@ -8,7 +8,9 @@ import redis
 
 from tasks import passwords
 from tasks.archive import iter_pages, write_job_record
+from tasks.assemble.page_webhooks import tell_rest
 from tasks.assemble.searchable import ask_for_pdf
+from tasks.assemble.targets import ask_for_delivery
 from tasks.assemble.webhooks import notify
 from tasks.indexing import index_job
 from tasks.messages import JobState, PageTask
@@ -36,12 +38,14 @@ def final_state(job_id: str) -> JobState:
 
 
 def conclude(job_id: str) -> None:
-    """The job has ended: write its record, which outlives Redis, tell its webhook, index it, forget its password.
+    """The job has ended: write its record, which outlives Redis, tell its webhook, deliver its results, and so on.
 
     Harmless to repeat.
     """
     write_job_record(job_id)
     notify(job_id)
+    tell_rest(job_id)
+    ask_for_delivery(job_id)
     index_job(job_id)
     let_password_go(job_id)
     get_ledger().concluded(job_id)

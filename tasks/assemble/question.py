@@ -15,7 +15,7 @@ from tasks.assemble.results import write_format
 from tasks.blobs import BlobMissing
 from tasks.ledger.records import Job
 from tasks.runs import load_run
-from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox, longest_answer
+from tasks.services import engine_name, engine_options, get_blobs, get_ledger, get_sandbox, lane_of, longest_answer
 from tasks.settings import document_limits, get_settings
 from workers.asking.passages import NOTHING, Choice, Passage, choose, prompt_of, words_of_schema
 from workers.documents.kinds import DocumentError
@@ -73,8 +73,8 @@ def prepare_question(job: Job, choice: Choice) -> None:
             prepare_page,
             blobs.local(context.source_key),
             choice.best_page - 1,
-            engine=engine_name(),
-            options=engine_options(),
+            engine=engine_name(context.lane),
+            options=engine_options(context.lane),
             request=request,
             password=context.options.password,
             limits=document_limits(),
@@ -101,6 +101,6 @@ def question_request(job: Job, prompt: str) -> PageRequest:
         language=options.language,
         prompt=prompt,
         schema=options.schema,
-        max_new_tokens=options.max_new_tokens or longest_answer(),
+        max_new_tokens=options.max_new_tokens or longest_answer(lane_of(options.engine)),
         temperature=options.temperature,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tasks.archive import job_record
 from tasks.ledger.records import Job
+from workers.net.targets import without_secret
 from workers.results.json_file import job_line
 
 PRIORITIES = {1: "low", 2: "normal", 4: "high"}  # by their weights
@@ -19,6 +20,8 @@ def result_job(job: Job) -> dict[str, Any]:
     record = job_record(job)
     record |= {name: iso_time(record[name]) if record[name] else None for name in TIMES}
     record["options"]["priority"] = PRIORITIES.get(job.options.priority, "normal")
+    del record["pages_told"]
+    record["options"]["target_url"] = without_secret(job.options.target_url)
     record["deliveries"] = [attempt | {"at": iso_time(attempt["at"])} for attempt in job.deliveries]
     return record
 

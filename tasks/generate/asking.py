@@ -24,11 +24,12 @@ from tasks.reasons import REASONS
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
 from workers.asking.passages import Passage, understood
-from workers.asking.places import PageWords, placed_values, words_of
+from workers.asking.places import PageWords, placed_values
 from workers.engines import Engine, Generation, Prepared
 from workers.lines import Line
 from workers.png import open_png
 from workers.reading.large import unpack
+from workers.reading.line_words import words_of
 
 logger = logging.getLogger(__name__)
 

@@ -44,13 +44,13 @@ from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
 from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
+from tasks.marks import worker_id
 from tasks.messages import PageTask
 from tasks.metrics import observe
-from tasks.settings import Settings, worker_id
+from tasks.settings import Settings
 from workers.engines import Engine, Generation
 
 logger = logging.getLogger(__name__)
-
 
 READ_AHEAD = 4  # where there are slots, as many pages are read ahead as end in a fourth of the time of all
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from tasks.lanes import own_lane
 from tasks.services import engine_options
 from workers.engines import Engine
 from workers.processes import process_facts
@@ -19,7 +20,7 @@ def engine_facts(engine: Engine) -> dict[str, Any]:
 
 def model_of(engine: Engine) -> str:
     """The model's id or the last part of its folder, for an engine that has one to choose; else what it is."""
-    model = str(getattr(engine_options(), "model", "") or engine.revision)
+    model = str(getattr(engine_options(own_lane()), "model", "") or engine.revision)
     return model.rstrip("/").rpartition("/")[2] if model.startswith(("/", "./", "~")) else model
 
 

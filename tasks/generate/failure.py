@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import redis
 
+from tasks.lanes import own_lane, queue_of, queues
 from tasks.ledger import Ledger, connect
 from workers.engines import EngineError, TransientEngineError
 
@@ -39,13 +40,13 @@ def describe(exc: Exception, engine: str) -> str:
 
 
 def report_failure(ledger: Ledger, worker: str, says: str) -> None:
-    ledger.report_alive("gpu", f"{worker}:failed", trouble=says, is_loaded=False)
+    ledger.report_alive(queue_of(own_lane()), f"{worker}:failed", trouble=says, is_loaded=False)
 
 
 def forget_failure(ledger: Ledger, worker: str) -> None:
     """The worker stops: whoever starts one now, with other settings perhaps, is not to hear of it."""
     try:
-        ledger.forget_worker("gpu", f"{worker}:failed")
+        ledger.forget_worker(queue_of(own_lane()), f"{worker}:failed")
     except redis.RedisError as exc:
         logger.info("a failure is remembered for some seconds: %s", exc)
 
@@ -53,4 +54,4 @@ def forget_failure(ledger: Ledger, worker: str) -> None:
 def forget_workers(redis_url: str) -> None:
     """A Redis was just started that may know of workers from before: none of them lives, whatever they said last."""
     with closing(connect(redis_url)) as client:
-        Ledger(client).forget_workers(("cpu", "gpu"))
+        Ledger(client).forget_workers(queues())

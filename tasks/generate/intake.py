@@ -15,6 +15,7 @@ from tasks.generate.runner import Loaded
 from tasks.generate.served import ServedEngine, most_pages, takes_single_pages
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import own_lane
 from tasks.ledger import Ledger, UnknownJob
 from tasks.ledger.records import Claimed
 from tasks.page_end import attempt_record
@@ -81,7 +82,7 @@ class Intake:
         """Claim and read up to `most` pages; as company of another page, none that must run alone."""
         want = () if company_of else self.held.wanted()
         bucket = company_of.bucket if company_of else None
-        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket)
+        claims = self.ledger.take(self.token, most=most, ttl_s=CLAIM_S, want=want, bucket=bucket, lane=own_lane())
         self.held.claim(claim.task for claim in claims)
         return [loaded for claim in claims if (loaded := self._load(claim)) is not None]
 

@@ -13,12 +13,14 @@ from tasks.generate.budget import Budget
 from tasks.generate.facts import engine_facts
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
-from tasks.generate.served import engine_report, observe_requests
+from tasks.generate.served import engine_report, most_pages, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
+from tasks.lanes import own_lane, queue_of
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
+from tasks.settings import get_settings
 from workers.engines import Engine
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class Keeper:
     ) -> None:
         self.token, self.engine, self.ledger = token, engine, ledger
         self.held, self.running, self.budget, self.writer, self.partials = held, running, budget, writer, partials
-        self.return_early = return_early
+        self.return_early, self.queue = return_early, queue_of(own_lane())
         self.loaded, self.closed = threading.Event(), threading.Event()
 
     def keep(self) -> None:
@@ -66,8 +68,9 @@ class Keeper:
 
     def report(self) -> None:
         facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
-        busy, facts["batch_tokens"] = self.running.busy_ratio(), self.budget.most
-        self.ledger.report_alive("gpu", self.token, engine=self.engine.name, busy=busy, **facts)
+        facts |= {"batch_tokens": self.budget.most, "holds": most_pages(self.engine, get_settings().gpu_batch_pages)}
+        busy = self.running.busy_ratio()
+        self.ledger.report_alive(self.queue, self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 
     def stop_rows(self, pages: Set[PageTask]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tasks.blobs import IMAGE, PACKED, BlobMissing, Blobs, page_key
 from tasks.generate.budget import Budget
+from tasks.lanes import own_lane
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.runs import load_run
@@ -38,7 +39,7 @@ class Reader:
         Whether they do.
         """
         try:
-            coming = self.ledger.peek(self.most)
+            coming = self.ledger.peek(self.most, own_lane())
             for page in coming:
                 if page not in self.ahead:
                     self.ahead[page] = self.read(page)

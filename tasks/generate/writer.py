@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import redis
 
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
+from tasks.generate.turns import Turns, Work
 from tasks.ledger import Ledger
 from tasks.ledger.records import Attempts
 from tasks.messages import PageTask
@@ -26,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """One thread; what is handed over is done in order. `on_lines` is told of each page stored with lines."""
+    """One thread; what is handed over of one job is done in order, and jobs take turns.
+
+    `on_lines` is told of each page stored with lines.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,7 @@ class Writer:
     ) -> None:
         self._engine, self._ledger, self._held, self._partials = engine, ledger, held, partials
         self._on_lines = on_lines
+        self._turns = Turns()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
 
     def close(self, *, wait: bool) -> None:
@@ -45,18 +51,22 @@ class Writer:
 
     def later(self, work: Callable[..., None], *arguments: Any) -> None:
         """Do this in the writer's thread; after `close`, which gives back what is not stored, nothing."""
+        self._put("", partial(work, *arguments))
+
+    def _put(self, job_id: str, work: Work) -> None:
+        self._turns.put(job_id, work)
         with contextlib.suppress(RuntimeError):
-            self._pool.submit(work, *arguments)
+            self._pool.submit(lambda: self._turns.take()())
 
     def save(self, page: PageTask, generation: Generation, seconds: float, tries: Attempts) -> None:
         """Have the outcome stored of a claimed page that took `seconds`; from any thread."""
         self._held.store(page)
-        self.later(self._save, page, generation, seconds, tries)
+        self._put(page.job_id, lambda: self._save(page, generation, seconds, tries))
 
     def fail(self, page: PageTask, reason: str, detail: str = "", attempts: Attempts = ()) -> None:
         """Have a claimed page end without a generation; from any thread."""
         self._held.store(page)
-        self.later(self._store, page, lambda: self._fail(page, reason, detail, attempts))
+        self._put(page.job_id, lambda: self._store(page, lambda: self._fail(page, reason, detail, attempts)))
 
     def drop(self, page: PageTask) -> None:
         """The page is this process's no longer."""

@@ -23,6 +23,10 @@ class Claims(Script):
         """The workers of `queue` that reported within 15 s, with what they said."""
         return dict(self._call("workers", queue=queue, age=ALIVE_S))
 
+    def num_held(self) -> int:
+        """How many pages the engines of one queue's workers hold at once, of the queue where they are most."""
+        return max(map(int, self.redis.hvals("pf:held")), default=0)
+
     def forget_worker(self, queue: str, worker: str) -> None:
         """What this worker said counts no more."""
         self.redis.hdel(f"pf:workers:{queue}", worker)
@@ -36,22 +40,29 @@ class Claims(Script):
         self._call("offer", job=page.job_id, run=page.run, index=page.index)
 
     def take(
-        self, token: str, *, most: int, ttl_s: float, want: Iterable[PageTask] = (), bucket: str | None = None
+        self,
+        token: str,
+        *,
+        most: int,
+        ttl_s: float,
+        want: Iterable[PageTask] = (),
+        bucket: str | None = None,
+        lane: str = "",
     ) -> list[Claimed]:
-        """Claim up to `most` pages: the wanted ones if nobody has them, then those whose turn it is.
+        """Claim up to `most` pages of a lane: the wanted ones if nobody has them, then those whose turn it is.
 
         Pages of the bucket come first, without one those of the first page's; others fill what room is left.
         """
-        arguments: dict[str, Any] = {"token": token, "n": most, "ttl_ms": int(ttl_s * 1000)}
+        arguments: dict[str, Any] = {"token": token, "n": most, "ttl_ms": int(ttl_s * 1000), "lane": lane}
         arguments["want"] = [[page.job_id, page.index] for page in want]
         if bucket is not None:
             arguments["bucket"] = bucket
         answer = self._call("take", **arguments)
         return [read_claim(entry) for entry in answer]
 
-    def peek(self, most: int) -> list[PageTask]:
+    def peek(self, most: int, lane: str = "") -> list[PageTask]:
         """The pages that `take` would claim now, in its order."""
-        return [read_claim(entry).task for entry in self._call("peek", n=most)]
+        return [read_claim(entry).task for entry in self._call("peek", n=most, lane=lane)]
 
     def start(self, pages: Sequence[PageTask]) -> None:
         """Count a start of generation for each page; forgotten when the page ends."""

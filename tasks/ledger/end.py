@@ -84,6 +84,22 @@ class JobEnd(Script):
         """Keep an attempt to call the job's webhook, with the 19 before it; False for an unknown job."""
         return bool(self._call("note_delivery", job=job_id, attempt=attempt))
 
+    def hold_pages_call(self, job_id: str, for_s: float) -> bool:
+        """Whether a call about pages may be sent now; no other one may for so many seconds."""
+        return bool(self._call("hold_pages_call", job=job_id, hold=for_s))
+
+    def is_pages_call_held(self, job_id: str) -> bool:
+        """Whether a call about pages of the job is under way."""
+        return float(self.redis.hget(f"pf:job:{job_id}", "pages_call") or 0) > time.time()
+
+    def told_pages(self, job_id: str, seq: int, hold_s: float) -> None:
+        """The webhook has heard of pages up to this change; another call may be sent in so many seconds."""
+        self._call("told_pages", job=job_id, seq=seq, hold=hold_s)
+
+    def ends_batch(self, job_id: str) -> bool:
+        """Whether all jobs of the job's batch have ended, and this one last."""
+        return bool(self._call("ends_batch", job=job_id))
+
     def jobs_ended_before(self, created_before: float) -> list[str]:
         """Ids of the jobs created before that time that have ended."""
         ids = self.redis.zrangebyscore("pf:jobs", "-inf", created_before)

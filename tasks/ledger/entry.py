@@ -81,10 +81,6 @@ class JobEntry(Script):
         raw = self.redis.hgetall(f"pf:job:{job_id}")
         return read_job(job_id, raw) if raw.get("state") else None
 
-    def num_selected(self, job_id: str) -> int:
-        """How many pages of its document the job reads; 0 before the document was opened, and for an unknown job."""
-        return int(self.redis.hget(f"pf:job:{job_id}", "num_selected") or 0)
-
     def jobs(self, *, owner: str | None = None, before: float | None = None, limit: int = 50) -> list[Job]:
         """The newest jobs of `job_ids` that were not put away."""
         return [job for job in self.jobs_at(self.job_ids(owner=owner, before=before, limit=limit)) if job is not None]

@@ -21,33 +21,41 @@ local function run_key(job, run) return 'pf:run:' .. job .. ':' .. run end
 local function fed_key(job, run) return 'pf:fed:' .. job .. ':' .. run end
 local function claim_key(job, index) return 'pf:claim:' .. job .. ':' .. index end
 local function starts_key(job) return 'pf:starts:' .. job end
-local function queue_key(job) return 'pf:ready:pages:' .. job end
-local function jobs_key(owner) return 'pf:ready:jobs:' .. owner end
+
+-- Pages of one job may be read by several engines: each has a lane, and '' is that of the server's own, see tasks.lanes.
+local function in_lane(key, lane) return (lane or '') == '' and key or key .. ':' .. lane end
+local function queue_key(job, lane) return in_lane('pf:ready:pages:' .. job, lane) end
+local function jobs_key(owner, lane) return in_lane('pf:ready:jobs:' .. owner, lane) end
+local function owners_key(lane) return in_lane('pf:ready:owners', lane) end
+local function gpu_queue(lane) return (lane or '') == '' and 'gpu' or 'gpu-' .. lane end
+
 local function batch_key(owner, batch) return 'pf:batch:' .. owner .. ':' .. batch end
 local function partial_key(job, index) return 'pf:partial:' .. job .. ':' .. index end
 local function purged_key(job) return 'pf:purged:' .. job end
 local function workers_key(queue) return 'pf:workers:' .. queue end
-local OWNERS = 'pf:ready:owners'
+local LANES = 'pf:lanes' -- those that pages have waited in, but for ''
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
+local HELD = 'pf:held' -- by queue, the pages that the engines of its workers hold at once
 local SETTLED = 'pf:settled'
 local MOVED = 'pf:moved'
+local HELD_S = 15 -- how long a worker's report counts for that
 local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
 local function job_state(job) return job_field(job, 'state') end
 
--- Announce a change: a number that only rises, which listeners resume from.
-local function next_seq(job)
+-- Announce a change: a number that only rises, which listeners resume from; a mark follows that of the job's state.
+local function next_seq(job, mark)
   local seq = redis.call('HINCRBY', job_key(job), 'seq', 1)
   redis.call('HSET', job_key(job), 'moved_at', now)
-  redis.call('PUBLISH', 'pf:changed:' .. job, seq)
+  redis.call('PUBLISH', 'pf:changed:' .. job, seq .. (mark or ''))
   return seq
 end
 
 local function set_job(job, state)
   redis.call('HSET', job_key(job), 'state', state, 'changed_at', now)
-  next_seq(job)
+  next_seq(job, '!')
 end
 
 local function activate(job)
@@ -55,10 +63,21 @@ local function activate(job)
   redis.call('SADD', 'pf:active:' .. job_field(job, 'owner'), job)
 end
 
+local function lanes()
+  local all = redis.call('SMEMBERS', LANES)
+  table.insert(all, '')
+  return all
+end
+
 local function deactivate(job)
   redis.call('SREM', 'pf:active', job)
   redis.call('SREM', 'pf:active:' .. (job_field(job, 'owner') or ''), job)
-  redis.call('DEL', queue_key(job))
+  for _, lane in ipairs(lanes()) do redis.call('DEL', queue_key(job, lane)) end
+end
+
+-- The job's pages wait for no turn any more.
+local function leave_turns(job, owner)
+  for _, lane in ipairs(lanes()) do redis.call('ZREM', jobs_key(owner, lane), job) end
 end
 
 -- Enter a job in the lists that it is missing from.
@@ -90,7 +109,7 @@ end
 local function forget_work(job, index)
   redis.call('DEL', claim_key(job, index))
   redis.call('HDEL', starts_key(job), index)
-  redis.call('ZREM', queue_key(job), index)
+  redis.call('ZREM', queue_key(job, get_page(job, index).lane), index)
 end
 
 -- A repair that brings nothing better leaves the page as it was; the attempt stays on record.
@@ -195,6 +214,7 @@ function ops.open_repair(a)
     end
     page.state, page.run, page.reason, page.resends = 'queued', run, nil, nil
     forget_work(a.job, index)
+    page.lane = nil
     put_page(a.job, index, page, before)
   end
   redis.call('HSET', run_key(a.job, run), 'selection', a.selection, 'size', #a.indexes, 'next', 0, 'left', #a.indexes,
@@ -301,14 +321,49 @@ function ops.unconcluded(a)
   return redis.call('ZRANGEBYSCORE', UNCONCLUDED, '-inf', now - a.age)
 end
 
--- The newest attempts to call the job's webhook, oldest first.
+-- The newest attempts to call the job's webhook, and the newest at each file of its target, oldest first.
 function ops.note_delivery(a)
   if not job_state(a.job) then return false end
   local kept = cjson.decode(job_field(a.job, 'deliveries') or '[]')
+  if a.attempt.kind == 'target' or a.attempt.kind == 'pages' then -- these have one entry, that of the last try
+    for place = #kept, 1, -1 do
+      local one = kept[place]
+      if one.kind == a.attempt.kind and one.event == a.attempt.event and one.format == a.attempt.format then
+        table.remove(kept, place)
+      end
+    end
+  end
   table.insert(kept, a.attempt)
   if #kept > MAX_DELIVERIES then table.remove(kept, 1) end
   redis.call('HSET', job_key(a.job), 'deliveries', cjson.encode(kept))
   next_seq(a.job)
+  return true
+end
+
+-- One call about pages of a job is under way at a time, unless it seems lost.
+function ops.hold_pages_call(a)
+  if not job_state(a.job) or tonumber(job_field(a.job, 'pages_call') or '0') > now then return false end
+  redis.call('HSET', job_key(a.job), 'pages_call', now + a.hold)
+  return true
+end
+
+-- The webhook has heard of the pages up to the change `seq`; another call may be sent `hold` seconds from now.
+function ops.told_pages(a)
+  if not job_state(a.job) then return false end
+  redis.call('HSET', job_key(a.job), 'pages_told', string.format('%.0f', a.seq), 'pages_call', now + a.hold)
+  return true
+end
+
+-- Whether all jobs of this one's batch have ended, and this one last. Those that are put away ended before.
+function ops.ends_batch(a)
+  local owner, batch, ended_at = unpack(redis.call('HMGET', job_key(a.job), 'owner', 'batch_id', 'ended_at'))
+  if not ended_at or (batch or '') == '' then return false end
+  for _, other in ipairs(redis.call('ZREVRANGE', batch_key(owner, batch), 0, -1)) do
+    if redis.call('SISMEMBER', 'pf:active', other) == 1 then return false end
+    local later = tonumber(job_field(other, 'ended_at') or '0')
+    local mine = tonumber(ended_at)
+    if later > mine or (later == mine and other > a.job) then return false end
+  end
   return true
 end
 
@@ -358,7 +413,7 @@ function ops.put_away(a)
   if not ENDED_JOB[job_state(a.job) or ''] or tonumber(job_field(a.job, 'seq')) ~= a.seq then return false end
   if redis.call('ZSCORE', UNCONCLUDED, a.job) then return false end
   deactivate(a.job)
-  redis.call('ZREM', jobs_key(job_field(a.job, 'owner') or ''), a.job)
+  leave_turns(a.job, job_field(a.job, 'owner') or '')
   remove_record(a.job, tonumber(job_field(a.job, 'run') or '0'))
   return true
 end
@@ -387,7 +442,7 @@ function ops.forget(a)
   local last = math.max(a.runs or 0, tonumber(job_field(a.job, 'run') or '0'))
   redis.call('ZREM', batch_key(owner, job_field(a.job, 'batch_id') or a.batch_id or ''), a.job)
   deactivate(a.job)
-  redis.call('ZREM', jobs_key(owner), a.job)
+  leave_turns(a.job, owner)
   for run = 1, last do redis.call('DEL', 'pf:pdf:' .. a.job .. ':' .. run) end
   remove_record(a.job, last)
   redis.call('ZREM', 'pf:jobs', a.job)
@@ -539,7 +594,11 @@ end
 -- the window -----------------------------------------------------------------------------------------------
 
 -- A job's share of the window shrinks with its owner's unfinished jobs, so that fifty jobs weigh little more than one.
-local function share_of(job, window)
+-- A window leaves no engine without pages: as many as those of a queue hold at once, and half as many to be prepared.
+local function share_of(job, least)
+  local held = 0
+  for _, number in ipairs(redis.call('HVALS', HELD)) do held = math.max(held, tonumber(number)) end
+  local window = math.max(least, held + math.floor(held / 2))
   local active = redis.call('SCARD', 'pf:active:' .. job_field(job, 'owner'))
   return math.max(math.min(window, 4), math.floor(window / math.max(active, 1)))
 end
@@ -573,13 +632,13 @@ local function min_score(key)
   return tonumber(head[2] or '0')
 end
 
-local function enqueue(job, index)
+local function enqueue(job, index, lane)
   local owner = job_field(job, 'owner')
-  redis.call('ZADD', queue_key(job), index, index)
-  if not redis.call('ZSCORE', jobs_key(owner), job) then
-    redis.call('ZADD', jobs_key(owner), min_score(jobs_key(owner)), job)
-  end
-  if not redis.call('ZSCORE', OWNERS, owner) then redis.call('ZADD', OWNERS, min_score(OWNERS), owner) end
+  local jobs, owners = jobs_key(owner, lane), owners_key(lane)
+  if (lane or '') ~= '' then redis.call('SADD', LANES, lane) end
+  redis.call('ZADD', queue_key(job, lane), index, index)
+  if not redis.call('ZSCORE', jobs, job) then redis.call('ZADD', jobs, min_score(jobs), job) end
+  if not redis.call('ZSCORE', owners, owner) then redis.call('ZADD', owners, min_score(owners), owner) end
 end
 
 local function claimable(job, index)
@@ -606,36 +665,38 @@ local function undo(journal)
 end
 
 -- A job's next page; with a bucket, the first of its next pages that is in it.
-local function next_index(job, bucket)
-  if not bucket then return redis.call('ZRANGE', queue_key(job), 0, 0)[1] end
-  for _, index in ipairs(redis.call('ZRANGE', queue_key(job), 0, LOOK_AHEAD - 1)) do
+local function next_index(job, lane, bucket)
+  if not bucket then return redis.call('ZRANGE', queue_key(job, lane), 0, 0)[1] end
+  for _, index in ipairs(redis.call('ZRANGE', queue_key(job, lane), 0, LOOK_AHEAD - 1)) do
     if (get_page(job, index).bucket or '') == bucket then return index end
   end
 end
 
 -- The next page in turn, off its queue; nil when none is ready. Empty queues are dropped on the way.
-local function pop_fair(bucket, journal)
+local function pop_fair(lane, bucket, journal)
   local last = bucket and LOOK_AHEAD - 1 or -1
-  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, last)) do
-    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, last)) do
-      local index = next_index(job, bucket)
+  local owners = owners_key(lane)
+  for _, owner in ipairs(redis.call('ZRANGE', owners, 0, last)) do
+    local jobs = jobs_key(owner, lane)
+    for _, job in ipairs(redis.call('ZRANGE', jobs, 0, last)) do
+      local index = next_index(job, lane, bucket)
       if index then
-        change(journal, queue_key(job), index)
-        change(journal, jobs_key(owner), job, 1 / tonumber(job_field(job, 'priority') or '2'))
-        change(journal, OWNERS, owner, 1)
+        change(journal, queue_key(job, lane), index)
+        change(journal, jobs, job, 1 / tonumber(job_field(job, 'priority') or '2'))
+        change(journal, owners, owner, 1)
         return job, index
       end
-      if redis.call('EXISTS', queue_key(job)) == 0 then change(journal, jobs_key(owner), job) end
+      if redis.call('EXISTS', queue_key(job, lane)) == 0 then change(journal, jobs, job) end
     end
-    if redis.call('EXISTS', jobs_key(owner)) == 0 then change(journal, OWNERS, owner) end
+    if redis.call('EXISTS', jobs) == 0 then change(journal, owners, owner) end
   end
 end
 
 -- Up to `room` pages in turn: of the bucket, or else of the first page's, as long as there are some, since pages of one
 -- length make the best batch; then any. Calls `pick` with each.
-local function each_in_turn(room, bucket, journal, pick)
+local function each_in_turn(room, lane, bucket, journal, pick)
   while room > 0 do
-    local job, index = pop_fair(bucket, journal)
+    local job, index = pop_fair(lane, bucket, journal)
     if job then
       local page = claimable(job, index)
       if page and redis.call('HEXISTS', starts_key(job), index) == 0 then
@@ -653,7 +714,7 @@ end
 function ops.offer(a)
   local page = claimable(a.job, a.index)
   if not page or page.run ~= a.run then return false end
-  enqueue(a.job, a.index)
+  enqueue(a.job, a.index, page.lane)
   return true
 end
 
@@ -663,7 +724,7 @@ function ops.take(a)
   local taken = {}
   local function claim(job, index, page)
     redis.call('SET', claim_key(job, index), a.token, 'PX', a.ttl_ms)
-    redis.call('ZREM', queue_key(job), index)
+    redis.call('ZREM', queue_key(job, page.lane), index)
     table.insert(taken, entry(job, index, page))
   end
   for _, want in ipairs(a.want) do
@@ -672,29 +733,29 @@ function ops.take(a)
       local suspect = redis.call('HEXISTS', starts_key(want[1]), want[2]) == 1
       if not suspect or #taken == 0 then claim(want[1], want[2], page) end
       if suspect and #taken == 1 then
-        redis.call('HSET', MOVED, 'gpu', now)
+        redis.call('HSET', MOVED, gpu_queue(a.lane), now)
         return taken
       end
     end
   end
-  each_in_turn(a.n - #taken, a.bucket or (taken[1] and taken[1].bucket), {}, claim)
-  if #taken > 0 then redis.call('HSET', MOVED, 'gpu', now) end
+  each_in_turn(a.n - #taken, a.lane, a.bucket or (taken[1] and taken[1].bucket), {}, claim)
+  if #taken > 0 then redis.call('HSET', MOVED, gpu_queue(a.lane), now) end
   return taken
 end
 
 -- The pages that would be taken now, left where they are: what to read ahead.
 function ops.peek(a)
   local seen, journal = {}, {}
-  each_in_turn(a.n, nil, journal, function(job, index, page) table.insert(seen, entry(job, index, page)) end)
+  each_in_turn(a.n, a.lane, nil, journal, function(job, index, page) table.insert(seen, entry(job, index, page)) end)
   undo(journal)
   return seen
 end
 
 -- Since when a page waits that is among the first in turn; 0 where none does.
-function ops.ready_since()
-  for _, owner in ipairs(redis.call('ZRANGE', OWNERS, 0, LOOK_AHEAD - 1)) do
-    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner), 0, LOOK_AHEAD - 1)) do
-      local index = next_index(job)
+function ops.ready_since(a)
+  for _, owner in ipairs(redis.call('ZRANGE', owners_key(a.lane), 0, LOOK_AHEAD - 1)) do
+    for _, job in ipairs(redis.call('ZRANGE', jobs_key(owner, a.lane), 0, LOOK_AHEAD - 1)) do
+      local index = next_index(job, a.lane)
       local page = index and claimable(job, index)
       if page and page.ready_at then return page.ready_at end
     end
@@ -747,7 +808,7 @@ function ops.release(a)
           page.state = 'ready'
           put_page(job, index, page, 'generating')
         end
-        enqueue(job, index)
+        enqueue(job, index, page.lane)
       end
     end
   end
@@ -759,6 +820,15 @@ end
 function ops.report_alive(a)
   a.report.at = now
   redis.call('HSET', workers_key(a.queue), a.worker, cjson.encode(a.report))
+  if a.report.holds then
+    local held = 0
+    for _, raw in ipairs(redis.call('HVALS', workers_key(a.queue))) do
+      local report = cjson.decode(raw)
+      if report.at > now - HELD_S then held = held + (report.holds or 0) end
+    end
+    redis.call('HSET', HELD, a.queue, held)
+    redis.call('EXPIRE', HELD, HELD_S)
+  end
   return true
 end
 

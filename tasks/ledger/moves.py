@@ -8,7 +8,7 @@ from tasks.ledger.script import Script
 
 
 class Moves(Script):
-    """Facts for `tasks.standstill`; a claim of a page moves the queue `gpu` by itself."""
+    """Facts for `tasks.standstill`; a claim of a page moves the queue of its lane by itself."""
 
     def note_moved(self, queues: Iterable[str]) -> None:
         """Say that something of these queues was just taken or done."""
@@ -19,6 +19,6 @@ class Moves(Script):
         times = self.redis.hmget("pf:moved", list(queues))
         return {queue: float(moved_at or 0) for queue, moved_at in zip(queues, times, strict=True)}
 
-    def ready_since(self) -> float:
-        """Since when a page is ready whose turn it is and that nobody has claimed; 0.0 where there is none."""
-        return float(self._call("ready_since"))
+    def ready_since(self, lane: str = "") -> float:
+        """Since when a page of the lane is ready whose turn it is and that nobody has claimed; 0.0 for none."""
+        return float(self._call("ready_since", lane=lane))

@@ -40,6 +40,7 @@ class Job:
     num_pages: int = 0
     num_selected: int = 0
     num_corrected: int = 0
+    pages_told: int = 0  # the change up to which the webhook has heard of pages
     selection: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     error: dict[str, str] | None = None
@@ -172,6 +173,7 @@ def read_job(job_id: str, raw: dict[str, str]) -> Job:
         num_pages=int(raw.get("num_pages", 0)),
         num_selected=num_selected,
         num_corrected=int(raw.get("num_corrected", 0)),
+        pages_told=int(raw.get("pages_told", 0)),
         selection=raw.get("selection", ""),
         counts=counts,
         error=json.loads(raw["error"]) if "error" in raw else None,

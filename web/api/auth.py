@@ -13,6 +13,7 @@ from tasks.access.sessions import owner_of_session
 from tasks.settings import SettingsError, get_settings
 from web.api.guests import shared_owner
 from web.api.problems import Problem
+from web.api.query_key import HidingKeys, key_of_query
 
 SESSION_COOKIE = "pagefan_session"
 KEY_HEADERS = ("X-API-Key", "Ocp-Apim-Subscription-Key")
@@ -23,6 +24,7 @@ OPEN_PATHS = ("/health", "/readyz", "/version", "/login", "/static/", "/shared/"
 
 def register_auth(app: Flask) -> None:
     refuse_to_be_open()
+    app.wsgi_app = HidingKeys(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request(refuse_other_names)
     app.before_request(refuse_other_sites)
     app.before_request(identify)
@@ -144,7 +146,7 @@ def sent_key() -> str:
     """
     sent = request.authorization
     if sent is None or sent.type not in ("bearer", "basic"):
-        return next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "")
+        return next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "") or key_of_query()
     key = sent.token if sent.type == "bearer" else sent.password or sent.username
     return (key or "").strip()
 

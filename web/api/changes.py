@@ -30,11 +30,13 @@ MOST_SHARED = 8  # pieces of one job kept for listeners that are a little behind
 class Topic:
     """One job that is listened to; `seq` is the newest change announced since the first listener came.
 
+    `state_seq` is the newest of the job's state.
     `readings` counts the announcements of partial texts, and `read_in` has the last one for each page, by index.
     """
 
     condition: threading.Condition = field(default_factory=threading.Condition)
     seq: int = 0
+    state_seq: int = 0
     listeners: int = 0
     reading: threading.Lock = field(default_factory=threading.Lock)
     job: Job | None = None
@@ -49,6 +51,11 @@ class Topic:
         """Return when a change after `seq`, or partial texts after `readings`, are announced, or after a while."""
         with self.condition:
             self.condition.wait_for(lambda: self.seq > seq or self.readings > readings, min(timeout_s, POLL_S))
+
+    def rest(self, seq: int, pause_s: float) -> None:
+        """Let more changes come together for so long, but return at once where the job's state changes after `seq`."""
+        with self.condition:
+            self.condition.wait_for(lambda: self.state_seq > seq, pause_s)
 
     def latest(self, read: Callable[[], Job]) -> Job | None:
         """The job, read once for all who wait on it, and again after each change; None while Redis is away."""
@@ -75,9 +82,11 @@ class Topic:
             made: Made = self.shared[key]
             return made
 
-    def announce(self, seq: int) -> None:
+    def announce(self, seq: int, *, is_state: bool = False) -> None:
         with self.condition:
             self.seq = max(self.seq, seq)
+            if is_state:
+                self.state_seq = max(self.state_seq, seq)
             self.condition.notify_all()
 
     def announce_reading(self, indexes: Iterable[int]) -> None:
@@ -165,7 +174,7 @@ class Changes:
         if topic and news.indexes:
             topic.announce_reading(news.indexes)
         elif topic:
-            topic.announce(news.seq)
+            topic.announce(news.seq, is_state=news.is_state)
 
 
 @cache

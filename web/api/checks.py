@@ -10,6 +10,7 @@ from workers.documents.selection import parse_parts
 from workers.languages import parse
 from workers.net.addresses import FetchError, parse_url
 from workers.net.places import is_storage
+from workers.net.targets import NAMES, check_template, fill_in
 
 
 def check_pages(value: str) -> str:
@@ -43,3 +44,19 @@ def check_source(value: str) -> str:
     except FetchError as exc:
         raise ValueError(exc.detail) from exc
     return value
+
+
+def check_target(value: str, formats: str, *, attachments: bool) -> str:
+    """The template of a target, if results may be written there; whether that can be done is seen at the job's end."""
+    if not value:
+        return ""
+    template = check_template(value, formats.split(","))
+    if not is_storage(value):
+        if attachments:
+            raise ValueError("target_url: a signed URL takes the result of one document; leave out `attachments`")
+        return check_address(template)
+    try:
+        storage.check_target(fill_in(template, dict.fromkeys(NAMES, "x")), g.owner)
+    except FetchError as exc:
+        raise ValueError(f"target_url: {exc.detail}") from exc
+    return template

@@ -62,7 +62,12 @@ RESULT_PAGE = {name: value for name, value in PAGE.items() if name not in NOT_IN
     "is_corrected": False,
     "reason": "", "detail": "", "text": "Lamps", "lines": [LINE], "blocks": [BLOCK],
 }  # fmt: skip
-READY = {"status": "ready", "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"}, "runtimes": []}
+READY = {
+    "status": "ready",
+    "checks": {"redis": "ok", "cpu_worker": "ok", "blobs": "ok"},
+    "runtimes": [],
+    "engines": ["ocr"],
+}
 TEXTS = {
     "application/json": {"schema": "pagefan.result/2", "job": JOB, "pages": [RESULT_PAGE]},
     "text/markdown": "<!-- page 1 -->\n\n# Lamps\n",

@@ -7,13 +7,14 @@ import uuid
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
+from pydantic import BaseModel
 
-from tasks.broker import QUEUES
+from tasks.lanes import lanes, queue_of, queues
 from tasks.ledger import StoreAway
-from tasks.services import get_blobs, get_impatient_ledger
+from tasks.services import engine_names, get_blobs, get_impatient_ledger
 from tasks.standstill import Reports, standstills
 from tasks.system import trouble_of
-from web.api.outputs import AliveOut, Answers, ReadyOut
+from web.api.outputs import Answers
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,19 @@ TAG = {"name": "Health", "description": "For load balancers and monitors."}
 bp = APIBlueprint("health", __name__, tag=TAG)
 
 PROBE = bytes(64 * 1024)  # a full disk still takes an empty file
+
+
+class AliveOut(BaseModel):
+    status: str
+
+
+class ReadyOut(BaseModel):
+    """Checks are "ok" or say what is wrong. Engines on CPUs compute with `runtimes`; a job gets the first engine."""
+
+    status: str
+    checks: dict[str, str]
+    runtimes: list[str]
+    engines: list[str]
 
 
 NOT_READY: Answers = {
@@ -52,7 +66,9 @@ def readyz() -> Response:
     checks, runtimes = look_at_redis()
     checks["blobs"] = check_blobs()
     is_ready = all(value == "ok" for value in checks.values())
-    response = jsonify(status="ready" if is_ready else "not ready", checks=checks, runtimes=runtimes)
+    response = jsonify(
+        status="ready" if is_ready else "not ready", checks=checks, runtimes=runtimes, engines=engine_names()
+    )
     if not is_ready:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
@@ -65,12 +81,13 @@ def look_at_redis() -> tuple[dict[str, str], list[str]]:
     if trouble := ledger.trouble():
         return {"redis": trouble}, []
     try:
-        reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in QUEUES}
+        reports: dict[str, Reports] = {queue: ledger.workers(queue) for queue in queues()}
         stands = standstills(ledger, reports)
     except StoreAway as exc:
         return {"redis": f"away: {type(exc).__name__}"}, []
-    workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in QUEUES}
-    return {"redis": "ok"} | workers | stands, find_runtimes(reports["gpu"])
+    workers = {f"{queue}_worker": check_workers(reports[queue]) for queue in queues()}
+    runtimes = {runtime for lane in lanes() for runtime in find_runtimes(reports[queue_of(lane)])}
+    return {"redis": "ok"} | workers | stands, sorted(runtimes)
 
 
 def check_blobs() -> str:
@@ -91,6 +108,6 @@ def check_workers(reports: Reports) -> str:
     return trouble_of(reports) or "ok"
 
 
-def find_runtimes(reports: Reports) -> list[str]:
+def find_runtimes(reports: Reports) -> set[str]:
     """What the workers that generate say they compute with, each once; empty where none says."""
-    return sorted({str(report["runtime"]) for report in reports.values() if report.get("runtime")})
+    return {str(report["runtime"]) for report in reports.values() if report.get("runtime")}

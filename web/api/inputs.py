@@ -8,18 +8,30 @@ from apiflask.fields import UploadFile
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.assemble.formats import FORMATS_OF_TARGETS
 from tasks.messages import JobOptions
 from tasks.services import default_text_layer
 from tasks.settings import get_settings
-from web.api.checks import check_address, check_language, check_pages, check_source
+from web.api.checks import check_address, check_language, check_pages, check_source, check_target
 from web.api.labels import Metadata, Tags
-from web.api.needed import NOT_OPTIONS, WEIGHTS, AskedScope, JsonSchema, Question, Task, UsedLayer, check_needed
+from web.api.needed import (
+    NOT_OPTIONS,
+    WEIGHTS,
+    AskedScope,
+    JsonSchema,
+    Question,
+    Task,
+    UsedLayer,
+    check_engine,
+    check_needed,
+)
 from workers.documents.selection import MAX_LENGTH
 from workers.languages import PATTERN
 from workers.net.addresses import MAX_URL
 
 LANGUAGES = rf"^(auto|{PATTERN}(\+{PATTERN})*)?$"
 PART = "-?[1-9][0-9]{0,8}(-(-?[1-9][0-9]{0,8})?)?"  # for readers of the schema; workers.documents.selection decides
+FORMAT = f"({'|'.join(FORMATS_OF_TARGETS)})"
 SELECTION = f"{PART}(,{PART})*"
 
 
@@ -57,6 +69,11 @@ class JobFields(Input):
         "script of each page; empty is what the server sets. One that no worker has is refused.",
         json_schema_extra={"pattern": LANGUAGES},
     )
+    engine: str = Field(
+        "",
+        max_length=40,
+        description="What reads the pages: one of the engines that /readyz names; empty is the first of them.",
+    )
     dpi: int = Field(0, ge=0, le=1200, description="Resolution of the page images; 0 leaves it open.")
     max_new_tokens: int = Field(0, ge=0, le=65_536, description="Longest answer for a page; 0 leaves it open.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 always takes the likeliest token.")
@@ -69,8 +86,26 @@ class JobFields(Input):
         description="Called with a signed POST when the job has ended; at a public address.",
         json_schema_extra={"format": "uri"},
     )
+    webhook_events: str = Field(
+        "job",
+        pattern=r"^((job|page|batch)(,(job|page|batch)){0,2})?$",
+        description="What it is called for, by comma: the end of the `job`, of each `page`, of the whole `batch`.",
+    )
+    webhook_format: Literal["standard", "cloudevents"] = Field("standard", description="Form of its calls.")
     attachments: bool = Field(
         False, description="Also read the PDFs and images within a PDF, each as a job of its own in the same batch."
+    )
+    target_url: str = Field(
+        "",
+        max_length=MAX_URL,
+        description="Where the results are written when the job has ended: a folder or names in a storage that the "
+        "server allows, `s3://results/{batch}/{stem}.{suffix}`, or a signed URL that takes a PUT.",
+        json_schema_extra={"format": "uri"},
+    )
+    target_formats: str = Field(
+        "md",
+        pattern=rf"^({FORMAT}(,{FORMAT})*)?$",
+        description="Formats of the results that are written there, by comma.",
     )
     batch_id: str = Field(
         "", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Puts the jobs of several requests into one batch."
@@ -88,6 +123,11 @@ class JobFields(Input):
     def language_is_one(cls, value: str) -> str:
         return check_language(value) or ""
 
+    @field_validator("engine")
+    @classmethod
+    def engine_is_here(cls, value: str) -> str:
+        return check_engine(value) or ""
+
     @field_validator("webhook_url")
     @classmethod
     def webhook_can_be_called(cls, value: str) -> str:
@@ -97,9 +137,10 @@ class JobFields(Input):
 
     @model_validator(mode="after")
     def needed_is_there(self) -> JobFields:
-        check_needed(self.task, self.question, self.json_schema, self.scope)
+        check_needed(self.task, self.question, self.json_schema, self.scope, self.engine)
+        self.target_url = check_target(self.target_url, self.target_formats, attachments=self.attachments)
         if "text_layer" not in self.model_fields_set:
-            self.text_layer = default_text_layer(self.scope)
+            self.text_layer = default_text_layer(self.scope, self.engine)
         return self
 
     def to_options(self) -> JobOptions:
@@ -150,40 +191,6 @@ class KeyHeader(BaseModel):
 
 class ConvertHeaders(KeyHeader):
     prefer: str = Field("", max_length=255, description="`wait=300`: seconds to wait for the text, 600 at most.")
-
-
-class RetryFields(Input):
-    """Which pages to read again, and what to do otherwise this time; what is left out stays as it was."""
-
-    pages: str = Field(
-        "failed",
-        max_length=MAX_LENGTH,
-        description="`failed`, or page numbers such as `3,9-11`.",
-        json_schema_extra={"pattern": f"^(failed|{SELECTION})$"},
-    )
-    prompt: str | None = Field(None, max_length=8000)
-    language: str | None = Field(None, max_length=200, json_schema_extra={"pattern": LANGUAGES})
-    dpi: int | None = Field(None, ge=0, le=1200)
-    max_new_tokens: int | None = Field(None, ge=0, le=65_536)
-    temperature: float | None = Field(None, ge=0, le=2)
-    password: str | None = Field(
-        None,
-        max_length=256,
-        description="Opens an encrypted PDF, also of a job that failed for want of one; forgotten at the job's end.",
-    )
-
-    @field_validator("pages")
-    @classmethod
-    def pages_can_be_read(cls, value: str) -> str:
-        return value if value == "failed" else check_pages(value)
-
-    @field_validator("language")
-    @classmethod
-    def language_is_one(cls, value: str | None) -> str | None:
-        return check_language(value)
-
-    def changes(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"pages"}, exclude_none=True)
 
 
 class NameFields(Input):

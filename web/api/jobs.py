@@ -15,14 +15,14 @@ from tasks.access.once import Submitted
 from tasks.archive import load_job
 from tasks.ids import is_job_id
 from tasks.ledger.records import Job
-from tasks.repair import PasswordNeeded, cancel_job, rename_job, retry_job
+from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
 from web.api.changes import get_changes
 from web.api.idempotency import fingerprint_of, submit_once
-from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, RetryFields, UrlFields, WaitQuery
-from web.api.languages import refuse_unknown
+from web.api.inputs import CancelQuery, JobForm, KeyHeader, NameFields, UrlFields, WaitQuery
 from web.api.outputs import JobOut, JobsOut
 from web.api.problems import Problem
+from web.api.repairs import RetryFields, retry_pages
 from web.api.shown import job_out
 from web.api.uploads import refuse_when_full, submit_files, submit_links
 from workers.documents.names import clean_name
@@ -32,7 +32,7 @@ TAG = {"name": "Jobs", "description": "Send documents, follow, repair and cancel
 bp = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag=TAG)
 
 POLL_AGAIN_S = 1
-PAUSE_S = 0.1  # least time between two looks at a job that is waited for
+PAUSE_S = 0.1  # least time between two looks at a job that is waited for, unless its state has changed
 
 
 def find_job(job_id: str) -> Job:
@@ -148,7 +148,7 @@ def wait_for_change(job: Job, wait_s: float) -> Job:
         job = find_job(job.id)
         while job.state == state and (left_s := deadline - time.monotonic()) > 0:
             topic.wait(job.seq, left_s)
-            time.sleep(min(PAUSE_S, left_s))
+            topic.rest(job.seq, min(PAUSE_S, left_s))
             job = topic.latest(partial(find_job, job.id)) or job
     return job
 
@@ -169,24 +169,8 @@ def retry(job_id: str, json_data: RetryFields) -> JobOut:
     A job that failed because its PDF is locked is opened with the `password` sent here. Passwords are forgotten at a
     job's end, so pages of a document that came with one are read again with the `password` alone.
     """
-    find_job(job_id)
-    retry_pages(job_id, json_data)
+    retry_pages(find_job(job_id), json_data)
     return job_out(find_job(job_id))
-
-
-def retry_pages(job_id: str, fields: RetryFields) -> None:
-    refuse_unknown(fields.language or "")
-    try:
-        retry_job(job_id, pages=fields.pages, options=fields.changes())
-    except ValueError as exc:
-        raise bad_option("pages", exc) from exc
-    except PasswordNeeded as exc:
-        raise bad_option("password", exc) from exc
-
-
-def bad_option(name: str, exc: Exception) -> Problem:
-    errors = [{"option": name, "message": str(exc)}]
-    return Problem("invalid-options", f"{name}: {exc}", extra={"errors": errors})
 
 
 @bp.patch("/jobs/<job_id>")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tasks.lanes import lanes, queue_of
 from tasks.ledger import StoreAway
-from tasks.services import get_impatient_ledger
+from tasks.services import get_impatient_ledger, lane_of
 from web.api.problems import Problem
 from workers.languages import AUTO, LanguageError, parse, require
 
@@ -11,15 +12,15 @@ from workers.languages import AUTO, LanguageError, parse, require
 def known_languages() -> list[str]:
     """What a worker that runs now can read, `auto` last; empty where no engine knows languages, or nobody knows."""
     try:
-        names = {name for languages in of_workers() for name in languages}
+        names = {name for lane in lanes() for languages in of_workers(lane) for name in languages}
     except StoreAway:
         return []
     return sorted(names - {AUTO}) + ([AUTO] if AUTO in names else [])
 
 
-def refuse_unknown(language: str) -> None:
-    """Raises Problem for a language that no worker has, of those that know languages; a worker may come yet."""
-    if not language or not (workers := of_workers()):
+def refuse_unknown(language: str, engine: str = "") -> None:
+    """Raises Problem for a language that no worker of the engine has, where they know languages; one may come yet."""
+    if not language or not (workers := of_workers(lane_of(engine))):
         return
     names = parse(language)
     if any(set(names) <= set(languages) for languages in workers):
@@ -31,7 +32,7 @@ def refuse_unknown(language: str) -> None:
         raise Problem("invalid-options", f"language: {exc}", extra={"errors": errors}) from exc
 
 
-def of_workers() -> list[list[str]]:
-    """The languages of each worker whose engine knows any."""
-    reports = get_impatient_ledger().workers("gpu").values()
+def of_workers(lane: str) -> list[list[str]]:
+    """The languages of each worker of the lane whose engine knows any."""
+    reports = get_impatient_ledger().workers(queue_of(lane)).values()
     return [list(map(str, report["languages"])) for report in reports if report.get("languages")]

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from tasks.messages import Scope, TextLayer
-from tasks.services import engine_name
+from tasks.services import engine_name, engine_names, lane_of
+from workers.engines import EngineError
 from workers.engines.registry import reads_plain_text
 from workers.schemas import MAX_CHARS, check_schema
 
@@ -49,17 +50,30 @@ JsonSchema = Annotated[
 ]
 
 
-def check_needed(task: str, question: str, schema: str, scope: str = "page") -> None:
+def check_engine(value: str | None) -> str | None:
+    """The engine as it is, if this server has it; raises ValueError else."""
+    try:
+        lane_of(value or "")
+    except EngineError as exc:
+        more = "; more are set by OTHER_ENGINES" if len(engine_names()) == 1 else ""
+        raise ValueError(f"{exc}{more}") from exc
+    return value
+
+
+def check_needed(task: str, question: str, schema: str, scope: str = "page", engine: str = "") -> None:
     """Raises ValueError for a task without what it needs."""
+    engine = engine or engine_name()
     if scope == "document" and task not in ("ask", "extract"):
         raise ValueError("`scope=document` is for `task=ask` and `task=extract`; leave it out to read pages")
     if task == "ask" and not question:
         raise ValueError("`task=ask` needs a `question`")
     if task == "extract" and not schema:
         raise ValueError("`task=extract` needs a JSON schema in the field `schema`")
-    if (task == "extract" or scope == "document") and reads_plain_text(engine_name()):
+    if (task == "extract" or scope == "document") and reads_plain_text(engine):
         wanted = "task=extract" if task == "extract" else "scope=document"
+        able = [name for name in engine_names() if not reads_plain_text(name)]
+        instead = f"ask for `engine={able[0]}`" if able else "start the server with ENGINE=vlm or ENGINE=openai"
         raise ValueError(
-            f"`{wanted}` needs a language model, and this server's engine {engine_name()} reads plain text; "
-            "start it with ENGINE=vlm or ENGINE=openai, or read the text and go on elsewhere"
+            f"`{wanted}` needs a language model, and the engine {engine} reads plain text; "
+            f"{instead}, or read the text and go on elsewhere"
         )

@@ -73,8 +73,13 @@ class JobSummary(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """One call of the job's webhook. It was accepted when `reason` is empty."""
+    """A call of the job's webhook, or the last try at a file of its target. It went well when `reason` is empty."""
 
+    kind: Literal["webhook", "pages", "target"] = "webhook"
+    target: str = Field(default="", description="Of a file: where it is written; a signed URL without its query.")
+    format: str = Field(default="", description="Of a file.")
+    tries: int = Field(default=1, description="Of a file: how often it was tried.")
+    is_over: bool = Field(default=True, description="Of a file: whether nothing more is tried.")
     event: str = Field(description="The end it told of; the header `Webhook-Id`.")
     at: str = Field(description="UTC.")
     status: int = Field(description="HTTP status of the answer; 0 when there was none.")
@@ -96,7 +101,7 @@ class JobOut(JobSummary):
         description="Numbers of the pages with a `notice`, once the job has ended; missing pages may be among them."
     )
     warnings: list[str]
-    deliveries: list[DeliveryOut] = Field(description="The newest 20 calls of `webhook_url`, oldest first.")
+    deliveries: list[DeliveryOut] = Field(description="The newest 20 calls of `webhook_url` and files of `target_url`.")
 
 
 class JobsOut(BaseModel):
@@ -218,18 +223,6 @@ class PageTextOut(PageOut):
         description="What the lines make; empty until the layout of the page is found. Kinds and levels are those of "
         "the page by itself; the result has those of the document."
     )
-
-
-class AliveOut(BaseModel):
-    status: str
-
-
-class ReadyOut(BaseModel):
-    """Each check is "ok" or says what is wrong; `runtimes` are what the engines on CPUs compute with."""
-
-    status: str
-    checks: dict[str, str]
-    runtimes: list[str]
 
 
 class ProblemOut(BaseModel):

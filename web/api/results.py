@@ -24,11 +24,12 @@ from web.api.downloads import CHUNK_BYTES, open_pdf, open_zip, read_blob
 from web.api.guests import refuse_guest
 from web.api.inputs import PagesQuery
 from web.api.jobs import find_job
-from web.api.names import attachment, file_stem
+from web.api.names import attachment
 from web.api.outputs import Answers, PageListOut, PageTextOut
 from web.api.problems import Problem
 from web.api.result_inputs import ResultQuery
 from web.api.shown import MIMETYPES, find_page, page_out, page_text_out
+from workers.documents.names import file_stem
 from workers.results.formats import FORMATS
 from workers.results.options import DEFAULTS, ResultOptions
 

@@ -31,6 +31,7 @@ from web.api.partials import text_so_far
 from web.api.problems import Problem
 from workers.documents.selection import Selection
 from workers.documents.text_layer import LOW_RECALL
+from workers.net.targets import without_secret
 from workers.results.formats import FORMATS
 
 MIMETYPES = {name: format.mimetype for name, format in FORMATS.items()}
@@ -93,9 +94,10 @@ def missing_pages(job: Job) -> list[int]:
 
 
 def shown_options(job: Job) -> dict[str, Any]:
-    """The options as they were sent; the password is nobody's business."""
+    """The options as they were sent; the password and the signature of a URL are nobody's business."""
     options = job.options.to_json()
     shown = {name: options[name] for name in JobFields.model_fields if name in options and name != "password"}
+    shown["target_url"] = without_secret(job.options.target_url)
     return shown | {"priority": PRIORITIES.get(job.options.priority, "normal")}
 
 

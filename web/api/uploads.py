@@ -61,8 +61,9 @@ def submit_links(fields: UrlFields) -> Submitted:
 def submit(entries: Sequence[Entry], batch_id: str) -> Submitted:
     """Make a job of each entry, or of none of them."""
     check_room(g.owner, len(entries))
-    for language in {entry.options.language for entry in entries}:
-        refuse_unknown(language)
+    refuse_shared_target(entries)
+    for language, engine in {(entry.options.language, entry.options.engine) for entry in entries}:
+        refuse_unknown(language, engine)
     batch_id = batch_id or secrets.token_hex(8)
     try:
         return batch_id, submit_jobs(entries, owner=g.owner, batch_id=batch_id)
@@ -70,6 +71,13 @@ def submit(entries: Sequence[Entry], batch_id: str) -> Submitted:
         raise queue_full() from exc
     except OSError as exc:
         raise Problem("storage", "The server could not store the file.") from exc
+
+
+def refuse_shared_target(entries: Sequence[Entry]) -> None:
+    """A signed URL takes one file, and of several the last would be left."""
+    if len(entries) > 1 and any((url := entry.options.target_url) and not is_storage(url) for entry in entries):
+        errors = [{"option": "target_url", "message": "a signed URL takes the result of one document"}]
+        raise Problem("invalid-options", "target_url: send one document with a signed URL", extra={"errors": errors})
 
 
 def entries_of(files: Sequence[FileStorage], fields: JobFields) -> list[Entry]:

@@ -47,7 +47,7 @@ def wait_for_end(job_id: str, wait_s: float, *, cancel_if_left: bool = True) -> 
                 if cancel_if_left:
                     cancel_job(job_id)
                 return find_job(job_id)
-            time.sleep(min(PAUSE_S, left_s))
+            topic.rest(job.seq, min(PAUSE_S, left_s))
             job = topic.latest(partial(find_job, job_id)) or job
     return job
 

@@ -24,8 +24,9 @@ from workers.results.formats import FORMATS
 COMPLETE = 0
 OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": CANCELLED}
 OPTIONS = (
-    "task", "prompt", "pages", "language", "dpi", "max_new_tokens", "temperature", "text_layer", "priority", "password",
-    "webhook_url", "attachments", "batch_id",
+    "task", "prompt", "pages", "language", "engine", "dpi", "max_new_tokens", "temperature", "text_layer", "priority",
+    "password", "webhook_url", "webhook_events", "webhook_format", "attachments", "batch_id", "target_url",
+    "target_formats",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)
@@ -143,7 +144,7 @@ def run_cancel(args: Namespace) -> int:
 
 
 def run_retry(args: Namespace) -> int:
-    names = ("language", "dpi", "prompt", "max_new_tokens", "temperature", "password")
+    names = ("language", "engine", "dpi", "prompt", "max_new_tokens", "temperature", "password")
     changes: Any = {name: value for name in names if (value := getattr(args, name)) is not None}
     with connect(args) as client:
         job = client.retry(args.job, args.pages, **changes)

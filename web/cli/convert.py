@@ -16,10 +16,11 @@ from typing import Any, cast
 from rich.console import Console
 from rich.progress import Progress
 
-from pagefan.answers import ENDED, ClientError, Format, JobFailed, Json, Options, Refused, ServerAway
+from pagefan.answers import ENDED, ClientError, Format, Json, Options, ServerAway
 from pagefan.client import Client, check_readable
 from pagefan.records import Job, JobSummary
 from web.cli.documents import STDIN, find_documents
+from web.cli.faults import IS_IT_RUNNING, about, failure_facts, is_askers, job_facts
 from web.cli.page_queue import PageQueue
 from web.cli.places import Places
 from web.cli.terminal import add_bar, progress_bars, put, say, show, stop_bars
@@ -104,7 +105,7 @@ class Converter:
         except BrokenPipeError:
             raise
         except ServerAway as exc:
-            self.say(about(source, exc))
+            self.say(f"{about(source, exc)}\n{IS_IT_RUNNING}")
             self.report(source, {"reason": "unavailable", "error": str(exc)})
             return AWAY
         except (ClientError, OSError) as exc:
@@ -220,30 +221,3 @@ class Converter:
 
     def say(self, text: str) -> None:
         say(self.console, text)
-
-
-def job_facts(job: Job) -> Json:
-    return {"job": job["id"], "state": job["state"], "missing_pages": job["missing_pages"]}
-
-
-def about(source: str, error: Exception) -> str:
-    """What went wrong with which document; the server's sentences may begin with its name."""
-    name = f"{Path(source).name}: "
-    return f"{source}: {str(error).removeprefix(name)}"
-
-
-def is_askers(error: Exception, source: str) -> bool:
-    """Whether who asks can mend it: an option that is refused, a file that cannot be read."""
-    if isinstance(error, Refused):
-        return error.status < 500 and error.status != 429
-    return isinstance(error, OSError) and str(error.filename) == source
-
-
-def failure_facts(error: Exception) -> Json:
-    """`reason` is the stable name of what went wrong, where it has one."""
-    if isinstance(error, JobFailed):
-        return job_facts(error.job) | {
-            "reason": fault["reason"] if (fault := error.job["error"]) else "",
-            "error": str(error),
-        }
-    return {"reason": error.kind if isinstance(error, Refused) else "", "error": str(error)}

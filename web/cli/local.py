@@ -18,9 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from pagefan.answers import ClientError
 from pagefan.client import Client
 from pagefan.records import Page
+from tasks.engine_choice import idle_gpu_advice
 from tasks.logs import configure_logging
 from tasks.messages import JOB_ENDED, PAGE_ENDED
 from tasks.settings import SettingsError, load_settings
+from web.cli.terminal import say
 from web.stack.environ import StackError
 from web.stack.redis_server import NoRedis
 from web.stack.stack import Stack, StackStopped
@@ -63,12 +65,14 @@ def run_stack(data_dir: Path, named: Mapping[str, str]) -> int:
         stack = Stack(environ, data_dir)
         with stopped_by_signals(stack), stack:
             say_where(stack)
+            if advice := idle_gpu_advice(settings):
+                say(console, advice, style="yellow")
             console.print(f"Files    {stack.data_dir}\nCtrl-C stops it.", markup=False)
             stack.supervise()
     except StackStopped:
         return 0
     except START_ERRORS as exc:
-        console.print(f"Pagefan could not start: {exc}", style="red", markup=False)
+        say(console, f"Pagefan could not start: {exc}", style="red")
         return 1
     return 0
 
@@ -90,7 +94,7 @@ def demo(output: Path = Path("demo-output")) -> int:
             say_where(stack)
             text = convert_sample(stack, sample)
     except (*START_ERRORS, ClientError, OSError) as exc:
-        console.print(f"The demo failed: {exc}\nThe logs are in {folder / 'logs'}", style="red", markup=False)
+        say(console, f"The demo failed: {exc}\nThe logs are in {folder / 'logs'}", style="red")
         return 1
     shutil.rmtree(folder)
     output.mkdir(parents=True, exist_ok=True)

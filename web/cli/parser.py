@@ -22,8 +22,10 @@ from web.cli import commands, extraction
 from web.cli.commands import console, refuse
 from web.cli.convert import AWAY, FAILED, USAGE
 from web.cli.engines import run_engines
+from web.cli.faults import IS_IT_RUNNING
 from web.cli.keys import add_keys
 from web.cli.lists import add_choice, run_jobs, run_reindex
+from web.cli.options import add_labels, add_options
 from web.cli.results import run_open, run_result
 from web.cli.terminal import say
 from workers.results.formats import FORMATS
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as exc:
         return refuse(str(exc))
     except ServerAway as exc:
-        say(console, f"{exc}\nIs the server running? `pagefan up` starts one here.", style="red")
+        say(console, f"{exc}\n{IS_IT_RUNNING}", style="red")
         return AWAY
     except Refused as exc:
         say(console, NO_KEY if exc.kind == "unauthorized" else str(exc), style="red")
@@ -156,37 +158,6 @@ def add_overwrite(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--pages", metavar="1-3,7", help="pages to read, -1 is the last [all]")
-    command.add_argument("--language", metavar="deu+fra", help="what the pages are written in; auto by their script")
-    command.add_argument("--dpi", type=int, metavar="N", help="resolution of the page images")
-    command.add_argument("--prompt", metavar="TEXT", help="instructions to the model")
-    command.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer for a page")
-    command.add_argument("--temperature", type=float, metavar="T", help="0 always takes the likeliest token [0]")
-    command.add_argument(
-        "--text-layer",
-        choices=("auto", "ignore", "prefer", "fallback"),
-        help="when a PDF's own text is used: where the print agrees, never, as auto for whole pages, on failure",
-    )
-    command.add_argument("--priority", choices=("low", "normal", "high"), help="against your other jobs [normal]")
-    command.add_argument("--password", metavar="TEXT", help="opens encrypted PDFs")
-    command.add_argument("--webhook-url", metavar="URL", help="called when a job has ended")
-    command.add_argument("--batch-id", metavar="ID", help="puts the jobs into one batch")
-    add_labels(command, "given back with the job; may be given again", "to find the jobs by; may be given again")
-
-
-def add_labels(command: argparse.ArgumentParser, of_meta: str, of_tag: str) -> None:
-    command.add_argument("--meta", action="append", type=pair, metavar="KEY=VALUE", help=of_meta)
-    command.add_argument("--tag", action="append", metavar="TAG", help=of_tag)
-
-
-def pair(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        raise argparse.ArgumentTypeError(f"write it as KEY=VALUE, not {text!r}")
-    return key, value
-
-
 def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[argparse.ArgumentParser]:
     """The commands for jobs that are there."""
     status = actions.add_parser("status", help="show a job; the exit code tells how it ended")
@@ -211,6 +182,7 @@ def add_following(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     retry.add_argument("job")
     retry.add_argument("--pages", default="failed", metavar="3,9", help="[the failed ones]")
     retry.add_argument("--language", metavar="deu+fra")
+    retry.add_argument("--engine", metavar="NAME", help="another engine of the server")
     retry.add_argument("--dpi", type=int, metavar="N")
     retry.add_argument("--prompt", metavar="TEXT")
     retry.add_argument("--max-new-tokens", type=int, metavar="N")

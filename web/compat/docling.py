@@ -9,8 +9,9 @@ from flask import Response
 from pydantic import BaseModel, Field
 
 from tasks.ledger.records import Job
+from web.api.health import AliveOut
 from web.api.jobs import find_job, with_room
-from web.api.outputs import AliveOut, Answers
+from web.api.outputs import Answers
 from web.api.problems import Problem
 from web.api.shown import job_fault, queue_position
 from web.api.uploads import Submitted

@@ -11,11 +11,11 @@ from flask import Response, jsonify
 from tasks.archive import load_pages
 from tasks.ledger.records import Job
 from web.api.downloads import pack
-from web.api.names import file_stem
 from web.api.results import open_result
 from web.api.shown import WITHOUT_TEXT, page_fault, timings_of
 from web.compat.answers import markdown_parts, read_result, whole_markdown
 from web.compat.docling_orders import Order
+from workers.documents.names import file_stem
 
 STATUS_OF = {"succeeded": "success", "partial": "partial_success", "failed": "failure", "cancelled": "failure"}
 SUFFIX_OF = {"md": "md", "json": "json", "text": "txt", "html": "html"}

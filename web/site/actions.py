@@ -9,9 +9,10 @@ from werkzeug.wrappers import Response
 from tasks.repair import cancel_job, rename_job
 from tasks.retention import purge_job
 from web.api.corrections import MOST_CHARACTERS, correct_text, take_back
-from web.api.inputs import NameFields, RetryFields
-from web.api.jobs import find_job, retry_pages
+from web.api.inputs import NameFields
+from web.api.jobs import find_job
 from web.api.problems import Problem
+from web.api.repairs import RetryFields, retry_pages
 from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from workers.documents.names import clean_name
@@ -29,7 +30,7 @@ def cancel(job_id: str) -> Response:
 @bp.post("/jobs/<job_id>/retry")
 def retry(job_id: str) -> Response:
     check_csrf()
-    retry_pages(find_job(job_id).id, validate(RetryFields, form_values()))
+    retry_pages(find_job(job_id), validate(RetryFields, form_values()))
     return to_job(job_id)
 
 

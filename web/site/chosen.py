@@ -20,10 +20,10 @@ from tasks.ledger.records import Job
 from tasks.repair import cancel_job, retry_job
 from tasks.retention import purge_job
 from web.api.downloads import POLL_S, WAIT_S, pack
-from web.api.names import file_stem
 from web.api.problems import Problem
 from web.api.results import open_result
 from web.site.csrf import check_csrf
+from workers.documents.names import file_stem
 from workers.results.formats import FORMATS
 
 bp = APIBlueprint("chosen", __name__, enable_openapi=False)

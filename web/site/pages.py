@@ -13,6 +13,7 @@ from tasks.access.keys import get_keyring
 from tasks.archive import load_pages, newest_jobs
 from tasks.ledger.records import Job, Page
 from tasks.repair import is_locked
+from tasks.services import engine_names
 from tasks.settings import get_settings
 from web.api.guests import NOT_FOR_GUESTS, is_guest
 from web.api.inputs import JobForm, UrlFields
@@ -70,6 +71,7 @@ def show_upload() -> str:
         formats=list(EXTENSIONS),
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
+        engines=engine_names(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
@@ -119,6 +121,7 @@ def show_job(job_id: str) -> str:
         can_share=job.has_ended and get_keyring().is_needed,
         not_for_guests=NOT_FOR_GUESTS,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         poll_s=3,
     )
@@ -162,6 +165,7 @@ def show_page(job_id: str, number: int) -> str:
         has_ended=page.has_ended,
         can_correct=job.has_ended and not is_guest() and page.state in WITH_TEXT,
         has_password=job.options.has_password,
+        engines=engine_names(),
         languages=known_languages(),
         previous=numbers[place - 1] if place else None,
         next=numbers[place + 1] if place + 1 < len(numbers) else None,

@@ -6,7 +6,7 @@ Blocks carry `data-block` and `data-kind`, lines inside them `data-line`: what t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from flask import url_for
@@ -80,7 +80,7 @@ class LineWriter(Writer):
         block = item.block
         texts = [" ".join(text.split()) for text in block.text.split("\n")]
         if block.markup or len(texts) != len(block.lines) or not all(texts):
-            html = super().prose(Item(block))
+            html = super().prose(Item(block if block.markup else replace(block, text=" ".join(texts))))
         else:
             pieces = zip(block.lines, joined(texts, self.compounds), strict=True)
             html = Markup("").join(self.span(line, text) for line, text in pieces)

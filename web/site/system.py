@@ -12,6 +12,7 @@ from flask import g, render_template
 
 from tasks.access.keys import get_keyring
 from tasks.assemble.result_job import iso_time
+from tasks.lanes import lanes, queue_of
 from tasks.ledger import StoreAway
 from tasks.services import engine_name, get_impatient_ledger
 from tasks.standstill import NO_WORKER
@@ -67,9 +68,10 @@ def look() -> Standstill | None:
     except StoreAway as exc:
         logger.info("nobody knows whether there are workers: %s", exc)
         return None
-    if "gpu" in still:
-        trouble, moved_at = still["gpu"]
-        missing = f"no worker for the engine {engine_name()} is running"
+    idle = [lane for lane in lanes() if queue_of(lane) in still]
+    if idle:
+        trouble, moved_at = still[queue_of(idle[0])]
+        missing = f"no worker for the engine {engine_name(idle[0])} is running"
     elif "cpu" in still:
         trouble, moved_at = still["cpu"]
         missing = "no CPU worker is running"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tasks.lanes import GPU, queue_of
 from tasks.settings import Settings
 from web.stack.redis_server import free_port
 from workers.processes import num_cores, num_gpus
@@ -26,6 +27,23 @@ def read_procfile() -> dict[str, str]:
     lines = Path(__file__).with_name("Procfile").read_text().splitlines()
     pairs = (line.partition(":") for line in lines if line.strip() and not line.startswith("#"))
     return {kind.strip(): command.strip() for kind, _, command in pairs}
+
+
+def commands_of(settings: Settings) -> dict[str, str]:
+    """The command lines of all kinds of process, with a `gpu-NAME` for each engine of OTHER_ENGINES."""
+    commands = read_procfile()
+    others = map(queue_of, settings.other_engine_names())
+    return commands | {queue: commands[GPU].replace(f"--queues {GPU}", f"--queues {queue}") for queue in others}
+
+
+def kind_of(name: str) -> str:
+    """What a process of the stack is: `gpu` for `gpu`, `gpu2` and `gpu-tesseract`."""
+    return name.partition("-")[0].rstrip("0123456789")
+
+
+def is_engine(kind: str) -> bool:
+    """Whether a process of this kind has an engine; a second one of the kind is no kind of its own."""
+    return kind_of(kind) == GPU
 
 
 def child_env(environ: Mapping[str, str], settings: Settings, data_dir: Path) -> dict[str, str]:

@@ -26,10 +26,12 @@ from web.stack.environ import (
     StackError,
     child_env,
     choose_ports,
+    commands_of,
     gpu_share,
+    is_engine,
+    kind_of,
     num_gpu_workers,
     port_taken,
-    read_procfile,
 )
 from web.stack.readiness import ask
 from web.stack.redis_server import answers, find_redis_server, own_redis
@@ -64,7 +66,7 @@ class Stack:
         self.data_dir = data_dir.resolve()
         self.given_redis_url = environ.get("REDIS_URL", "")
         self.given_path = environ.get("PATH", os.defpath)
-        self.commands = read_procfile()
+        self.commands = commands_of(self.settings)
         default = {kind: num_gpu_workers(self.settings) if kind == "gpu" else 1 for kind in self.commands}
         self.counts = dict(default if counts is None else counts)
         self.env = child_env(environ, self.settings, self.data_dir)
@@ -73,7 +75,7 @@ class Stack:
         self._ended = threading.Event()
         self._changes = threading.RLock()
         self._guard: Guard | None = None
-        self._said = ""  # what was wrong with the GPU workers at the last look
+        self._said: set[str] = set()  # what was wrong with GPU workers
         self._lock = FileLock(self.data_dir / "stack.lock", mode=private.FILE)
 
     @property
@@ -133,7 +135,7 @@ class Stack:
         self.stopping.set()
         with self._changes:
             for kinds in STOP_ORDER:
-                group = [item for name, item in self.processes.items() if name.rstrip("0123456789") in kinds]
+                group = [item for name, item in self.processes.items() if kind_of(name) in kinds]
                 is_worker = "gpu" in kinds
                 self._stop_children(group, self.settings.shutdown_grace_s if is_worker else STOP_TIMEOUT_S)
             self.processes.clear()
@@ -164,17 +166,18 @@ class Stack:
     def is_ready(self) -> bool:
         """Whether /readyz says so; raises StackError where it says that the engine cannot ever be loaded."""
         missing = ask(self.base_url)
-        trouble = (missing or {}).get("gpu_worker", "")
-        if NEVER_LOADS in trouble:
-            raise self._failure(self.processes["gpu"], trouble)
-        if trouble not in ("", NO_WORKER, self._said):
-            logger.info("not ready yet, GPU workers: %s", trouble)
-            self._said = trouble
+        for kind in filter(is_engine, self.counts):
+            trouble = (missing or {}).get(f"{kind}_worker", "")
+            if NEVER_LOADS in trouble:
+                raise self._failure(self.processes[kind], trouble)
+            if trouble not in ("", NO_WORKER, *self._said):
+                logger.info("not ready yet, %s workers: %s", kind, trouble)
+                self._said.add(trouble)
         return missing == {}
 
     def _share(self, name: str) -> dict[str, str]:
         """What one of several GPU workers gets of the machine."""
-        if not name.startswith("gpu"):
+        if kind_of(name) != "gpu" or "-" in name:
             return {}
         may_use_gpu = self.settings.device in ("auto", "cuda")
         return gpu_share(int(name[3:] or 1), self.counts.get("gpu", 0), self.env, may_use_gpu=may_use_gpu)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,6 @@ from workers.asking.passages import words_of_name
 from workers.lines import Line
 from workers.reading.layer_lines import LayerWord
 from workers.reading.values import SHORT, SURE, Value, letters_of, locate, values_in
-
-WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +26,6 @@ def is_named_beside(value: Value, place: Line, page: PageWords) -> bool:
     line = next((word.line for word in page.words if word.box[:2] == place.box[:2]), None)
     said = {term for word in page.words if word.line == line for term in terms(word.text)}
     return any(len(term) >= SHORT and term in said for term in terms(words_of_name(value.path)))
-
-
-def words_of(lines: Sequence[Line]) -> list[LayerWord]:
-    """The words of lines, whose boxes are interpolated; a line that runs downwards is divided from top to bottom."""
-    return [
-        LayerWord(found[0], part_of(line, found.start(), found.end()), number)
-        for number, line in enumerate(lines)
-        for found in WORD.finditer(line.text)
-    ]
-
-
-def part_of(line: Line, start: int, end: int) -> tuple[float, float, float, float]:
-    """The box of these characters of a line, as if all were of one width."""
-    x0, y0, x1, y1 = line.box
-    first, last = start / len(line.text), end / len(line.text)
-    if y1 - y0 > x1 - x0 and len(line.text) > 2:
-        return (x0, round(y0 + first * (y1 - y0), 1), x1, round(y0 + last * (y1 - y0), 1))
-    return (round(x0 + first * (x1 - x0), 1), y0, round(x0 + last * (x1 - x0), 1), y1)
 
 
 def placed_values(data: Any, pages: Sequence[PageWords]) -> list[dict[str, Any]]:

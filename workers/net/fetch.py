@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import PurePosixPath
+from functools import cache, partial
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin
 
@@ -24,6 +24,8 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 CONNECT_S = 5.0  # for one of the host's addresses
+PIECE_BYTES = 256 * 1024
+AZURE_BLOBS = ".blob.core.windows.net"
 IDLE_S = 15.0  # between two pieces of an answer
 DOCUMENT_TYPES = frozenset(
     {
@@ -131,7 +133,7 @@ def exchange(
     rules: AddressRules,
     deadline: Deadline,
     headers: Mapping[str, str],
-    content: bytes | None = None,
+    content: bytes | Iterator[bytes] | None = None,
 ) -> Iterator[httpcore.Response]:
     """One request on a connection of its own and the answer's head; its body is not read yet. Raises FetchError."""
     url = httpcore.URL(
@@ -220,4 +222,24 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str], rules: AddressRul
     with exchange(
         "POST", parse_url(url), rules=rules, deadline=Deadline(timeout_s), headers=fields, content=body
     ) as answer:
+        return int(answer.status)
+
+
+def put(url: str, path: Path, *, media: str, rules: AddressRules, timeout_s: float) -> int:
+    """Send a file to a URL, such as a signed one, and return the status of the answer. No redirect is followed."""
+    target = parse_url(url)
+    fields = {"Content-Type": media, "Content-Length": str(path.stat().st_size)}
+    if target.host.endswith(AZURE_BLOBS):
+        fields["x-ms-blob-type"] = "BlockBlob"  # without which Azure takes no file
+    with (
+        path.open("rb") as file,
+        exchange(
+            "PUT",
+            target,
+            rules=rules,
+            deadline=Deadline(timeout_s),
+            headers=fields,
+            content=iter(partial(file.read, PIECE_BYTES), b""),
+        ) as answer,
+    ):
         return int(answer.status)

@@ -100,7 +100,8 @@ def is_many(url: str) -> bool:
 
 def is_plain(path: str) -> bool:
     """Whether a path is names with single slashes between them, which leads nowhere but down."""
-    return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
+    has_controls = any(ord(character) < 32 or ord(character) == 127 for character in path)
+    return not has_controls and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def innermost(url: str, places: Iterable[Place]) -> Place | None:

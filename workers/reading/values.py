@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
 from workers.layout.blocks import Block, Box, Cell, PageLayout
 from workers.lines import Line
 from workers.reading.layer_lines import LayerWord
+from workers.reading.numbers import date_of, says_date, says_number
 
 MOST_VALUES = 2000
 MOST_LOCATED = 300  # values of a page whose places are looked for
 SURE, NEARLY = 1.0, 0.9  # confidence of a place where the words are the value, and where they are but for their marks
+MOST_GROUPS = 4  # words that a number may be: 1 234 567 €
 SHORT = 3  # letters and digits; a value with fewer stands where it stands once only
 
 Scalar = str | int | float | bool | None
@@ -73,9 +74,9 @@ def _find(value: Value, words: Sequence[LayerWord], letters: Sequence[str]) -> L
     if value.value is None or isinstance(value.value, bool) or not wanted:
         return None
     if isinstance(value.value, int | float):
-        found = [(at, at + 1) for at, word in enumerate(words) if _is_number(word.text, value.value)]
-    else:
-        found = list(_runs(wanted, letters))
+        found = list(_numbers(value.value, words))
+    elif not (found := list(_runs(wanted, letters))) and (day := date_of(value.value)):
+        found = [(at, at + 1) for at, word in enumerate(words) if says_date(word.text, day)]
     if not found or (len(wanted) < SHORT and len(found) > 1):
         return None
     said = [" ".join(word.text for word in words[start:end]) for start, end in found]
@@ -103,18 +104,14 @@ def letters_of(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _is_number(text: str, value: float) -> bool:
-    """Whether a word says the number, with a point or a comma before its decimals, and whatever stands around it."""
-    digits = text.strip("()[]:;*%$€£¥").strip(".,")
-    readings = {digits.replace(",", ""), digits.replace(".", "").replace(",", ".")}
-    return any(_decimal(reading) == _decimal(str(value)) for reading in readings if _decimal(reading) is not None)
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
+def _numbers(value: float, words: Sequence[LayerWord]) -> Iterator[tuple[int, int]]:
+    """Words that say the number, the longest first: groups of three may be words of their own."""
+    for start in range(len(words)):
+        for end in range(min(start + MOST_GROUPS, len(words)), start, -1):
+            is_one_line = words[end - 1].line == words[start].line
+            if is_one_line and says_number(" ".join(word.text for word in words[start:end]), value):
+                yield start, end
+                break
 
 
 def _around(boxes: Sequence[Box]) -> Box:
