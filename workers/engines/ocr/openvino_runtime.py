@@ -110,10 +110,11 @@ class _Detector:
         self._infer = _Requests(model)
 
     def __call__(self, picture: Pixels) -> Heat:
-        heat = -self._infer(picture[np.newaxis])[0][0, 0]
+        heat: Heat = -self._infer(picture[np.newaxis])[0][0, 0]
         cv2.exp(heat, heat)
         heat += 1.0
-        return np.reciprocal(heat, out=heat)
+        np.reciprocal(heat, out=heat)
+        return heat
 
 
 class _Recogniser:
