@@ -22,7 +22,7 @@ from pathlib import Path
 from PIL import Image
 
 TIMEOUT_S = 3600
-LETTER_IN = 11.0
+LETTER_IN, LEAST_DPI = 11.0, 100.0  # a small picture is no page; OCRmyPDF believes in no less than 96
 PYMUPDF4LLM = (
     "import pathlib, sys, pymupdf4llm; pathlib.Path(sys.argv[2]).write_text(pymupdf4llm.to_markdown(sys.argv[1]))"
 )
@@ -72,7 +72,7 @@ def as_letter(path: Path, folder: Path) -> Path:
     if flat.mode == "RGBA":
         ground = Image.new("RGBA", flat.size, "white")
         flat = Image.alpha_composite(ground, flat).convert("RGB")
-    dpi = max(flat.size) / LETTER_IN
+    dpi = max(LEAST_DPI, max(flat.size) / LETTER_IN)
     flat.save(folder / "page.png", dpi=(dpi, dpi))
     return folder / "page.png"
 

@@ -12,7 +12,7 @@ from workers.layout.code import find_code
 from workers.layout.document import settle
 from workers.layout.drawn import MOST_PATHS, drawn_rules
 from workers.layout.pages import layout_of_pdf_page
-from workers.layout.words import Word, words_of_page
+from workers.layout.words import Word, with_accents, words_of_page
 from workers.light_pymupdf import pymupdf
 
 
@@ -123,3 +123,18 @@ def test_a_drawing_has_no_rules() -> None:
     for i in range(MOST_PATHS + 1):
         page.draw_line((50, 100 + i), (500, 100 + i))
     assert drawn_rules(page) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("f¨ur", "für"),
+        ("N¨urnberg,", "Nürnberg,"),
+        ("Universit´e", "Université"),
+        ("na¨ıve", "naïve"),
+        ("ˇCech", "Čech"),
+        ("¨q", "¨q"),
+    ],
+)
+def test_accents_that_stand_before_their_letters_come_onto_them(text: str, wanted: str) -> None:
+    assert with_accents(text) == wanted
