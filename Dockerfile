@@ -38,7 +38,7 @@ ENV WEB_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:${WEB_PORT:-8000}/healthz', timeout=4)"
-CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker --workers 1 --threads ${WEB_THREADS:-640} --bind ${WEB_HOST:-127.0.0.1}:${WEB_PORT:-8000} --graceful-timeout 5 --no-control-socket \"web:create_app()\""]
+CMD ["sh", "-c", "exec gunicorn --worker-class web.stack.server.DeadlineWorker --workers 1 --threads ${WEB_THREADS:-640} --bind ${WEB_HOST:-127.0.0.1}:${WEB_PORT:-8000} --graceful-timeout 5 --no-control-socket \"web.app:create_app()\""]
 
 FROM base AS cpu
 # The vlm engine prepares pages with its model's processor: build with --build-arg EXTRAS=ocr,vlm for it.

@@ -26,7 +26,7 @@ from statistics import mean
 from PIL import Image
 
 from benchmarks.report import publish, table
-from benchmarks.truth_peers import PEERS, PeerError, installed, read_with_peer
+from benchmarks.truth_peers import NO_TABLES, PEERS, PeerError, installed, read_with_peer
 from benchmarks.truth_scores import Scores, f1, score
 from tasks.settings import get_settings
 from workers.documents.kinds import DocumentLimits
@@ -114,6 +114,13 @@ def png_of(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def is_asked(reader: str, item: dict[str, str], *, is_drawn: bool) -> bool:
+    """Whether a reader reads a document: drawn are only PDFs, and tables are asked of those that make them."""
+    if item["kind"] == "icdar" and reader in NO_TABLES:
+        return False
+    return not is_drawn or item["file"].endswith(".pdf")
+
+
 def read_or_say(read: Callable[[Path], str], path: Path) -> str:
     """What is made of a document; nothing where a peer fails, and then it is said."""
     try:
@@ -157,7 +164,7 @@ def main() -> None:
     for reader, read in readers.items():
         scores: dict[str, list[Scores]] = defaultdict(list)
         for item in items:
-            if not args.drawn or item["file"].endswith(".pdf"):
+            if is_asked(reader, item, is_drawn=args.drawn):
                 found = score(read_or_say(read, args.folder / item["file"]), args.folder / item["truth"], item["kind"])
                 scores[item.get("set", item["kind"])].append(found)
                 if args.each:

@@ -1,9 +1,11 @@
 """The peers of `benchmarks.truth`: programs that make Markdown or text of a document, each in its best set-up here.
 
-OCRmyPDF is found on the PATH, so it may have an environment of its own. It gets each scan without its alpha channel,
-which it refuses, and at the resolution that makes it a Letter page; time is not limited (its limit of three minutes
-left pages blank where other work ran) and Tesseract has one thread, as several are slower. pymupdf4llm is imported by
-this interpreter, in a process of its own, and reads scans by RapidOCR where that is installed beside it, as it advises.
+Both get a scan without its alpha channel, which OCRmyPDF refuses, and at the resolution that makes it a Letter page:
+some scans claim one pixel to the inch, and pymupdf4llm finds nothing on a page of that size. OCRmyPDF is found on the
+PATH, so it may have an environment of its own. Its limit of three minutes a page is lifted, which left pages blank
+where other work ran, and Tesseract has one thread, as several are slower. It makes no tables and is not asked for any.
+pymupdf4llm is imported by this interpreter, in a process of its own, and reads scans by RapidOCR where that is
+installed beside it, as it advises.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from pathlib import Path
 from PIL import Image
 
 TIMEOUT_S = 3600
-LETTER_IN = 11.0
+LETTER_IN, LEAST_DPI = 11.0, 100.0  # a small picture is no page; OCRmyPDF believes in no less than 96
 PYMUPDF4LLM = (
     "import pathlib, sys, pymupdf4llm; pathlib.Path(sys.argv[2]).write_text(pymupdf4llm.to_markdown(sys.argv[1]))"
 )
-UNLIMITED = ["--tesseract-timeout", str(TIMEOUT_S)]
+OCRMYPDF = ["--skip-text", "--tesseract-timeout", str(TIMEOUT_S)]
 
 
 class PeerError(Exception):
@@ -37,11 +39,10 @@ def read_with_pymupdf4llm(path: Path, folder: Path) -> str:
 
 def read_with_ocrmypdf(path: Path, folder: Path) -> str:
     text = folder / "out.txt"
-    options = ["--skip-text"] if path.suffix == ".pdf" else ["--image-dpi", str(dpi_of(path))]
-    source = path if path.suffix == ".pdf" else without_alpha(path, folder)
-    return run(["ocrmypdf", *options, *UNLIMITED, "--sidecar", str(text), str(source), str(folder / "out.pdf")], text)
+    return run(["ocrmypdf", *OCRMYPDF, "--sidecar", str(text), str(path), str(folder / "out.pdf")], text)
 
 
+NO_TABLES = frozenset({"ocrmypdf"})
 PEERS: dict[str, Callable[[Path, Path], str]] = {
     "pymupdf4llm": read_with_pymupdf4llm,
     "ocrmypdf": read_with_ocrmypdf,
@@ -51,7 +52,8 @@ PEERS: dict[str, Callable[[Path, Path], str]] = {
 def read_with_peer(name: str, path: Path) -> str:
     """The Markdown or text that a peer makes of a file; raises PeerError where it makes none."""
     with tempfile.TemporaryDirectory() as folder:
-        return PEERS[name](path, Path(folder))
+        source = path if path.suffix == ".pdf" else as_letter(path, Path(folder))
+        return PEERS[name](source, Path(folder))
 
 
 def run(command: Sequence[str], result: Path) -> str:
@@ -63,19 +65,16 @@ def run(command: Sequence[str], result: Path) -> str:
     return result.read_text()
 
 
-def dpi_of(path: Path) -> int:
+def as_letter(path: Path, folder: Path) -> Path:
+    """A scan as PNG, without an alpha channel, at the resolution of a Letter page."""
     with Image.open(path) as image:
-        return round(max(image.size) / LETTER_IN)
-
-
-def without_alpha(path: Path, folder: Path) -> Path:
-    with Image.open(path) as image:
-        if image.mode not in ("RGBA", "LA", "PA"):
-            return path
-        flat = Image.new("RGB", image.size, "white")
-        flat.paste(image, mask=image.getchannel("A"))
-    flat.save(folder / "flat.png")
-    return folder / "flat.png"
+        flat = image.convert("RGBA") if "A" in image.getbands() else image.convert("RGB")
+    if flat.mode == "RGBA":
+        ground = Image.new("RGBA", flat.size, "white")
+        flat = Image.alpha_composite(ground, flat).convert("RGB")
+    dpi = max(LEAST_DPI, max(flat.size) / LETTER_IN)
+    flat.save(folder / "page.png", dpi=(dpi, dpi))
+    return folder / "page.png"
 
 
 def installed(names: Sequence[str]) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Settings:
     )
     gpu_batch_pages: int = setting(32, "pages", "Most pages generated at once; memory and engine may allow fewer.")
     gpu_batch_wait_ms: int = setting(20, "ms", "Longest time a page waits for others to fill its batch.")
-    page_window: int = setting(32, "pages", "Most pages of a job that are under way at once.")
+    page_window: int = setting(32, "pages", "Pages of a job under way at once; more where the engines hold more.")
     urgent_pages: int = setting(8, "pages", "First pages of a job that go ahead of other jobs' later pages.")
     poison_limit: int = setting(3, "starts", "Process deaths on a page after which the page is given up.")
     visibility_timeout_s: float = setting(4.0, "s", "Silence of a worker after which its tasks go to another.")

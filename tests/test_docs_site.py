@@ -63,3 +63,12 @@ def test_link_to_a_file_that_is_not_there_ends_the_build() -> None:
     assert link
     with pytest.raises(PluginError, match=r"docs/layout\.md links to workers/no_such_file\.py"):
         docs_site.followed(link, "layout.md")
+
+
+def test_what_the_readme_links_to_and_shows_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text))
+    assert len(targets) > 10
+    assert [target for target in sorted(targets) if not (ROOT / target).exists()] == []
+    first = text.partition("\n## ")[0]
+    assert "docs/reader.webp" in first and "docs/reader.png" in first, "a job at work, at the top"

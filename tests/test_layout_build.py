@@ -273,6 +273,26 @@ def test_turned_words_in_a_picture_are_its_own_and_others_are_apart() -> None:
     }
 
 
+def test_what_stands_in_one_box_of_a_form_is_read_together() -> None:
+    def cell(text: str, x: float, y: float, number: int) -> list[Word]:
+        words = text.split()
+        boxes = [(x + 40 * i, y, x + 40 * i + 36, y + 10) for i in range(len(words))]
+        return [Word(text=text, box=box, line=number, size=10.0) for text, box in zip(words, boxes, strict=True)]
+
+    rules = [(20.0, y, 560.0, y + 1) for y in (20.0, 60.0, 100.0, 300.0)]
+    rules += [(x, 20.0, x + 1, 300.0) for x in (20.0, 560.0)] + [(290.0, 20.0, 291.0, 100.0)]
+    form = [cell("Family name of", 24, 24, 0), cell("given names of", 294, 24, 1), cell("the person", 24, 38, 2)]
+    form += [cell("that person", 294, 38, 3), cell("Street", 24, 64, 4), cell("Town", 294, 64, 5)]
+    region = Region(label="table", box=(20, 20, 560, 300))
+    layout = build([word for each in form for word in each], Found(regions=(region,)), CANVAS, rules)
+    assert [block.text.replace("\n", " ") for block in layout.blocks] == [
+        "Family name of the person",
+        "given names of that person",
+        "Street",
+        "Town",
+    ]
+
+
 @pytest.mark.parametrize(
     ("bars", "wanted"),
     [

@@ -10,8 +10,9 @@ from workers.layout.blocks import Block
 from workers.layout.bullets import with_bullets
 from workers.layout.code import find_code
 from workers.layout.document import settle
+from workers.layout.drawn import MOST_PATHS, drawn_rules
 from workers.layout.pages import layout_of_pdf_page
-from workers.layout.words import Word, words_of_page
+from workers.layout.words import Word, with_accents, words_of_page
 from workers.light_pymupdf import pymupdf
 
 
@@ -105,3 +106,35 @@ def test_a_bold_line_in_the_type_of_headings_is_one(missed: Block, kind: str) ->
     body = block("words of the text " * 20, 10, is_bold=False)
     (blocks,) = settle([[block("Main features", 16, "heading"), body, missed, body]])
     assert blocks[2].kind == kind
+
+
+def test_rules_and_boxes_that_a_page_draws_are_found_and_marks_are_not() -> None:
+    page = pymupdf.open().new_page()
+    page.draw_line((50, 100), (500, 100))
+    page.draw_rect((50, 200, 300, 240))
+    page.draw_rect((60, 210, 67, 217))  # a box to tick
+    rules = drawn_rules(page)
+    assert len(rules) == 5
+    assert {round(rule[1]) for rule in rules if rule[2] - rule[0] > 200} == {100, 200, 240}
+
+
+def test_a_drawing_has_no_rules() -> None:
+    page = pymupdf.open().new_page()
+    for i in range(MOST_PATHS + 1):
+        page.draw_line((50, 100 + i), (500, 100 + i))
+    assert drawn_rules(page) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("f¨ur", "für"),
+        ("N¨urnberg,", "Nürnberg,"),
+        ("Universit´e", "Université"),
+        ("na¨ıve", "naïve"),
+        ("ˇCech", "Čech"),
+        ("¨q", "¨q"),
+    ],
+)
+def test_accents_that_stand_before_their_letters_come_onto_them(text: str, wanted: str) -> None:
+    assert with_accents(text) == wanted

@@ -29,7 +29,7 @@ def family(stack: Stack, name: str) -> list[int]:
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
 
 
-WEB = "import gunicorn.app.wsgiapp, web.stack.server, web; web.create_app()"
+WEB = "import gunicorn.app.wsgiapp, web.stack.server; from web.app import create_app; create_app()"
 CPU_WORKER = "import celery.bin.worker; from tasks.app import app; app.loader.import_default_modules()"
 NEEDLESS = ("httpx", "rich", "pymupdf", "onnxruntime", "openvino", "cv2", "torch", "transformers", "docx", "lxml")
 
@@ -41,6 +41,14 @@ def test_a_process_starts_without_what_it_may_never_need(start: str) -> None:
     loaded = run.stdout.split()
     assert "tasks.pipeline" in loaded
     assert not set(NEEDLESS) & set(loaded)
+
+
+@pytest.mark.parametrize("start", ["web.cli.parser", "web.stack.stack", "web.stack.flower"])
+def test_what_only_starts_or_asks_a_server_loads_no_application(start: str) -> None:
+    script = f"import sys, {start}\nsys.stdout.write(' '.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True)
+    assert start in run.stdout.split()
+    assert not {"web.app", "web.site.pages", "web.compat.contracts"} & set(run.stdout.split())
 
 
 def test_a_process_that_loads_the_layout_models_would_be_seen() -> None:

@@ -37,14 +37,14 @@ def spend(prefix, pump, length):
     found.search(text)
     found.fullmatch(text)
     return time.process_time() - before
-# Linear work on 5,000 characters takes far less than the cheapest quadratic work: a third of that is suspect.
+# Linear work on 2,000 characters takes far less than the cheapest quadratic work: a third of that is suspect.
 def of_the_cheapest():
     before = time.process_time()
-    re.search(".*x", "a" * 5_000)
+    re.search(".*x", "a" * 2_000)
     return time.process_time() - before
 suspect_s = min(of_the_cheapest() for _ in range(3)) / 3
 for prefix, pump in itertools.product(prefixes, pumps):
-    if spend(prefix, pump, 5_000) > suspect_s:
+    if spend(prefix, pump, 2_000) > suspect_s:
         spend(prefix, pump, 50_000)
 """
 
@@ -108,7 +108,7 @@ def try_it(pattern: str, flags: int, cpu_s: int = CPU_S) -> int:
 
 @pytest.mark.parametrize("pattern", [r"\s*-\s*", r"(?<=\w)-\s*\n\s*(?=\w)", r"(a+)+b", r".*x", r"[ \t]+$", r"(?i)-+x"])
 def test_one_that_is_not_would_be_found(pattern: str) -> None:
-    assert try_it(pattern, 0, cpu_s=2) != 0
+    assert try_it(pattern, 0, cpu_s=1) != 0
 
 
 def test_one_that_is_linear_has_time_enough() -> None:

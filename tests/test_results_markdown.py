@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from workers.layout.blocks import Block, BlockKind, Cell
 from workers.layout.dialects.html import read_html_table
 from workers.layout.dialects.markdown import read_markdown
-from workers.results.escape import escape_line
+from workers.results.escape import escape_line, escape_lines
 from workers.results.grid import write_csv, write_html
 from workers.results.markdown import DEFAULTS, MarkdownOptions, write_markdown
 from workers.results.outline import outline_of
@@ -55,6 +55,57 @@ def body(markdown: str) -> str:
 @given(HOSTILE)
 def test_a_line_is_shown_as_it_is(text: str) -> None:
     assert shown(escape_line(text)) == " ".join(text.split())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(HOSTILE, min_size=2, max_size=4))
+def test_lines_that_stay_are_shown_as_they_are(lines: list[str]) -> None:
+    assert shown(escape_lines("\n".join(lines))) == " ".join(" ".join(lines).split())
+
+
+def with_lines(text: str, letter: float = 10.0) -> PageResult:
+    """A page with one paragraph, whose letters are all as wide."""
+    lines = text.split("\n")
+    boxes = [(50.0, 50.0 + 20 * i, 50.0 + letter * len(line), 66.0 + 20 * i) for i, line in enumerate(lines)]
+    return PageResult(
+        index=0,
+        state="ok",
+        lines=tuple({"text": line, "box": box} for line, box in zip(lines, boxes, strict=True)),
+        blocks=(block("paragraph", text, lines=tuple(range(len(lines)))),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Nordlicht Lampen GmbH\nMill 2\n24103 Kiel", "Nordlicht Lampen GmbH  \nMill 2  \n24103 Kiel"),
+        ("Invoice no. 1184\n| Date: 3 May\n- Due: 9 May", "Invoice no. 1184  \n\\| Date: 3 May  \n\\- Due: 9 May"),
+        ("Rain fell on the harbour and\nthe boats lay still until the\nevening.", None),
+        ("A ragged line that is short\nUnforeseeable consequences of that\nend it early.", None),
+        ("All that was known of it then\nis here", None),
+        ("It was in the news-\nPaper Street has a long name", None),
+    ],
+    ids=["address", "marks", "prose", "long word", "small letter", "hyphen"],
+)
+def test_lines_stay_where_the_next_word_had_room(text: str, wanted: str | None) -> None:
+    page = with_lines(text)
+    out = io.StringIO()
+    write_markdown([page], outline_of([page]), out)
+    assert body(out.getvalue()) == (wanted or join_lines(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [("Ann Lee Porter\nHillside 100\n24103 Kiel", True), ("Narrow columns of\nprose have some\nShort lines", False)],
+    ids=["address", "narrow column"],
+)
+def test_short_lines_in_a_page_of_long_ones_stay(text: str, is_kept: bool) -> None:
+    page = with_lines(text)
+    long = {"text": "The harbour lay still until the evening tide lifted boats", "box": (50.0, 300.0, 620.0, 316.0)}
+    page = replace(page, lines=(*page.lines, long))
+    out = io.StringIO()
+    write_markdown([page], outline_of([page]), out)
+    assert ("  \n" in body(out.getvalue())) is is_kept
 
 
 @settings(max_examples=300, deadline=None)

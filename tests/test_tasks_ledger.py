@@ -113,6 +113,17 @@ def test_window_feeds_each_position_once(ledger: Ledger) -> None:
     assert fed == list(range(100))
 
 
+def test_window_is_never_less_than_what_the_engines_hold(ledger: Ledger) -> None:
+    running_job(ledger, 10 * WINDOW)
+    ledger.report_alive("gpu", "one", holds=WINDOW)
+    ledger.report_alive("gpu", "two", holds=WINDOW)
+    ledger.report_alive("gpu", "three:failed", trouble="no memory")
+    assert ledger.num_held() == 2 * WINDOW
+    assert len(ledger.feed("j1", 1, window=WINDOW)[0]) == 3 * WINDOW
+    running_job(ledger, 10 * WINDOW, job_id="j2")
+    assert len(ledger.feed("j2", 1, window=10 * WINDOW)[0]) == 5 * WINDOW
+
+
 def test_window_of_a_job_shrinks_with_its_owners_jobs(ledger: Ledger) -> None:
     for number in range(8):
         running_job(ledger, 100, job_id=f"j{number}")

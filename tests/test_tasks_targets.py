@@ -162,6 +162,7 @@ def test_file_that_is_there_is_not_written_again_for_another_that_is_not(
 ) -> None:
     job, states = finished(web, "s3://scans/out/{job}/{stem}.{suffix}", "md,pdf"), iter(["making", "no source"])
     monkeypatch.setattr("tasks.assemble.formats.ask_for_pdf", lambda _: next(states))
+    monkeypatch.setattr("tasks.assemble.formats.try_to_make", lambda _: None)
     with pytest.raises(Retry):
         deliver(job)
     before = {one["format"]: one for one in shown(web, job)}

@@ -16,6 +16,7 @@ import pytest
 from celery.exceptions import Retry
 from services import Service, make_pdf, wait_until
 from small_site import Site, small_site
+from storage_servers import S3, s3_server, storage_of
 from web_service import WebService, check_problem, web_service
 
 from tasks.archive import load_job
@@ -232,19 +233,38 @@ def test_server_without_secret_takes_no_webhook(
 def test_document_by_url_is_read_and_its_end_is_told(start_stack: Callable[..., Stack], site: Site) -> None:
     site.files["/report.pdf"] = (200, "application/pdf", make_pdf(3))
     site.statuses = [503]  # the second attempt, five seconds later, is accepted
-    service = Service(start_stack(fetch_allow=site.allowance, webhook_secret=SECRET))
-    try:
-        body = {"url": f"{site.url}/report.pdf", "webhook_url": f"{site.url}/hook"}
-        job_id = service.http.post("/jobs", json=body).json()["jobs"][0]["id"]
-        assert service.wait(job_id)["state"] == "succeeded"
-        service.check_complete(job_id, 3)
-        deliveries = wait_until(lambda: len(found := service.job(job_id)["deliveries"]) == 2 and found, 60, "a retry")
-        assert [delivery["status"] for delivery in deliveries] == [503, 204]
-        check_signature(site.calls[1].headers, site.calls[1].body)
-        lost = service.http.post("/jobs", json={"url": f"{site.url}/missing.pdf"}).json()["jobs"][0]["id"]
-        assert service.wait(lost)["error"]["reason"] == "fetch_failed"
-    finally:
-        service.close()
+    with s3_server() as s3:
+        storage = storage_of(archive=s3.place(write=True))
+        service = Service(start_stack(fetch_allow=site.allowance, webhook_secret=SECRET, storage=storage))
+        try:
+            body = {"url": f"{site.url}/report.pdf", "webhook_url": f"{site.url}/hook"}
+            job_id = service.http.post("/jobs", json=body).json()["jobs"][0]["id"]
+            assert service.wait(job_id)["state"] == "succeeded"
+            service.check_complete(job_id, 3)
+            check_storage_and_events(service, site, s3)
+            deliveries = wait_until(lambda: len(found := service.job(job_id)["deliveries"]) == 2 and found, 60, "retry")
+            assert [delivery["status"] for delivery in deliveries] == [503, 204]
+            check_signature(site.calls[0].headers, site.calls[0].body)
+            lost = service.http.post("/jobs", json={"url": f"{site.url}/missing.pdf"}).json()["jobs"][0]["id"]
+            assert service.wait(lost)["error"]["reason"] == "fetch_failed"
+        finally:
+            service.close()
+
+
+def check_storage_and_events(service: Service, site: Site, s3: S3) -> None:
+    """A document of a bucket is read, its result is back in the bucket, and its pages and its batch are told of."""
+    s3.put("in/a.pdf", make_pdf(2, first=7))
+    body = {"url": "s3://scans/in/", "webhook_url": f"{site.url}/events", "webhook_events": "page,batch"}
+    target = {"target_url": "s3://scans/out/{stem}.{suffix}", "target_formats": "md,pdf"}
+    [job] = service.http.post("/jobs", json=body | target).json()["jobs"]
+    assert service.wait(job["id"])["state"] == "succeeded"
+    wait_until(lambda: {"out/a.md", "out/a.pdf"} <= set(s3.keys()), 60, "the results in the bucket")
+    assert s3.get("out/a.md") == service.http.get(f"/jobs/{job['id']}/result", params={"format": "md"}).content
+
+    def told() -> set[str]:
+        return {json.loads(call.body)["type"] for call in site.calls if call.path == "/events"}
+
+    wait_until(lambda: told() == {"pages.ended", "batch.ended"}, 30, "pages and the batch are told of")
 
 
 @pytest.mark.usefixtures("sent")

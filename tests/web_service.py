@@ -33,9 +33,9 @@ from tasks.page_end import fail_page, save_text
 from tasks.runs import load_run
 from tasks.services import engine_name, get_blobs, get_impatient_ledger, get_ledger
 from tasks.settings import get_settings
-from web import create_app
 from web.api.changes import get_changes
 from web.api.problems import KINDS
+from web.app import create_app
 from workers.engines import Line
 
 CACHED = (

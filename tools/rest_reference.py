@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from web import create_app
 from web.api.docs import describe, operations
 from web.api.problems import KINDS
+from web.app import create_app
 
 Json = dict[str, Any]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tasks.archive import load_job
 from tasks.assemble.results import WRITTEN_FORMATS, write_format
-from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key
+from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key, try_to_make
 from tasks.assemble.word import write_word
 from tasks.ledger.records import Job
 from tasks.services import get_blobs
@@ -32,6 +33,10 @@ def write_result(job: Job, format: str, path: Path) -> None:
 
 
 def copy_pdf(job: Job, path: Path) -> None:
+    """Made here where it is not there yet: who waited for another task would find the job changed by what is noted."""
+    job = load_job(job.id) or job
+    if not get_blobs().exists(pdf_key(job)):
+        try_to_make(job)
     state = ask_for_pdf(job)
     if state == MAKING:
         raise NotReady

@@ -41,8 +41,10 @@ QUICK_TRIES = 2  # right after one another, before a pause
 _room = threading.BoundedSemaphore(AT_ONCE)
 
 
-def formats_of(job: Job) -> tuple[str, ...]:
-    return tuple(filter(None, job.options.target_formats.split(","))) or ("md",)
+def formats_of(job: Job) -> list[str]:
+    """Each once; a PDF comes first, for it is made of a job that does not change meanwhile."""
+    wanted = dict.fromkeys(filter(None, job.options.target_formats.split(",")))
+    return sorted(wanted or ["md"], key=lambda format: format != "pdf")
 
 
 def ask_for_delivery(job_id: str) -> None:

@@ -13,13 +13,14 @@ from tasks.generate.budget import Budget
 from tasks.generate.facts import engine_facts
 from tasks.generate.held import Held
 from tasks.generate.partials import PartialTexts
-from tasks.generate.served import engine_report, observe_requests
+from tasks.generate.served import engine_report, most_pages, observe_requests
 from tasks.generate.watchdog import Running
 from tasks.generate.writer import Writer
 from tasks.lanes import own_lane, queue_of
 from tasks.ledger import Ledger, UnknownJob
 from tasks.messages import PageTask
 from tasks.metrics import count
+from tasks.settings import get_settings
 from workers.engines import Engine
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Keeper:
 
     def report(self) -> None:
         facts = engine_facts(self.engine) | self.running.pace() | engine_report(self.engine)
-        busy, facts["batch_tokens"] = self.running.busy_ratio(), self.budget.most
+        facts |= {"batch_tokens": self.budget.most, "holds": most_pages(self.engine, get_settings().gpu_batch_pages)}
+        busy = self.running.busy_ratio()
         self.ledger.report_alive(self.queue, self.token, engine=self.engine.name, busy=busy, **facts)
         observe_requests(self.engine, self.ledger)
 

@@ -23,6 +23,10 @@ class Claims(Script):
         """The workers of `queue` that reported within 15 s, with what they said."""
         return dict(self._call("workers", queue=queue, age=ALIVE_S))
 
+    def num_held(self) -> int:
+        """How many pages the engines of one queue's workers hold at once, of the queue where they are most."""
+        return max(map(int, self.redis.hvals("pf:held")), default=0)
+
     def forget_worker(self, queue: str, worker: str) -> None:
         """What this worker said counts no more."""
         self.redis.hdel(f"pf:workers:{queue}", worker)

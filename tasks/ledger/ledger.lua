@@ -36,8 +36,10 @@ local function workers_key(queue) return 'pf:workers:' .. queue end
 local LANES = 'pf:lanes' -- those that pages have waited in, but for ''
 local UNCONCLUDED = 'pf:unconcluded'
 local PURGES = 'pf:purges'
+local HELD = 'pf:held' -- by queue, the pages that the engines of its workers hold at once
 local SETTLED = 'pf:settled'
 local MOVED = 'pf:moved'
+local HELD_S = 15 -- how long a worker's report counts for that
 local DAYS_S = 2 * 86400 -- how long the charges of a day are kept
 
 local function job_field(job, name) return redis.call('HGET', job_key(job), name) or nil end
@@ -592,7 +594,11 @@ end
 -- the window -----------------------------------------------------------------------------------------------
 
 -- A job's share of the window shrinks with its owner's unfinished jobs, so that fifty jobs weigh little more than one.
-local function share_of(job, window)
+-- A window leaves no engine without pages: as many as those of a queue hold at once, and half as many to be prepared.
+local function share_of(job, least)
+  local held = 0
+  for _, number in ipairs(redis.call('HVALS', HELD)) do held = math.max(held, tonumber(number)) end
+  local window = math.max(least, held + math.floor(held / 2))
   local active = redis.call('SCARD', 'pf:active:' .. job_field(job, 'owner'))
   return math.max(math.min(window, 4), math.floor(window / math.max(active, 1)))
 end
@@ -814,6 +820,15 @@ end
 function ops.report_alive(a)
   a.report.at = now
   redis.call('HSET', workers_key(a.queue), a.worker, cjson.encode(a.report))
+  if a.report.holds then
+    local held = 0
+    for _, raw in ipairs(redis.call('HVALS', workers_key(a.queue))) do
+      local report = cjson.decode(raw)
+      if report.at > now - HELD_S then held = held + (report.holds or 0) end
+    end
+    redis.call('HSET', HELD, a.queue, held)
+    redis.call('EXPIRE', HELD, HELD_S)
+  end
   return true
 end
 

@@ -69,7 +69,9 @@ def plain_cell(text: str) -> Markup:
 
 
 def inline(block: Block) -> Markup:
-    return render_inline(block.text) if block.markup else escape(" ".join(block.text.split()))
+    if block.markup:
+        return render_inline(block.text)
+    return Markup("<br>").join(" ".join(line.split()) for line in block.text.split("\n"))
 
 
 def figure_html(block: Block, picture: str, *, with_text: bool) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from flask import url_for
@@ -81,7 +81,7 @@ class LineWriter(Writer):
         block = item.block
         texts = [" ".join(text.split()) for text in block.text.split("\n")]
         if block.markup or len(texts) != len(block.lines) or not all(texts):
-            html = super().prose(Item(block))
+            html = super().prose(Item(block if block.markup else replace(block, text=" ".join(texts))))
         else:
             pieces = zip(block.lines, joined(texts, self.compounds), strict=True)
             html = Markup("").join(self.span(line, text) for line, text in pieces)

@@ -59,6 +59,20 @@ class About:
     has_prose: bool  # in another font than a monospaced one
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """What becomes of words in no region: those in drawn boxes wait in `boxed` for the others of their box."""
+
+    frames: Frames
+    boxed: list[Word]
+
+    def drafts(self, words: Sequence[Word]) -> list[Draft]:
+        parts = self.frames.parts(words)
+        free = parts.pop(None, [])
+        self.boxed.extend(word for part in parts.values() for word in part)
+        return loose_drafts(free)
+
+
 def build(
     words: Sequence[Word],
     found: Found,
@@ -91,10 +105,12 @@ def build(
     )
     drafts += [draft_of("page_header", [line]) for line in pieces_of(turned)]
     groups = assign(without(words, turned), found.regions)
+    boxed: list[Word] = []  # in drawn boxes, and in no table
     for number, region in enumerate(found.regions):
         for part in parts_of(groups.get(number, []), region, frames):
-            drafts += drafts_of(region, part, found, page)
-    for part in by_frame(groups.get(None, []), frames):
+            drafts += drafts_of(region, part, found, page, Loose(frames, boxed))
+    drafts += Loose(frames, boxed).drafts(groups.get(None, []))
+    for part in by_frame(boxed, frames) if boxed else []:
         drafts += loose_drafts(part)
     return finish(nested(in_order(cut_around(drafts), frames, [*rules, *bars])), canvas)
 
@@ -105,10 +121,7 @@ def parts_of(words: Sequence[Word], region: Region, frames: Frames) -> list[list
 
 
 def by_frame(words: Sequence[Word], frames: Frames) -> list[list[Word]]:
-    parts: dict[Box | None, list[Word]] = defaultdict(list)
-    for word in words:
-        parts[frames.around(word)].append(word)
-    return list(parts.values()) or [[]]
+    return list(frames.parts(words).values()) or [[]]
 
 
 def without(words: Iterable[Word], taken: Iterable[Word]) -> list[Word]:
@@ -172,18 +185,18 @@ def is_inside(word: Word, box: Box) -> bool:
     return box[0] - EDGE <= x <= box[2] + EDGE and box[1] - EDGE <= y <= box[3] + EDGE
 
 
-def drafts_of(region: Region, words: Sequence[Word], found: Found, page: About) -> list[Draft]:
+def drafts_of(region: Region, words: Sequence[Word], found: Found, page: About, loose: Loose) -> list[Draft]:
     kind = KINDS.get(region.label, "paragraph")
     if kind == "figure":
         if len(words) > MOST_IN_FIGURE * page.num_words and len(words) > MIN_TEXT:
-            return [Draft(kind=kind, box=region.box), *loose_drafts(words)]
+            return [Draft(kind=kind, box=region.box), *loose.drafts(words)]
         return [Draft(kind=kind, box=region.box, rows=tuple(rows_in_order(words)))]
     if not words:
         return []
     if kind == "table":
         tables, rest = read_tables(region, words, found.tables)
         drafts = [Draft(kind="table", box=table.box, table=table) for table in tables]
-        return drafts + loose_drafts(rest)
+        return drafts + loose.drafts(rest)
     rows = rows_in_order(words)
     if kind in ("title", "heading") and page.has_prose and all(word.is_mono and not word.is_bold for word in words):
         return [draft_of("code", rows)]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from workers.layout.words import Word
+from workers.layout.words import Word, holds
 from workers.reading_order import Box
 
 SAME = 4.0  # points between two rules that are one border, broken or crooked
 MOST_AREA = 0.4  # of what the rules enclose: a larger box is the border of the page
 OVERSHOOT = 4.0  # points that a rule may end before the corner of its box
 LEAST_DRAWN = 0.8  # of each side of a box
-LEAST_SIDE = 20.0  # points: smaller boxes are marks to tick
+LEAST_SIDE, LEAST_LONG_SIDE = 9.0, 30.0  # points: smaller boxes are marks to tick
 
 
 class Frames:
@@ -22,6 +22,16 @@ class Frames:
         self._down = [rule for rule in rules if rule[2] - rule[0] <= rule[3] - rule[1]]
         self._ys = borders([rule[1] for rule in self._across])
         self._xs = borders([rule[0] for rule in self._down])
+
+    def parts(self, words: Sequence[Word]) -> dict[Box | None, list[Word]]:
+        """The words by the boxes around them; those by a rule that ends there are in the box that others are in."""
+        places = [self.around(word) for word in words] if self._across and self._down else [None] * len(words)
+        known = sorted({place for place in places if place}, key=area)
+        parts: dict[Box | None, list[Word]] = {}
+        for word, place in zip(words, places, strict=True):
+            home = place or next((box for box in known if holds(box, word)), None)
+            parts.setdefault(home, []).append(word)
+        return parts
 
     def around(self, word: Word) -> Box | None:
         x, y = word.centre
@@ -36,7 +46,8 @@ class Frames:
         if not all(sides) or not all(self._covered(self._down, self._xs, x, top, bottom) for x in (left, right)):
             return None
         is_small = (right - left) * (bottom - top) <= MOST_AREA * whole
-        return (left, top, right, bottom) if is_small and min(right - left, bottom - top) >= LEAST_SIDE else None
+        low, high = sorted((right - left, bottom - top))
+        return (left, top, right, bottom) if is_small and low >= LEAST_SIDE and high >= LEAST_LONG_SIDE else None
 
     def _covered(
         self, rules: Sequence[Box], places: Mapping[float, float], place: float, start: float, end: float
@@ -49,6 +60,10 @@ class Frames:
                 drawn += min(rule[along + 2], end) - max(rule[along], edge)
                 edge = rule[along + 2]
         return drawn >= LEAST_DRAWN * (end - start)
+
+
+def area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def borders(places: Sequence[float]) -> dict[float, float]:

@@ -22,6 +22,7 @@ from workers.layout.bullets import with_bullets
 from workers.layout.canvas import Canvas
 from workers.layout.code import is_typed
 from workers.layout.detect import Found, find_regions
+from workers.layout.drawn import drawn_rules
 from workers.layout.rules import Grey, find_bars, find_rules
 from workers.layout.scan_page import LONGEST_SIDE, make_document
 from workers.layout.scan_words import split_line
@@ -56,7 +57,8 @@ def layout_of_pdf_page(
         if main_angle(words) == 0:
             canvas = canvas_of(page, width, height, 0)
             found, is_prose = find_regions(page), is_typed(words) and has_prose(document, index)
-            return build(with_lines(words, lines, canvas), found, canvas, is_prose_elsewhere=is_prose)
+            rules = drawn_rules(page)
+            return build(with_lines(words, lines, canvas), found, canvas, rules, is_prose_elsewhere=is_prose)
     return layout_of_turned_page(document, index, width, height, lines)
 
 

@@ -7,6 +7,7 @@ line stay together unless they fall into different blocks or cells.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ BOLD_NAME = re.compile(
 MONO_NAME = re.compile(
     r"mono|courier|consol|typewriter|cmtt|sftt|ectt|lmmono|menlo|inconsolata|txtt|code", re.IGNORECASE
 )
+ACCENTS = {"¨": "\u0308", "´": "\u0301", "ˆ": "\u0302", "˜": "\u0303", "ˇ": "\u030c", "˚": "\u030a"}
+APART_ACCENT = re.compile(r"([¨´ˆ˜ˇ˚])([A-Za-zı])")
 COPY_SHIFT = 0.2  # of a word's height that a copy of it is off
 SAME_ROW = 0.5  # line heights between the middles of two pieces of one row
 
@@ -84,6 +87,17 @@ def without_copies(words: Sequence[Word]) -> list[Word]:
     return kept
 
 
+def with_accents(text: str) -> str:
+    """The text with accents that stand before their letters, as old fonts of TeX have them, on those letters."""
+
+    def on(found: re.Match[str]) -> str:
+        letter = "i" if found[2] == "ı" else found[2]
+        whole = unicodedata.normalize("NFC", letter + ACCENTS[found[1]])
+        return whole if len(whole) == 1 else found[0]
+
+    return APART_ACCENT.sub(on, text)
+
+
 def words_of_line(line: dict[str, Any], number: int) -> Iterable[tuple[Word, bool]]:
     """The words of a line of PyMuPDF's, each with whether it is hidden; a word may run over several spans."""
     angle = angle_of(line["dir"])
@@ -95,6 +109,7 @@ def words_of_line(line: dict[str, Any], number: int) -> Iterable[tuple[Word, boo
         span = Counter(id(span) for _, span in letters).most_common(1)[0][0]
         style = next(each for _, each in letters if id(each) == span)
         text = "".join(char["c"] for char, _ in letters).replace("\x00", "").translate(BOXES)
+        text = with_accents(text)
         if not text:
             continue
         yield (

@@ -35,6 +35,14 @@ def escape_line(text: str) -> str:
     return f"\\{text}" if is_rule or START.match(text) else text
 
 
+def escape_lines(text: str) -> str:
+    """For a paragraph whose lines stay; a bar in them begins no table."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 2:
+        return escape_line(text)
+    return "  \n".join(escape_line(line).replace("|", "\\|") for line in lines)
+
+
 def escape_cell(text: str) -> str:
     """For a cell of a pipe table."""
     return escape_inline(" ".join(text.split())).replace("|", "\\|")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from workers.layout.blocks import FURNITURE, Block, Box, Cell
 from workers.results.grid import size_of
+from workers.results.line_ends import keeps_lines
 from workers.results.page import PageResult, in_order
 from workers.results.prose import FIRST_WORD, TORN, goes_on, join_lines, join_two
 
@@ -90,7 +91,7 @@ def items_of(page: PageResult, *, keep_furniture: bool, compounds: Collection[st
     for block in page.blocks if page.has_text else ():
         if block.kind in FURNITURE and not keep_furniture:
             continue
-        item = Item(block if is_verbatim(block) else replace(block, text=join_lines(block.text, compounds)))
+        item = Item(joined(block, page, compounds))
         if items and is_next_column(items[-1].block, item.block):
             before = items[-1]
             before.block = replace(before.block, text=join_two(before.block.text, item.block.text, compounds))
@@ -101,6 +102,15 @@ def items_of(page: PageResult, *, keep_furniture: bool, compounds: Collection[st
             item.places.append(Place(page.page_number, block.box))
             items.append(item)
     return items
+
+
+def joined(block: Block, page: PageResult, compounds: Collection[str]) -> Block:
+    """The block with its lines joined, or with those that are meant as they are."""
+    if is_verbatim(block):
+        return block
+    if not page.rotation and keeps_lines(block, page.lines):
+        return replace(block, text="\n".join(join_lines(line) for line in block.text.split("\n")))
+    return replace(block, text=join_lines(block.text, compounds))
 
 
 def is_verbatim(block: Block) -> bool:

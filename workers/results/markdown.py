@@ -16,7 +16,7 @@ from typing import IO, Literal
 from workers.documents.selection import Selection
 from workers.documents.text_layer import TEXT_LAYER
 from workers.layout.blocks import Block
-from workers.results.escape import escape_inline, escape_line
+from workers.results.escape import escape_inline, escape_line, escape_lines
 from workers.results.flow import Flowed, Item, flow, is_verbatim
 from workers.results.grid import has_spans, write_html, write_pipes
 from workers.results.items import Lists
@@ -141,7 +141,7 @@ def prose(item: Item, options: MarkdownOptions) -> str:
     """The text in one paragraph, with the marks of the pages it goes on to."""
     if item.block.markup:
         return item.block.text
-    text = escape_line(item.block.text)
+    text = escape_lines(item.block.text)
     for page_number, more in item.more:
         mark = options.mark(page_number)
         text = " ".join(filter(None, (text + (f" {mark}" if mark else ""), escape_inline(more))))
