@@ -224,7 +224,7 @@ class Value(TypedDict):
 
     path: str
     value: str | float | bool | None
-    page_number: int
+    page_number: int | None
     box: list[float] | None
 
 
