@@ -193,6 +193,12 @@ def test_only_the_word_in_doubt_is_read_again(doubt: dict[str, Any]) -> None:
     assert 0.9 < reading.confidence <= 1.0
 
 
+def test_words_that_stay_in_doubt_are_named() -> None:
+    light, full = _Told("abc de fgh abc", unsure="dh"), _Told("fe hg", unsure="h", low=0.4)
+    reading = Reader(light, full).read([BLANK_LINE])[0]
+    assert (reading.text, reading.doubts) == ("abc fe hg abc", ("hg",))
+
+
 @pytest.mark.parametrize(("high", "is_read_again"), [(0.999, False), (0.95, True)])
 def test_letter_is_less_in_doubt_in_a_good_line(high: float, *, is_read_again: bool) -> None:
     light, full = _Told("abc de fgh abc", unsure="d", low=0.7, high=high), _Told("hg")

@@ -197,6 +197,7 @@ class Page:
                 text=self._readings[i].text,
                 box=unturn_box(bounding_box(self._quads[i]), self._turn, self._width, self._height),
                 confidence=self._readings[i].confidence,
+                doubts=self._readings[i].doubts,
             )
             for i in chain.from_iterable(self._rows)
             if self._kept(i)
