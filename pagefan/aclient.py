@@ -14,12 +14,12 @@ import httpx
 
 import pagefan.calls as calls
 from pagefan.aconnection import AsyncConnection
+from pagefan.answer_record import Answer
 from pagefan.answers import (
     ENDED,
     Event,
     Format,
     Options,
-    ReadOptions,
     Result,
     RetryOptions,
     TableFormat,
@@ -27,6 +27,7 @@ from pagefan.answers import (
     Wanted,
     check_readable,
 )
+from pagefan.asking import AsyncAsking, OnChange
 from pagefan.client import LONG_POLL_S
 from pagefan.connection import whole_file
 from pagefan.patience import AsyncRetrying, again_if_away, patience_s
@@ -34,10 +35,8 @@ from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText,
 from pagefan.sources import Source, is_url, opened
 from pagefan.sse import alisten
 
-OnChange = Callable[[Job], None]
 
-
-class AsyncClient:
+class AsyncClient(AsyncAsking):
     """A connection to one Pagefan server, for the tasks of one event loop; closed by `close` or `async with`.
 
     Its methods take what those of `Client` take, and raise the same.
@@ -99,13 +98,6 @@ class AsyncClient:
         job = await self.submit(source, **options)
         return await self.fetch(await self.wait(job["id"], on_change=on_progress), format)
 
-    async def ask(
-        self, source: Source, question: str, *, on_progress: OnChange | None = None, **options: Unpack[ReadOptions]
-    ) -> Result:
-        """Ask about each page of a document."""
-        asked: Options = {**options, "task": "ask", "question": question}
-        return await self.convert(source, format="json", on_progress=on_progress, **asked)
-
     # follow
 
     async def status(self, job_id: str, *, wait_s: float = 0.0) -> Job:
@@ -153,6 +145,10 @@ class AsyncClient:
         """What happens to the job, to its end; pages come as `text` in page order."""
         call = calls.events(job_id, with_text, with_partial)
         return alisten(self._server.http, call.path, call.params, since=since, patience_s=patience_s())
+
+    async def answer(self, job_id: str) -> Answer:
+        """What came of a question about a document as a whole."""
+        return cast("Answer", (await self._server.call(calls.answer(job_id))).json())
 
     async def pages(self, job_id: str, *, since: int = 0) -> PageList:
         """The page ledger; with `since`, only the pages that changed after that `seq`."""

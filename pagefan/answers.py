@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 import httpx
 
+from pagefan.answer_record import Answer
 from pagefan.records import Job, ResultPage
 
 ENDED = frozenset({"succeeded", "partial", "failed", "cancelled"})
@@ -21,9 +22,9 @@ Json = dict[str, Any]
 
 
 class ReadOptions(TypedDict, total=False):
-    """The options of POST /jobs but `task` and `question`; /docs on the server describes them."""
+    """The options of POST /jobs but `task`, `question` and `schema`; /docs on the server describes them."""
 
-    schema: str
+    scope: Literal["page", "document"]
     prompt: str
     pages: str
     language: str
@@ -71,6 +72,7 @@ class Options(ReadOptions, total=False):
 
     task: Literal["transcribe", "ask", "describe", "extract"]
     question: str
+    schema: str
 
 
 class RetryOptions(TypedDict, total=False):
@@ -153,6 +155,14 @@ class Result:
         if self.format != "json":
             raise ValueError(f"a result of format {self.format} has no page records; ask for json")
         return list(json.loads(self.content)["pages"])
+
+    @property
+    def answer(self) -> Answer:
+        """What came of a question with `scope="document"`, or of values; raises ValueError for other results."""
+        found = json.loads(self.content).get("answer") if self.format == "json" else None
+        if found is None:
+            raise ValueError('only a json result of a job with scope="document" has an answer')
+        return cast("Answer", found)
 
     @property
     def is_complete(self) -> bool:

@@ -67,6 +67,10 @@ def pages(job_id: str, since: int) -> Call:
     return Call("GET", f"/jobs/{job_id}/pages", {"since": since})
 
 
+def answer(job_id: str) -> Call:
+    return Call("GET", f"/jobs/{job_id}/answer")
+
+
 def page(job_id: str, page_number: int) -> Call:
     return Call("GET", f"/jobs/{job_id}/pages/{page_number}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Self, Unpack, cast
 import httpx
 
 import pagefan.calls as calls
+from pagefan.answer_record import Answer
 from pagefan.answers import (
     ENDED,
     ClientError,
@@ -20,7 +21,6 @@ from pagefan.answers import (
     JobFailed,
     Json,
     Options,
-    ReadOptions,
     Refused,
     Result,
     RetryOptions,
@@ -30,6 +30,7 @@ from pagefan.answers import (
     Wanted,
     check_readable,
 )
+from pagefan.asking import Asking, OnChange
 from pagefan.connection import Connection, whole_file
 from pagefan.patience import Retrying, again_if_away, patience_s
 from pagefan.records import Batch, Job, JobList, JobSummary, PageList, PageText, Table
@@ -43,10 +44,8 @@ __all__ = [
 
 LONG_POLL_S = 20.0
 
-OnChange = Callable[[Job], None]
 
-
-class Client:
+class Client(Asking):
     """A connection to one Pagefan server; safe to share between threads, closed by `close` or `with`.
 
     Every call raises ServerAway when the server cannot be reached and Refused when it does not do what was asked; both
@@ -121,16 +120,6 @@ class Client:
         job = self.submit(source, **options)
         return self.fetch(self.wait(job["id"], on_change=on_progress), format)
 
-    def ask(
-        self, source: Source, question: str, *, on_progress: OnChange | None = None, **options: Unpack[ReadOptions]
-    ) -> Result:
-        """Ask about each page of a document. The answers are the `text` of the result's `pages`.
-
-        Raises OSError, and JobFailed when there is no answer.
-        """
-        asked: Options = {**options, "task": "ask", "question": question}
-        return self.convert(source, format="json", on_progress=on_progress, **asked)
-
     # follow
 
     def status(self, job_id: str, *, wait_s: float = 0.0) -> Job:
@@ -186,6 +175,10 @@ class Client:
         """
         call = calls.events(job_id, with_text, with_partial)
         return listen(self._server.http, call.path, call.params, since=since, patience_s=patience_s())
+
+    def answer(self, job_id: str) -> Answer:
+        """What came of a question about a document as a whole; Refused with 409 while there is nothing."""
+        return cast("Answer", self._server.call(calls.answer(job_id)).json())
 
     def pages(self, job_id: str, *, since: int = 0) -> PageList:
         """The page ledger: {state, seq, pages}; with `since`, only the pages that changed after that `seq`."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from pagefan.answers import ClientError, Format, Options, Result
-from pagefan.client import Client, OnChange
+from pagefan.asking import OnChange
+from pagefan.client import Client
 from pagefan.records import Job
 from pagefan.sources import Source
 

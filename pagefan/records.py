@@ -167,6 +167,7 @@ class Line(TypedDict):
     text: str
     box: list[float]
     confidence: float
+    doubts: NotRequired[list[str]]
 
 
 class Cell(TypedDict):
@@ -223,7 +224,7 @@ class Value(TypedDict):
 
     path: str
     value: str | float | bool | None
-    page_number: int
+    page_number: int | None
     box: list[float] | None
 
 

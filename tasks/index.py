@@ -38,7 +38,9 @@ CREATE TABLE IF NOT EXISTS docs (
   number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, owner TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS traces (since INTEGER PRIMARY KEY);
-CREATE VIRTUAL TABLE IF NOT EXISTS pages USING fts5(name, text, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE IF NOT EXISTS pages USING fts5(
+  name, text, tokenize = "unicode61 remove_diacritics 2", prefix = "1 2 3"
+);
 """
 
 

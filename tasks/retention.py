@@ -16,6 +16,7 @@ from tasks.messages import PageTask
 from tasks.page_end import remove_intermediates
 from tasks.services import get_blobs, get_ledger
 from tasks.settings import get_settings
+from tasks.uploads import expire_uploads
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def expire_jobs() -> None:
             passwords.forget(job_id, job.run if job else 0)
     get_ledger().forget_traces()
     forget_traces()
+    expire_uploads()
     trim()
     blobs, ledger = get_blobs(), get_ledger()
     for job_id in ledger.unlisted(list(filter(is_job_id, blobs.names("jobs")))):

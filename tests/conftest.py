@@ -22,6 +22,7 @@ from tasks.settings import known_settings
 from web.stack.stack import Stack
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+WAITING = ("test_recovery.py", "test_web_schemathesis.py")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 StartStack = Callable[..., Stack]
@@ -73,8 +74,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that waits longest goes first, so that the other testers do the rest meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_recovery.py")
+    """The files that wait longest go first, so that the other testers do the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name not in WAITING)
 
 
 def is_alive(process: psutil.Process) -> bool:

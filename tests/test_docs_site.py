@@ -72,3 +72,10 @@ def test_what_the_readme_links_to_and_shows_is_there() -> None:
     assert [target for target in sorted(targets) if not (ROOT / target).exists()] == []
     first = text.partition("\n## ")[0]
     assert "docs/reader.webp" in first and "docs/reader.png" in first, "a job at work, at the top"
+
+
+def test_every_test_that_the_promises_name_is_there() -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "promises.md").read_text(encoding="utf-8"))
+    assert len(named) > 25
+    missing = [one for one in named if f"def {one[1]}(" not in (ROOT / "tests" / one[0]).read_text(encoding="utf-8")]
+    assert missing == []

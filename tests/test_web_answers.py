@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from web_service import WebService
+from web_service import PDF, WebService
 
+from pagefan import Answer, AsyncClient, Client
 from tasks.assemble.answer import keep_answer
 from tasks.assemble.job_end import end_assembled
 from tasks.assemble.results import write_results
 from tasks.messages import JobOptions
+from web.cli import parser as cli
 
 SAID = "Marta [page 2], not [page 9]. <script>1</script>"
 
@@ -75,6 +80,46 @@ def test_a_question_without_an_answer_fails_its_job_and_says_why(web: WebService
     assert web.get(f"/jobs/{job_id}").json["error"] == {"reason": "timeout", "detail": "It took too long."}
     assert "This question has no answer" in web.client.get(f"/jobs/{job_id}").text
     assert "It took too long." in web.get(f"/jobs/{job_id}/result").text
+
+
+def test_clients_and_the_command_line_have_the_answer(
+    web: WebService, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = {"text": SAID, "is_found": True, "pages": [2], "is_cited": True}
+    document, schema = tmp_path / "a.pdf", tmp_path / "schema.json"
+    document.write_bytes(PDF)
+    schema.write_text('{"type": "object"}')
+    sent: list[dict[str, Any]] = []
+
+    def ended(self: object, _: object, **options: Any) -> Any:
+        """A job that is sent, and has ended with an answer."""
+        sent.append(options)
+        job_id = ask(web, task=options["task"])
+        answer(web, job_id, **said)
+        return Client.status(cast("Client", self), job_id)
+
+    monkeypatch.setattr(Client, "submit", ended)
+    with Client(url) as client:
+        result = client.ask(document, "Who?", scope="document")
+        assert result.answer["pages"] == [2]
+        assert client.answer(result.job["id"]) == result.answer
+        client.extract(document, {"type": "object"}, scope="document", dpi=100)
+    assert sent[1] == {"task": "extract", "schema": '{"type": "object"}', "scope": "document", "dpi": 100}
+    assert cli.main(["ask", str(document), "Who?", "--scope", "document", "--server", url]) == 0
+    assert capsys.readouterr().out == f"{SAID}\n"
+    assert cli.main(["extract", str(document), str(schema), "--scope", "document", "--server", url]) == 0
+    assert json.loads(capsys.readouterr().out) == {"data": None, "values": [], "missing_pages": []}
+
+
+async def ask_async(url: str, job_id: str) -> Answer:
+    async with AsyncClient(url) as client:
+        return await client.answer(job_id)
+
+
+def test_the_asynchronous_client_has_the_answer_too(web: WebService, url: str) -> None:
+    job_id = ask(web)
+    answer(web, job_id, text=SAID, is_found=True, pages=[2])
+    assert asyncio.run(ask_async(url, job_id))["text"] == SAID
 
 
 def test_other_jobs_have_no_answer(web: WebService) -> None:

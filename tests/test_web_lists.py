@@ -61,8 +61,20 @@ def test_refused_option_is_named_at_its_field(browser: Browser, url: str) -> Non
     view.click("text=Options")
     view.set_input_files("#file", FilePayload(name="a.pdf", mimeType="application/pdf", buffer=make_pdf(1)))
     view.click("#send")
-    expect(view.locator(".what")).to_contain_text("Pages: ")
-    expect(view.locator(".what")).not_to_contain_text("errors")
+    expect(view.locator(".what")).to_have_text("Not sent: mend “Pages” in the options.")
+    expect(view.locator("#wrong-pages")).to_contain_text("'3-x' is not a page")
     expect(view.locator("#pages")).to_have_attribute("aria-invalid", "true")
     expect(view.locator("#pages")).to_be_visible()
     view.close()
+
+
+def test_bars_are_of_jobs_that_are_at_work(view: Page, web: WebService) -> None:
+    """A bar that is full says nothing of a job that was cancelled or failed."""
+    at_work, cancelled, failed = web.open(2, name="a.pdf"), web.open(2, name="b.pdf"), web.open(2, name="c.pdf")
+    web.read(at_work, 1)
+    web.ledger.cancel(cancelled)
+    web.ledger.end_job(failed, "failed", error={"reason": "corrupt", "detail": "It is damaged."})
+    view.goto("/jobs")
+    expect(view.locator(f"[data-job='{at_work}'] progress")).to_be_visible()
+    expect(view.locator(f"[data-job='{cancelled}'] progress")).to_be_hidden()
+    expect(view.locator(f"[data-job='{failed}'] progress")).to_be_hidden()

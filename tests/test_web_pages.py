@@ -248,3 +248,9 @@ def test_words_are_found_while_the_job_runs_and_once_it_has_ended(web: WebServic
     assert f'<a href="/jobs/{job_id}?from=9#page-9">Page 9</a> <span>lamp of &lt;b&gt; lamp OF</span>' in shown
     assert get(web, f"/jobs/{job_id}?from=9").text.count('class="sheet"') == 1
     assert web.client.get("/jobs/unknown/find?q=x").status_code == 404
+
+
+def test_a_preset_that_the_engine_cannot_serve_says_so(web: WebService) -> None:
+    shown = html.unescape(get(web, "/").text)
+    assert "Needs a language model; this server has ocr" in shown
+    assert 'value="ask" disabled' in shown

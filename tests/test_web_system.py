@@ -66,7 +66,7 @@ def test_only_an_admins_key_opens_it(redis_url: str, tmp_path: Path, monkeypatch
         get_keyring.cache_clear()
         for key in ("static", plain):
             asked = {"headers": {"Authorization": f"Bearer {key}", "Accept": "text/html"}}
-            check_problem(web.get("/system", **asked), 403, "forbidden")
+            check_problem(web.get("/system", **asked), 403, "admins-only")
             assert web.client.get("/system", **asked).status_code == 403
             assert ">System<" not in web.client.get("/jobs", **asked).text
         assert web.client.get("/system", headers={"Accept": "text/html"}).status_code == 303

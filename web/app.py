@@ -22,6 +22,7 @@ from web.api import (
     lists,
     metrics,
     results,
+    resumable,
     shares,
     system,
     tables,
@@ -78,7 +79,7 @@ def create_app() -> APIFlask:
     register_bodies(app)
     register_csrf(app)
     app.context_processor(tell_pages(system_site.Banner()))
-    of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp)
+    of_job = (jobs.bp, lists.bp, events.bp, results.bp, answers.bp, corrections.bp, shares.bp, tables.bp, resumable.bp)
     of_api = (*of_job, convert.bp, batches.bp, health.bp, metrics.bp, system.bp)
     for blueprint in (
         *of_api,

@@ -43,6 +43,7 @@ WITH_FILES = frozenset(
 AS_BODY = frozenset(
     {
         "openwebui.process",
+        "resumable.add",
         "tika.put_text",
         "tika.put_json",
         "tika.put_json_4",

@@ -77,6 +77,7 @@ TEXTS = {
 
 BODIES: dict[str, Json] = {
     "createJobs": {"application/json": {"url": "https://example.com/report.pdf", "pages": "1-3", "language": "eng"}},
+    "createJobFromUpload": {"application/json": {"pages": "1-3", "language": "eng"}},
     "convert": {"application/json": {"url": "https://example.com/report.pdf"}},
     "retryPages": {"application/json": {"pages": "failed", "dpi": 300}},
     "renameJob": {"application/json": {"name": "Lamps of 1890.pdf"}},
@@ -104,6 +105,7 @@ SYSTEM: Json = {
 }  # fmt: skip
 ANSWERS: dict[tuple[str, str], Json] = {
     ("createJobs", "202"): {"application/json": MADE},
+    ("createJobFromUpload", "202"): {"application/json": MADE},
     ("convert", "200"): TEXTS,
     ("convert", "202"): {"application/json": MADE},
     ("getJob", "200"): {"application/json": JOB},
@@ -144,11 +146,17 @@ HEADERS: dict[str, Json] = {
     "ETag": {"description": "Changes with what is answered; for If-None-Match.", "schema": {"type": "string"}},
     "Job": {"description": "The id of the job that read the document.", "schema": {"type": "string"}},
     "State": {"description": "How it ended; `partial` where pages have no text.", "schema": {"type": "string"}},
+    "Upload": {"description": "Where to send the parts.", "schema": {"type": "string"}},
+    "UploadOffset": {"description": "Bytes of the file that are there.", "schema": COUNT},
+    "UploadExpires": {"description": "When it is removed at the earliest.", "schema": {"type": "string"}},
     "Missing": {"description": "Numbers of the pages without text, such as `3,9`.", "schema": {"type": "string"}},
 }
 TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the headers and their descriptions
     ("createJobs", "202"): {"Location": "Location", "Idempotency-Replayed": "Replayed"},
     ("createJobs", "409"): {"Retry-After": "RetryAfter"},
+    ("beginUpload", "201"): {"Location": "Upload", "Upload-Expires": "UploadExpires"},
+    ("sendPart", "204"): {"Upload-Offset": "UploadOffset", "Upload-Expires": "UploadExpires"},
+    ("createJobFromUpload", "202"): {"Location": "Location", "Idempotency-Replayed": "Replayed"},
     ("convert", "200"): {"Pagefan-Job": "Job", "Pagefan-State": "State", "Pagefan-Missing-Pages": "Missing"},
     ("convert", "202"): {"Location": "Location", "Pagefan-Job": "Job"},
     ("convert", "409"): {"Retry-After": "RetryAfter"},
@@ -163,11 +171,14 @@ TOLD: dict[tuple[str, str], dict[str, str]] = {  # by call and status: the heade
     ("azureResult", "200"): {"Retry-After": "RetryAfter"},
 }
 RATE = {"X-RateLimit-Limit": "RateLimit", "X-RateLimit-Remaining": "RateRemaining", "X-RateLimit-Reset": "RateReset"}
-TOLD_RATE = ("200", "202", "204", "429")  # others have them too; told of where they matter
+TOLD_RATE = ("200", "201", "202", "204", "429")  # others have them too; told of where they matter
 WAITING = ("429", "503")  # every such answer says how long
 ONLY_AT = {  # problems that come only under paths that match this
     "unknown-job": re.compile(r"\{(job|task|file|result)_id\}"),
     "unknown-batch": re.compile(r"/batches/"),
+    "unknown-upload": re.compile(r"/uploads/"),
+    "wrong-offset": re.compile(r"/uploads/"),
+    "admins-only": re.compile(r"/system$"),
     "unknown-page": re.compile(r"/pages/\{"),
     "unknown-table": re.compile(r"/tables/\{"),
     "no-figure": re.compile(r"/figures/"),
@@ -180,8 +191,8 @@ ONLY_AT = {  # problems that come only under paths that match this
     "no-result": re.compile(r"/result$|/answer$|^(?!/api/v1/jobs)"),
     "page-busy": re.compile(r"/retry$"),
     "nothing-to-retry": re.compile(r"/retry$"),
-    "key-in-use": re.compile(r"^/api/v1/(jobs|convert)$"),
-    "key-mismatch": re.compile(r"^/api/v1/(jobs|convert)$"),
+    "key-in-use": re.compile(r"^/api/v1/(jobs|convert)$|/job$"),
+    "key-mismatch": re.compile(r"^/api/v1/(jobs|convert)$|/job$"),
     "too-many-listeners": re.compile(r"/events$|^(?!/api/v1/jobs)"),
 }
 

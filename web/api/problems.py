@@ -50,6 +50,10 @@ KINDS: dict[str, Kind] = {
         title="No such batch",
         advice="Check the `batch_id`. A batch is known as long as one of its jobs is kept.",
     ),
+    "unknown-upload": Kind(status=404, title="No such upload", advice="Send the file anew: parts are kept for a day."),
+    "wrong-offset": Kind(status=409, title="The part does not follow", advice="Ask by HEAD where to go on."),
+    "other-version": Kind(status=412, title="Another version of tus", advice="Speak the one in `Tus-Version`."),
+    "admins-only": Kind(status=403, title="This is for who runs the service", advice="Ask them for an admin's key."),
     "unknown-page": Kind(
         status=404,
         title="The job has no such page",

@@ -111,7 +111,7 @@ def get_system() -> SystemOut:
 def refuse_others() -> None:
     """Raise Problem for whoever may not see how the system does."""
     if not get_keyring().is_admin(g.owner):
-        raise Problem("forbidden", "This is for who runs the service; `pagefan keys create NAME --admin` makes a key.")
+        raise Problem("admins-only", "`pagefan keys create NAME --admin` makes a key that opens it.")
 
 
 def system_out() -> SystemOut:

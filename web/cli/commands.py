@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from pagefan.answer_record import Answer
 from pagefan.answers import Labels, Options, ReadOptions
 from pagefan.client import Client
 from pagefan.records import Job, JobSummary
@@ -19,6 +20,7 @@ from web.cli.documents import STDIN
 from web.cli.local import demo, run_stack
 from web.cli.terminal import add_bar, progress_bars, put, show
 from web.cli.watch import Watcher
+from workers.results.answer import notes_of
 from workers.results.formats import FORMATS
 
 COMPLETE = 0
@@ -26,7 +28,7 @@ OF_STATE = {"succeeded": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancel
 OPTIONS = (
     "task", "prompt", "pages", "language", "engine", "dpi", "max_new_tokens", "temperature", "text_layer", "priority",
     "password", "webhook_url", "webhook_events", "webhook_format", "attachments", "batch_id", "target_url",
-    "target_formats",
+    "target_formats", "scope",
 )  # fmt: skip
 
 console = Console(stderr=True, highlight=False)
@@ -70,7 +72,7 @@ def run_convert(args: Namespace) -> int:
 
 
 def run_ask(args: Namespace) -> int:
-    """Print the answer; where the document has several pages, the answer of each."""
+    """Print the answer; unless the document as a whole is asked about, that of each of its pages."""
     options, sent = cast("ReadOptions", options_of(args)), []
     with connect(args) as client, progress_bars(console) as progress:
         bar = add_bar(progress, args.source, "sending")
@@ -85,6 +87,9 @@ def run_ask(args: Namespace) -> int:
             if sent:
                 client.cancel(sent[-1])
             return CANCELLED
+    if args.scope == "document":
+        print_answer(result.answer, as_json=args.json)
+        return OF_STATE[result.job["state"]]
     pages = result.pages
     if args.json:
         print_json([{"page_number": page["page_number"], "answer": page["text"]} for page in pages])
@@ -96,6 +101,16 @@ def run_ask(args: Namespace) -> int:
             head = f"Page {page['page_number']}: " if len(pages) > 1 else ""
             put(f"{head}{page['text'].strip()}\n".encode())
     return OF_STATE[result.job["state"]]
+
+
+def print_answer(answer: Answer, *, as_json: bool) -> None:
+    """The text of an answer on standard output, and what to know of it beside."""
+    if as_json:
+        print_json(answer)
+        return
+    print_line(answer["text"])
+    for note in notes_of(answer):
+        say(note)
 
 
 def run_watch(args: Namespace) -> int:

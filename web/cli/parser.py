@@ -126,13 +126,15 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_overwrite(convert)
     convert.set_defaults(run=commands.run_convert)
 
-    ask = actions.add_parser("ask", help="ask about each page of a file or a URL")
+    ask = actions.add_parser("ask", help="ask about each page of a file or a URL, or about all of it")
     ask.add_argument("source", metavar="FILE|URL")
     ask.add_argument("question")
     ask.add_argument("--json", action="store_true", help="the answers as JSON")
     ask.set_defaults(run=commands.run_ask)
 
-    extract = actions.add_parser("extract", help="take the values that a JSON schema asks for from each page")
+    extract = actions.add_parser(
+        "extract", help="take the values that a JSON schema asks for from each page or the document"
+    )
     extract.add_argument("source", metavar="FILE|URL")
     extract.add_argument("schema", metavar="SCHEMA.json", type=Path)
     extract.set_defaults(run=extraction.run_extract)
@@ -145,6 +147,10 @@ def add_reading(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command in (convert, watch):
         command.add_argument("--format", choices=tuple(FORMATS), default="md")
         command.add_argument("--task", choices=("transcribe", "describe"), help="read each page, or describe it")
+    for command in (ask, extract):
+        command.add_argument(
+            "--scope", choices=("page", "document"), help="each page by itself [page], or one answer for the document"
+        )
     for command in (convert, ask, extract, watch):
         add_options(command)
     return [convert, ask, extract, watch]

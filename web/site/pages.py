@@ -29,9 +29,10 @@ from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
 from web.site.reader import sheets_of
-from web.site.reading import reading_of
+from web.site.reading import line_html, reading_of
 from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
+from workers.engines.registry import reads_plain_text
 from workers.net.addresses import MAX_URL
 from workers.results.page import WITH_TEXT
 
@@ -58,6 +59,11 @@ FORMATS = {
     "alto": ("ALTO", "XML with lines and words in their places; for archives"),
     "zip": ("ZIP", "Markdown, text, HTML, PDF and JSON, tables as CSV, figures and page images"),
 }
+PRESETS = {
+    "md": ("Paper to Markdown", "Headings, lists and tables as text"),
+    "pdf": ("Scan to searchable PDF", "The document as it is, with its text to search"),
+    "ask": ("Ask a question", "Answered from the document, by a language model"),
+}
 FAULTS_SHOWN = 20
 
 
@@ -71,11 +77,18 @@ def show_upload() -> str:
         formats=list(EXTENSIONS),
         suffixes=suffixes,
         text_layers=TEXT_LAYERS,
+        presets=PRESETS,
+        not_asked="" if can_be_asked() else f"Needs a language model; this server has {' and '.join(engine_names())}",
         engines=engine_names(),
         languages=known_languages(),
         max_upload_mb=get_settings().max_upload_mb,
         max_url=MAX_URL,
     )
+
+
+def can_be_asked() -> bool:
+    """Whether an engine of this server answers questions."""
+    return not all(map(reads_plain_text, engine_names()))
 
 
 @bp.post("/jobs")
@@ -85,6 +98,9 @@ def create_jobs() -> Response:
     check_csrf()
     batch_id = secrets.token_hex(8)
     values = form_values() | {"batch_id": batch_id}
+    preset = values.pop("preset", "md")
+    if preset == "ask":
+        values["task"] = "ask"
     url, files = values.pop("url", "").strip(), [file for file in request.files.getlist("file") if file.filename]
     if not url and not files:
         raise Problem("invalid-options", "Nothing was chosen: choose a file, or give the address of a document.")
@@ -93,7 +109,7 @@ def create_jobs() -> Response:
     entries = (entries_of(form.file, form) if form else []) + (entries_of_link(link) if link else [])
     _, job_ids = submit(entries, batch_id)
     if len(job_ids) == 1:
-        return redirect(url_for("pages.show_job", job_id=job_ids[0]), 303)
+        return redirect(url_for("pages.show_job", job_id=job_ids[0], **{"for": preset}), 303)
     return redirect(url_for("lists_site.show_jobs", batch=batch_id), 303)
 
 
@@ -113,6 +129,7 @@ def show_job(job_id: str) -> str:
         found=find_words(job, words) if words else None,
         following=next((page.page_number for page in pages[position_of(pages, start) + READ_AT_ONCE :]), None),
         formats=FORMATS,
+        wanted=request.args.get("for", "") if request.args.get("for") in ("md", "pdf") else "",
         reading=first_reading(job, pages),
         faults=faults[:FAULTS_SHOWN],
         num_faults=len(faults),
@@ -160,6 +177,7 @@ def show_page(job_id: str, number: int) -> str:
         job=job_out(job),
         page=shown,
         reading=reading_of(job, shown),
+        line_html=line_html,
         values=values_on(job, number),
         has_image=page.has_image,
         has_ended=page.has_ended,

@@ -1,6 +1,9 @@
-// The upload form: choose, drop, paste or photograph files, or give URLs. Each document is sent on its own, so that one
-// refusal does not stop the others.
+// The upload form: choose, drop, paste or photograph files and folders, or give URLs. Each document is sent on its own, so
+// that one refusal does not stop the others.
 import { Refused, count, element, localTimes } from "./common.js";
+import { chosenIn, filesOf, isSame } from "./folders.js";
+import { clearFields, remember, sentence, setUp, tellAtFields } from "./options.js";
+import { LARGE, sendInParts } from "./parts.js";
 
 const form = document.getElementById("upload");
 const input = document.getElementById("file");
@@ -11,16 +14,22 @@ const send = document.getElementById("send");
 const camera = document.getElementById("camera");
 const url = document.getElementById("url");
 const addUrl = document.getElementById("add-url");
+const folder = document.getElementById("folder");
 const AT_ONCE = 3;
-let chosen = []; // {file} or {url}, each with its row in the list
+const MOST = 1000; // documents at once
+const MOST_FOLDER = 512; // characters of a value of metadata
+const SUFFIXES = input.accept.split(",");
+let adding = Promise.resolve();
+let chosen = []; // {file, path} or {url}, each with its row in the list
 
 form.classList.add("live");
 localTimes();
 render();
 
-for (const picker of [input, camera]) {
-  picker.addEventListener("change", () => { addFiles(picker.files); picker.value = ""; });
+for (const picker of [input, camera, folder]) {
+  picker.addEventListener("change", async () => { const found = chosenIn(picker); picker.value = ""; await addFiles(found); });
 }
+if ("webkitdirectory" in folder && matchMedia("(hover: hover)").matches) folder.closest("p").hidden = false;
 addUrl.hidden = false;
 addUrl.addEventListener("click", () => { takeUrl(); url.focus(); });
 document.addEventListener("paste", (event) => {
@@ -38,41 +47,51 @@ for (const type of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => addAll(event.dataTransfer, "text/uri-list"));
 
-document.getElementById("scope").value = "document";
-document.getElementById("task").addEventListener("change", showNeeded);
-showNeeded();
-
-/** Show the field that the chosen task needs; one that is hidden is not sent. */
-function showNeeded() {
-  const task = document.getElementById("task").value;
-  for (const [name, of] of [["question", "ask"], ["schema", "extract"]]) {
-    const field = document.getElementById(name);
-    document.getElementById(`${name}-field`).hidden = task !== of;
-    field.required = task === of;
-    field.disabled = task !== of;
-  }
-  const scope = document.getElementById("scope");
-  document.getElementById("scope-field").hidden = scope.disabled = !["ask", "extract"].includes(task);
-}
+setUp(form);
 
 /** The files of a paste or a drop, or the URLs in its text. */
-function addAll(data, type) {
-  if (data.files.length) addFiles(data.files);
-  else for (const word of data.getData(type).split(/\s+/)) if (/^https?:\/\/\S+$/i.test(word)) addLink(word);
+async function addAll(data, type) {
+  if ([...data.items].some((item) => item.kind === "file")) return addFiles(await filesOf(data));
+  for (const word of data.getData(type).split(/\s+/)) if (/^https?:\/\/\S+$/i.test(word)) addLink(word);
+  return undefined;
 }
 
-function addFiles(files) {
+/** Put files into the list, one choice after the other. */
+function addFiles(found) {
+  adding = adding.then(() => takeIn(found));
+  return adding;
+}
+
+/** Each file once, and of folders only what can be read. Says what was left out, and why. */
+async function takeIn(found) {
   const limit = Number(form.dataset.maxMb);
-  for (const file of files) {
-    if (chosen.some((entry) => isSame(entry.file, file))) continue;
-    const row = add({ file }, file.name, size(file.size));
-    if (file.size > limit * 1024 * 1024) say(row, `Larger than ${limit} MB, the most this server takes.`);
+  const others = found.filter(({ file, path }) => path && !isKnown(file.name));
+  const again = [];
+  let over = 0;
+  for (const entry of found.filter((one) => !others.includes(one))) {
+    if (await isChosen(entry)) { again.push(entry.file.name); continue; }
+    if (chosen.length >= MOST) { over += 1; continue; }
+    const row = add(entry, entry.path || entry.file.name, size(entry.file.size));
+    if (entry.file.size > limit * 1024 * 1024) say(row, `Larger than ${limit} MB, the most this server takes.`);
   }
+  status.textContent = [
+    others.length && `${count(others.length, "file")} of other kinds left out: ${some(others.map(({ file }) => file.name))}.`,
+    again.length && `${some(again)} ${again.length === 1 ? "is" : "are"} in the list already.`,
+    over && `${count(over, "file")} left out: ${MOST} can be sent at once.`,
+  ].filter(Boolean).join(" ");
 }
 
-/** Whether it is one file that was chosen twice; files of other folders may have its name and size. */
-function isSame(one, two) {
-  return one?.name === two.name && one.size === two.size && one.lastModified === two.lastModified && one.webkitRelativePath === two.webkitRelativePath;
+async function isChosen(entry) {
+  for (const other of chosen) if (other.file && await isSame(other, entry)) return true;
+  return false;
+}
+
+function isKnown(name) {
+  return SUFFIXES.some((suffix) => name.toLowerCase().endsWith(suffix));
+}
+
+function some(names) {
+  return names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
 }
 
 function addLink(address) {
@@ -120,7 +139,7 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   send.disabled = true;
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  clearFields(form);
   const batch = crypto.getRandomValues(new Uint32Array(3)).join("-");
   const waiting = [...chosen];
   const jobs = [];
@@ -139,34 +158,56 @@ form.addEventListener("submit", async (event) => {
 function finish(jobs, batch) {
   const refused = chosen.length;
   render();
-  if (!refused && jobs.length === 1) return location.assign(jobs[0].links.html);
+  if (jobs.length) remember(form);
+  if (!refused && jobs.length === 1) return location.assign(`${jobs[0].links.html}?for=${form.elements.preset.value}`);
   if (!refused && jobs.length) return location.assign(`${form.dataset.list}?batch=${batch}`);
   status.textContent = `${count(refused, "document")} not taken; see above.`;
   if (jobs.length) status.append(" ", element("a", { href: `${form.dataset.list}?batch=${batch}` }, `See the ${count(jobs.length, "job")} that ${jobs.length === 1 ? "was" : "were"}.`));
   return undefined;
 }
 
+/** Say at the document why it was not taken; what is wrong with an option, once, at its field. */
 function explain(entry, error) {
   const problem = error instanceof Refused ? error.problem : {};
   entry.row.querySelector("progress")?.replaceWith(entry.remove);
   const errors = problem.errors || [];
-  for (const { option } of errors) form.elements[option]?.setAttribute?.("aria-invalid", "true");
-  if (errors.some(({ option }) => form.elements[option]?.closest?.(".options"))) form.querySelector(".options").open = true;
-  say(entry.row, errors.map(inWords).join(" ") || [error.message, problem.advice].filter(Boolean).join(" "));
+  const fields = tellAtFields(form, errors);
+  const rest = errors.filter(({ option }) => !form.querySelector(`#wrong-${CSS.escape(option)}`));
+  const words = rest.map(({ message }) => sentence(message));
+  if (fields.length) words.push(`Not sent: mend ${fields.map((name) => `“${name}”`).join(" and ")} in the options.`);
+  say(entry.row, errors.length ? words.join(" ") : inWords(error, problem));
+  if (problem.type?.endsWith(":unauthorized")) entry.row.querySelector(".what").append(" ", element("a", { href: "/login?next=/" }, "Sign in"));
 }
 
-/** What is wrong with a field, by the name that people see of it. */
-function inWords({ option, message }) {
-  const label = form.elements[option]?.closest?.(".options") ? form.elements[option].labels[0]?.textContent.trim() : "";
-  return label ? `${label}: ${message}.` : `${message}.`;
+/** Why, and what to do, without the words of the API. */
+function inWords(error, { type = "", advice = "", detail = "" }) {
+  const kinds = form.dataset.kinds;
+  const words = {
+    "unsupported-format": `${detail} ${kinds} can be read.`,
+    "too-large": `Larger than ${form.dataset.maxMb} MB, the most this server takes.`,
+    "queue-full": "The server has as much to do as it takes. Send it again in half a minute.",
+    "quota-exceeded": `${detail} Send it again later.`,
+    "too-many-requests": "That was too much at once. Send it again in a minute.",
+    unauthorized: "You are no longer signed in, so nothing was sent.",
+  }[type.split(":").pop()];
+  return words || [error.message, advice].filter(Boolean).join(" ");
 }
 
-/** The form's options with one document: multipart for a file, JSON for a URL. */
+/** The form's options for one document, as JSON has them. */
+function optionsOf(entry, batch) {
+  const options = new FormData(form);
+  for (const name of ["file", "csrf_token", "url", "preset"]) options.delete(name);
+  options.append("batch_id", batch);
+  const folderOf = (entry.path || "").split("/").slice(0, -1).join("/");
+  return { ...Object.fromEntries(options), ...(folderOf ? { metadata: { folder: folderOf.slice(-MOST_FOLDER) } } : {}) };
+}
+
+/** The options with one document: multipart for a file, JSON for a URL. */
 function bodyOf(entry, batch) {
-  const body = new FormData(form);
-  for (const name of ["file", "csrf_token", "url"]) body.delete(name);
-  body.append("batch_id", batch);
-  if (entry.url) return JSON.stringify({ ...Object.fromEntries(body), url: entry.url });
+  const options = optionsOf(entry, batch);
+  if (entry.url) return JSON.stringify({ ...options, url: entry.url });
+  const body = new FormData();
+  for (const [name, value] of Object.entries(options)) body.append(name, name === "metadata" ? JSON.stringify(value) : value);
   body.append("file", entry.file, entry.file.name);
   return body;
 }
@@ -176,6 +217,15 @@ function sendOne(entry, batch) {
   const bar = element("progress", { max: 1, value: 0, "aria-label": `Sending ${entry.name}` });
   entry.row.querySelector("button, progress").replaceWith(bar);
   entry.row.querySelector(".what")?.remove();
+  if (entry.file?.size <= LARGE || entry.url) return sendWhole(entry, batch, bar);
+  return sendInParts(form.dataset.parts, entry, JSON.stringify(optionsOf(entry, batch)), (share, isDown) => {
+    bar.value = share;
+    if (isDown) say(entry.row, "The line is down; it goes on by itself.");
+    else entry.row.querySelector(".what")?.remove();
+  });
+}
+
+function sendWhole(entry, batch, bar) {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.open("POST", form.dataset.api);
