@@ -10,8 +10,9 @@
 # TORCH_ARGS="--index-url ADDRESS", or uv reaches none, pip installs torch: on Linux the CUDA build of PyPI then,
 # several GB with its libraries.
 #
-# Tests run three files at a time, for tests of real processes wait much: two cores and 8 GB are enough. TESTERS=2 takes
-# less memory, TESTERS=6 less time on more cores, and ARGS="-n 0 --pdb" runs no test beside another.
+# Tests run three files at a time, or four where there are 12 GB, for tests of real processes wait much: two cores and
+# 8 GB are enough. TESTERS=2 takes less memory, TESTERS=6 less time on more cores, and ARGS="-n 0 --pdb" runs no test
+# beside another.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -24,7 +25,7 @@ PROJECTS := pyproject.toml server/pyproject.toml
 PIP_INSTALL := -m pip --disable-pip-version-check install
 INSTALL := $(BIN)/python $(PIP_INSTALL) --constraint $(LOCK)
 UV := uv==0.13.9
-TESTERS ?= 3
+TESTERS ?= $(shell awk '/^MemTotal/ { print ($$2 > 11500000 ? 4 : 3) }' /proc/meminfo 2> /dev/null || echo 3)
 
 # $(call install_torch,PYTHON,OPTIONS,WHICH)
 define install_torch

@@ -167,6 +167,7 @@ class Line(TypedDict):
     text: str
     box: list[float]
     confidence: float
+    doubts: NotRequired[list[str]]
 
 
 class Cell(TypedDict):

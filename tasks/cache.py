@@ -70,7 +70,7 @@ def generation_of(entry: dict[str, Any]) -> Generation:
     return Generation(
         text=entry["text"],
         tokens=entry["tokens"],
-        lines=tuple(Line(**line) for line in entry["lines"]),
+        lines=tuple(Line.from_json(line) for line in entry["lines"]),
         rotation=entry["rotation"],
         notices=tuple(entry.get("notices", ())),
         blocks=tuple(map(Block.from_json, entry.get("blocks", ()))),
@@ -82,7 +82,7 @@ def keep(key: str, generation: Generation, *, engine: str) -> None:
     """Keep a text that ended by itself; called by the engine's process, when the page is stored."""
     entry = {
         "text": generation.text,
-        "lines": [{"text": line.text, "box": line.box, "confidence": line.confidence} for line in generation.lines],
+        "lines": [line.to_json() for line in generation.lines],
         "engine": engine,
         "tokens": generation.tokens,
         "rotation": generation.rotation,

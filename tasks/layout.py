@@ -72,7 +72,7 @@ def lay_out(page: PageTask) -> bool:
         return True
     if not claim(page):
         return False
-    lines = [Line(**line) for line in content.get("lines", ())]
+    lines = [Line.from_json(line) for line in content.get("lines", ())]
     found = lay_out_record(page, record, lines, is_partial=content.get("layer") == PARTIAL)
     keep_layout(page, record, content, found)
     return True
@@ -162,7 +162,7 @@ def layout_content(page: PageTask, found: PageLayout | None) -> dict[str, Any]:
     for name, png in found.crops.items():
         get_blobs().write(job_key(page.job_id, f"figures/{name}"), png)
     remove_older_figures(page, len(found.crops) + 1)
-    lines = [{"text": line.text, "box": line.box, "confidence": line.confidence} for line in found.lines]
+    lines = [line.to_json() for line in found.lines]
     return {"lines": lines, "blocks": [block.to_json() for block in found.blocks]}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import redis
@@ -72,7 +71,7 @@ def save_text(
     key = content_key(page)
     about: dict[str, Any] = {"engine": engine, "stop_reason": stop_reason, "tokens": tokens}
     about["seconds"] = round(seconds, 3)
-    content = {"page_number": page.page_number, "text": text, "lines": [asdict(line) for line in lines]}
+    content = {"page_number": page.page_number, "text": text, "lines": [line.to_json() for line in lines]}
     content |= ({"layer": layer} if layer else {}) | dict(extracted or {})
     get_blobs().write_json(key, content | about | (layout_content(page, layout) if layout else {}))
     about |= {"rotation": rotation, "cached": cached, "text_layer_recall": text_layer_recall}

@@ -108,6 +108,8 @@ def desk(tmp_path: Path, sample_pdf: Path, server: Stack, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT / "docs").as_posix())
 @pytest.mark.usefixtures("desk")
 def test_what_is_shown_is_what_one_gets(page: Path, server: Stack) -> None:
+    if "\n$ curl " in page.read_text(encoding="utf-8") and not shutil.which("curl"):
+        pytest.skip("curl is not on the PATH")
     terminal = Terminal(server.base_url)
     scope: dict[str, object] = {}
     for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):

@@ -160,10 +160,10 @@ def test_error_in_one_page_leaves_the_others(engine: OcrEngine, monkeypatch: pyt
     assert models is not None
     detect = models.detect
 
-    def fail_on_small(pixels: Pixels, *, is_alone: bool) -> Quads:
+    def fail_on_small(pixels: Pixels) -> Quads:
         if pixels.shape[0] == 160:
             raise models.errors[0]("no memory left")
-        return detect(pixels, is_alone=is_alone)
+        return detect(pixels)
 
     monkeypatch.setattr(models, "detect", fail_on_small)
     batch = [prepare(engine, draw_columns(["A line"], size=(384, 160))), prepare(engine, draw_columns(LEFT))]

@@ -39,7 +39,7 @@ def quad(*points: tuple[float, float]) -> np.ndarray:
 def models(request: pytest.FixtureRequest) -> Iterator[OcrModels]:
     pytest.importorskip("rapidocr")
     pytest.importorskip(request.param)
-    yield OcrModels(choose_runtime(request.param, 1), threads=1)
+    yield OcrModels(choose_runtime(request.param, 1))
 
 
 def test_boxes_are_grown_and_brought_to_the_page() -> None:
@@ -193,6 +193,12 @@ def test_only_the_word_in_doubt_is_read_again(doubt: dict[str, Any]) -> None:
     assert 0.9 < reading.confidence <= 1.0
 
 
+def test_words_that_stay_in_doubt_are_named() -> None:
+    light, full = _Told("abc de fgh abc", unsure="dh"), _Told("fe hg", unsure="h", low=0.4)
+    reading = Reader(light, full).read([BLANK_LINE])[0]
+    assert (reading.text, reading.doubts) == ("abc fe hg abc", ("hg",))
+
+
 @pytest.mark.parametrize(("high", "is_read_again"), [(0.999, False), (0.95, True)])
 def test_letter_is_less_in_doubt_in_a_good_line(high: float, *, is_read_again: bool) -> None:
     light, full = _Told("abc de fgh abc", unsure="d", low=0.7, high=high), _Told("hg")
@@ -225,13 +231,13 @@ def test_doubts_of_a_photographed_page_are_settled(models: OcrModels) -> None:
 def looked_at(models: OcrModels, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of what the detector looks at from here on."""
     seen: list[tuple[int, ...]] = []
-    detector = models._detectors[True]
+    detector = models._detector
 
     def look(picture: Pixels) -> Any:
         seen.append(picture.shape)
         return detector(picture)
 
-    monkeypatch.setattr(models, "_detectors", (look, look))
+    monkeypatch.setattr(models, "_detector", look)
     return seen
 
 
@@ -241,13 +247,25 @@ def test_margins_are_not_looked_through_and_lines_are_where_they_were(
     page = np.full((1280, 960, 3), 255, np.uint8)
     line = draw_line(LINES[2])
     page[600 : 600 + line.shape[0], 200 : 200 + line.shape[1]] = line
-    (box,) = models.detect(page, is_alone=True)
+    (box,) = models.detect(page)
     (height, width, _), *others = looked_at
     assert not others
-    assert height <= 192 and width < 960 and height % 32 == width % 32 == 0
+    assert height <= 256 and width < 960
     assert abs(box[0, 0] - 212) < 12 and abs(box[0, 1] - 606) < 14
 
 
+@pytest.mark.parametrize(("width", "height"), [(960, 1280), (333, 777), (1000, 50), (1279, 1281)])
+def test_detector_sees_few_shapes_whatever_a_page_measures(
+    models: OcrModels, looked_at: list[tuple[int, ...]], width: int, height: int
+) -> None:
+    page = np.full((height, width, 3), 255, np.uint8)
+    line = draw_line("lit early", 24)
+    page[-line.shape[0] :, -line.shape[1] :] = line[:height]
+    (box,) = models.detect(page)
+    assert [side % 64 for side in looked_at[0][:2]] == [0, 0]
+    assert box[2, 0] > width - 30 and box[2, 1] > height - 30
+
+
 def test_blank_page_is_not_looked_through(models: OcrModels, looked_at: list[tuple[int, ...]]) -> None:
-    assert models.detect(np.full((640, 640, 3), 250, np.uint8), is_alone=True).shape == (0, 4, 2)
+    assert models.detect(np.full((640, 640, 3), 250, np.uint8)).shape == (0, 4, 2)
     assert looked_at == []

@@ -8,6 +8,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from services import wait_until
 from web_service import WebService
 
+from web.api.outputs import LineOut
+from web.site.reading import line_html
+
 pytestmark = pytest.mark.browser
 
 
@@ -43,6 +46,20 @@ def test_page_is_rendered_from_its_blocks(view: Page, job_id: str) -> None:
     assert text.locator("tr").all_inner_texts() == ["Ship\tLoad", "Ann\t12"]
     assert text.locator("img").evaluate("image => image.complete && image.naturalWidth > 0")
     expect(text.locator("[data-unsure]")).to_have_text("ral seas & <never> rest.")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "doubts", "expected"),
+    [
+        (0.9, [], "<span>several &lt;seas&gt;</span>"),
+        (0.5, [], "<span data-unsure>several &lt;seas&gt;</span>"),
+        (0.5, ["<seas>-"], "<span>several <span data-unsure>&lt;seas&gt;</span></span>"),
+    ],
+)
+def test_words_in_doubt_are_marked_each_or_else_the_line(confidence: float, doubts: list[str], expected: str) -> None:
+    line = LineOut(text="several <seas>-", box=(0, 0, 9, 9), confidence=confidence, doubts=doubts)
+    html = line_html(0, "several <seas>", line)
+    assert html == expected.replace("<span", '<span class="line" data-line="0"', 1)
 
 
 def test_text_that_is_pointed_at_is_marked_on_the_scan_and_the_other_way_round(view: Page, job_id: str) -> None:
@@ -141,7 +158,7 @@ def test_pages_come_as_they_are_near_and_go_when_they_are_far(view: Page, web: W
 
 def test_keys_turn_pages_and_copy(view: Page, web: WebService, job_id: str) -> None:
     view.goto(f"/jobs/{long_job(web, 30)}")
-    for key, number in (("j", 2), ("j", 3), ("k", 2)):
+    for key, number in (("j", 2), ("j", 3), ("k", 2), ("ArrowRight", 3), ("ArrowLeft", 2)):
         view.keyboard.press(key)
         expect(view.locator("[aria-current=true]")).to_have_text(str(number))
     view.keyboard.press("g")

@@ -22,10 +22,11 @@ GUTTER_WIDTH = 0.45  # of a line's height: wider than the space between two word
 
 
 class Reading(NamedTuple):
-    """What was recognised in one line, with a confidence of 0 to 1."""
+    """What was recognised in one line, with a confidence of 0 to 1, and the words of it that are in doubt."""
 
     text: str
     confidence: float
+    doubts: tuple[str, ...] = ()
 
 
 def lengths_and_heights(quads: Quads) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -182,6 +182,7 @@ class LineOut(BaseModel):
     text: str
     box: tuple[float, float, float, float] = Field(description="x0, y0, x1, y1 in pixels of the page image.")
     confidence: float = Field(description="0 to 1.")
+    doubts: list[str] = Field([], description="Words of the line that the engine was unsure of.")
 
 
 class CellOut(BaseModel):

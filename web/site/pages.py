@@ -29,7 +29,7 @@ from web.site.csrf import check_csrf
 from web.site.fields import form_values, validate
 from web.site.find import find_words
 from web.site.reader import sheets_of
-from web.site.reading import reading_of
+from web.site.reading import line_html, reading_of
 from workers.documents.kinds import EXTENSIONS
 from workers.documents.selection import Selection
 from workers.engines.registry import reads_plain_text
@@ -177,6 +177,7 @@ def show_page(job_id: str, number: int) -> str:
         job=job_out(job),
         page=shown,
         reading=reading_of(job, shown),
+        line_html=line_html,
         values=values_on(job, number),
         has_image=page.has_image,
         has_ended=page.has_ended,

@@ -5,6 +5,7 @@ Blocks carry `data-block` and `data-kind`, lines inside them `data-line`: what t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -117,8 +118,19 @@ class LineWriter(Writer):
 
 
 def line_html(number: int, text: str, line: LineOut) -> Markup:
-    unsure = Markup(" data-unsure") if line.confidence < UNSURE else ""
-    return Markup('<span class="line" data-line="{}"{}>{}</span>').format(number, unsure, text)
+    """The line, with a mark on the words in doubt, or on all of it where its engine does not tell which they are."""
+    unsure = Markup(" data-unsure") if line.confidence < UNSURE and not line.doubts else ""
+    return Markup('<span class="line" data-line="{}"{}>{}</span>').format(number, unsure, marked(text, line.doubts))
+
+
+def marked(text: str, doubts: Sequence[str]) -> Markup:
+    """The text with these of its words marked; one that is torn at its end may have lost its hyphen."""
+    known = {*doubts, *(word.rstrip("-") for word in doubts)}
+    parts = [
+        Markup("<span data-unsure>{}</span>").format(part) if part in known else escape(part)
+        for part in re.split(r"(\s+)", text)
+    ]
+    return Markup("").join(parts)
 
 
 def joined(lines: Sequence[str], compounds: Collection[str]) -> list[str]:

@@ -89,4 +89,5 @@ def line_of(row: Row, text: str, canvas: Canvas) -> Line:
         text=text,
         box=canvas.to_pixels(box_of(row)),
         confidence=round(min(word.confidence for word in row), 4),
+        doubts=tuple(word.text for word in row if word.is_doubted),
     )

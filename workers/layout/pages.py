@@ -151,7 +151,7 @@ def words_of_lines(lines: Sequence[Line], canvas: Canvas, grey: Grey | None) -> 
     words = []
     for number, line in enumerate(lines):
         upright = scaled(canvas.to_points(line.box), canvas.scale_x)
-        for word in split_line(line.text, upright, grey, number, line.confidence):
+        for word in split_line(line.text, upright, grey, number, line.confidence, line.doubts):
             words.append(in_points(word, canvas.scale_x))
     return agree_on_spaces(words)
 
@@ -164,6 +164,7 @@ def in_points(word: Word, scale: float) -> Word:
         size=word.size / scale,
         is_glued=word.is_glued,
         confidence=word.confidence,
+        is_doubted=word.is_doubted,
     )
 
 

@@ -6,7 +6,7 @@ the blank columns of pixels in the box are matched with the spaces of the text. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -24,7 +24,9 @@ CELL_SPACE = 1.0  # line heights: so wide a blank parts words even where the tex
 NARROW, WIDE = frozenset("ijltf.,:;'|!()[]I1-"), frozenset("mwMW@%—")
 
 
-def split_line(text: str, box: Box, grey: Grey | None, number: int, confidence: float) -> list[Word]:
+def split_line(
+    text: str, box: Box, grey: Grey | None, number: int, confidence: float, doubts: Collection[str] = ()
+) -> list[Word]:
     """The words of one read line; without a picture they share the box by their letters."""
     tokens = text.split()
     if not tokens:
@@ -45,6 +47,7 @@ def split_line(text: str, box: Box, grey: Grey | None, number: int, confidence: 
                     size=height_of(box),
                     is_glued=is_glued,
                     confidence=confidence,
+                    is_doubted=token in doubts,
                 )
             )
     return words

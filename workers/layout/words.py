@@ -47,6 +47,7 @@ class Word:
     is_glued: bool = False  # to the word before it in its line: no space between them
     angle: int = 0
     confidence: float = 1.0
+    is_doubted: bool = False
 
     @property
     def middle(self) -> float:

@@ -59,4 +59,4 @@ def with_words(line: Line, words: Sequence[LayerWord]) -> Line:
     read = sum(map(str.isalnum, line.text))
     if not text or sum(map(str.isalnum, text)) < WHOLE * read or likeness(text, line.text) < ALIKE:
         return line
-    return replace(line, text=text, confidence=1.0)
+    return replace(line, text=text, confidence=1.0, doubts=())

@@ -117,7 +117,8 @@ function nextToLookAt() {
 
 function press(event) {
   if (event.target.closest("input:not([type=radio]), textarea, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-  const act = { j: () => step(1), k: () => step(-1), n: nextToLookAt, g: () => jump.focus(), "/": () => document.getElementById("find-words").focus(), c: () => copyPage(sheets.at(current)) }[event.key];
+  if (event.target.matches("input") && event.key.startsWith("Arrow")) return; // which chooses among radio buttons
+  const act = { j: () => step(1), k: () => step(-1), ArrowRight: () => step(1), ArrowLeft: () => step(-1), n: nextToLookAt, g: () => jump.focus(), "/": () => document.getElementById("find-words").focus(), c: () => copyPage(sheets.at(current)) }[event.key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -5,17 +5,16 @@ recognition in that order, in runs of lines, so that partial text reads from the
 
 Threads share the work by pages and runs of lines, each with memory of its own: they need not wait for one another as
 they must where they share every step of one network, which takes half again the processor time, and far longer on a
-machine with other work to do. Only the detection of a page that comes alone is shared step by step.
+machine with other work to do.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module, metadata
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 MIN_LETTER = 9.0  # px; a line of 6 pt print at 150 dpi
 NETWORKS = "PP-OCRv6_small+tiny"
-READER_VERSION = 5  # to be raised when the text of a page changes with these modules, or with reading_order
+READER_VERSION = 6  # to be raised when the text of a page changes with these modules, or with reading_order
 
 
 class OcrEngine(WholeImage):
@@ -70,7 +69,7 @@ class OcrEngine(WholeImage):
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = choose_runtime(self._wanted_runtime, self.max_batch)
         module = import_module("workers.engines.ocr.models")
-        self._models = module.OcrModels(runtime, threads=self.max_batch)
+        self._models = module.OcrModels(runtime)
         self._runtime_description = runtime.description
         logger.info("the ocr engine computes with %s, %d threads", runtime.description, self.max_batch)
 
@@ -79,14 +78,8 @@ class OcrEngine(WholeImage):
 
     def generate(self, batch: Sequence[Prepared], control: Control) -> list[Generation]:
         """One Generation a page; a page that fails or is stopped leaves the others."""
-        each: Callable[..., Iterable[Page | Generation]] = map if len(batch) == 1 else self._pool.map
-        pages = list(each(lambda row, prepared: self._open(row, prepared, len(batch) == 1, control), count(), batch))
-        for page in pages:
-            if isinstance(page, Page):
-                page.begin(self._pool)
-        return [
-            control.done(row, self._finish(page) if isinstance(page, Page) else page) for row, page in enumerate(pages)
-        ]
+        coming = [self._pool.submit(self._begin, row, prepared, control) for row, prepared in enumerate(batch)]
+        return [control.done(row, self._finish(page.result())) for row, page in enumerate(coming)]
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -94,20 +87,25 @@ class OcrEngine(WholeImage):
             self.helper.close()
         self._models = None
 
-    def _open(self, row: int, prepared: Prepared, is_alone: bool, control: Control) -> Page | Generation:
-        """The page with its lines found, or why it has none."""
+    def _begin(self, row: int, prepared: Prepared, control: Control) -> Page | Generation:
+        """The page with its lines found, which other threads may read from now on; or why it has none."""
         if self._models is None or prepared.image is None:
             raise EngineError("The ocr engine wants load() first, and the page's image.")
         if reason := control.should_stop(row):
             return Generation(text="", stop_reason=reason)
         pixels = np.ascontiguousarray(np.asarray(prepared.image.convert("RGB"))[:, :, ::-1])
         try:
-            return Page(self._models, pixels, row, control, is_alone=is_alone)
+            page = Page(self._models, pixels, row, control)
         except self._models.errors as exc:
             return failure(exc)
+        page.begin(self._pool)
+        return page
 
-    def _finish(self, page: Page) -> Generation:
+    def _finish(self, page: Page | Generation) -> Generation:
+        """What is read on the page, when all is."""
         assert self._models is not None
+        if isinstance(page, Generation):
+            return page
         try:
             return page.finish()
         except self._models.errors as exc:

@@ -15,15 +15,19 @@ FAINT = 8  # levels of 255 between neighbours, that paper does not have and penc
 MARGIN_PX = 32  # left around what is there, as the detector looks at the surroundings too
 
 
-def inked(pixels: Pixels, step: int) -> Area | None:
-    """Where everything on the page lies, whose sides are multiples of `step`; None where there is nothing."""
+def inked(pixels: Pixels, step: int, shape_step: int) -> Area | None:
+    """Where everything on the page lies, whose sides are multiples of `step`; None where there is nothing.
+
+    Where the page is large enough, sides are multiples of `shape_step` too.
+    """
     height, width = pixels.shape[:2]
     size = max(1, width // SHRUNK), max(1, height // SHRUNK)
     grey = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
     ink = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))) > FAINT
     if not ink.any():
         return None
-    return span(np.asarray(ink.any(axis=1)), height, step), span(np.asarray(ink.any(axis=0)), width, step)
+    rows, columns = span(np.asarray(ink.any(axis=1)), height, step), span(np.asarray(ink.any(axis=0)), width, step)
+    return widened(rows, height, shape_step), widened(columns, width, shape_step)
 
 
 def span(has_ink: NDArray[np.bool_], side: int, step: int) -> slice:
@@ -36,3 +40,9 @@ def span(has_ink: NDArray[np.bool_], side: int, step: int) -> slice:
     first = max(0, int(places[0] * scale) - MARGIN_PX)
     last = min(side, int((places[-1] + 1) * scale) + MARGIN_PX)
     return slice(first // step * step, -(-last // step) * step)
+
+
+def widened(part: slice, side: int, step: int) -> slice:
+    """The part of a side with more of the page after it, then before it, until its length is a multiple of `step`."""
+    last = min(side, part.stop + -(part.stop - part.start) % step)
+    return slice(max(0, part.start - -(last - part.start) % step), last)

@@ -25,29 +25,28 @@ RECOGNISER = "PP-OCRv6_rec_small.onnx"
 LIGHT_RECOGNISER = Path(__file__).parent / "networks" / "PP-OCRv6_rec_tiny.onnx"
 DETECTION_SIDE_PX = 1280  # larger pages are detected smaller, and recognised at full size
 DETECTION_STEP = 32
+SHAPE_STEP = 64  # sides that the detector sees: each shape costs it memory, and time when it is new
 
 
 class OcrModels:
     """Any number of threads may use it at once; each works in the thread that calls it."""
 
-    def __init__(self, runtime: Runtime, *, threads: int) -> None:
-        """Load the networks; the detector of a page that comes alone takes `threads`."""
+    def __init__(self, runtime: Runtime) -> None:
         cv2.setNumThreads(1)
         self.errors = (*runtime.errors, cv2.error)  # what a page may make the methods raise
         folder = models_folder()
-        alone = runtime.load_detector(folder / DETECTOR, threads)
-        beside = runtime.load_detector(folder / DETECTOR, 1) if threads > 1 else alone
-        self._detectors = (beside, alone)
+        self._detector = runtime.load_detector(folder / DETECTOR)
         self._reader = Reader(runtime.load_recogniser(LIGHT_RECOGNISER), runtime.load_recogniser(folder / RECOGNISER))
 
-    def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads:
+    def detect(self, pixels: Pixels) -> Quads:
         height, width = pixels.shape[:2]
         small = cv2.resize(pixels, detection_size(width, height)).astype(np.uint8, copy=False)
-        area = inked(small, DETECTION_STEP)
+        area = inked(small, DETECTION_STEP, SHAPE_STEP)
         if area is None:
             return np.empty((0, 4, 2), np.float32)
         heat = np.zeros(small.shape[:2], np.float32)
-        heat[area] = self._detectors[is_alone](np.ascontiguousarray(small[area]))
+        part, (rows, columns) = small[area], small[area].shape[:2]
+        heat[area] = self._detector(padded(part))[:rows, :columns]
         return find_boxes(heat, width, height)
 
     def crop(self, pixels: Pixels, quad: Quad) -> Pixels:
@@ -56,6 +55,13 @@ class OcrModels:
 
     def recognise(self, crops: Sequence[Pixels]) -> list[Reading]:
         return self._reader.read(crops)
+
+
+def padded(part: Pixels) -> Pixels:
+    """The part with its last rows and columns drawn out, to the next shape that the detector is given."""
+    further = (-part.shape[0] % SHAPE_STEP, -part.shape[1] % SHAPE_STEP)
+    drawn_out = cv2.copyMakeBorder(part, 0, further[0], 0, further[1], cv2.BORDER_REPLICATE)
+    return drawn_out.astype(np.uint8, copy=False)
 
 
 def models_folder() -> Path:

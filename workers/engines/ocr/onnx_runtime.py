@@ -28,16 +28,16 @@ class OnnxRuntime:
     def __init__(self, threads: int) -> None:  # noqa: ARG002
         self.description = f"ONNX Runtime {onnxruntime.__version__}, f32"
 
-    def load_detector(self, path: Path, threads: int) -> _Detector:
-        return _Detector(_open(path, threads))
+    def load_detector(self, path: Path) -> _Detector:
+        return _Detector(_open(path))
 
     def load_recogniser(self, path: Path) -> _Recogniser:
-        return _Recogniser(_open(path, 1))
+        return _Recogniser(_open(path))
 
 
-def _open(path: Path, threads: int) -> Any:
+def _open(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

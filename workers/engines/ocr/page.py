@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from itertools import chain
 from statistics import mean
 from typing import Protocol
@@ -48,7 +47,7 @@ class Models(Protocol):
 
     errors: tuple[type[Exception], ...]
 
-    def detect(self, pixels: Pixels, *, is_alone: bool) -> Quads: ...
+    def detect(self, pixels: Pixels) -> Quads: ...
 
     def crop(self, pixels: Pixels, quad: Quad) -> Pixels: ...
 
@@ -58,19 +57,19 @@ class Models(Protocol):
 class Page:
     """One page being read, in a `row` of the batch. `turn` is what makes its lines lie level, in degrees clockwise."""
 
-    def __init__(self, models: Models, pixels: Pixels, row: int, control: Control, *, is_alone: bool) -> None:
+    def __init__(self, models: Models, pixels: Pixels, row: int, control: Control) -> None:
         self._models, self._row, self._control = models, row, control
         self._pixels = pixels = without_dots(pixels)
         self._height, self._width = pixels.shape[:2]
         ticks = self._find_ticks()
-        self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
+        self._quads = detect_page(self._pixels, models.detect)
         self._readings: dict[int, Reading] = {}
         self._coming: list[tuple[list[int], Future[list[Reading]]]] = []
         self._turn, self._is_vertical_writing = self._orient()
         if self._turn:
             self._pixels = np.ascontiguousarray(np.rot90(pixels, -self._turn // 90))
             ticks = self._find_ticks()
-            self._quads = detect_page(self._pixels, partial(models.detect, is_alone=is_alone))
+            self._quads = detect_page(self._pixels, models.detect)
         self._split_lines_across_gutters()
         self._add_ticks(ticks)
         self._boxes = level_boxes(self._quads)
@@ -122,7 +121,7 @@ class Page:
     def _seen(self) -> Iterator[Seen]:
         sides = np.stack(lengths_and_heights(self._quads))
         for i, reading in self._readings.items():
-            if not reading.text and is_flat(self._models.crop(self._pixels, self._quads[i])):
+            if is_flat(self._models.crop(self._pixels, self._quads[i])):
                 continue
             yield Seen(reading, float(sides[:, i].max() / max(1.0, sides[:, i].min())))
 
@@ -198,6 +197,7 @@ class Page:
                 text=self._readings[i].text,
                 box=unturn_box(bounding_box(self._quads[i]), self._turn, self._width, self._height),
                 confidence=self._readings[i].confidence,
+                doubts=self._readings[i].doubts,
             )
             for i in chain.from_iterable(self._rows)
             if self._kept(i)

@@ -85,7 +85,8 @@ class _Draft:
         kept = self._words[place:]
         texts += [self._spelled.text(word.letters) for word in kept]
         chances += self._spelled.chances(kept)
-        return Reading(" ".join(filter(None, texts)), float(np.mean(chances)) if chances else 0.0)
+        doubts = tuple(word for reading in again for word in reading.doubts)
+        return Reading(" ".join(filter(None, texts)), float(np.mean(chances)) if chances else 0.0, doubts)
 
 
 def batches(widths: Sequence[int]) -> list[list[int]]:

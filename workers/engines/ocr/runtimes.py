@@ -47,9 +47,7 @@ class Runtime(Protocol):
     description: str
     errors: tuple[type[Exception], ...]  # what a network may raise
 
-    def load_detector(self, path: Path, threads: int) -> Detector:
-        """`threads` share the work on one picture, beside those that call."""
-        ...
+    def load_detector(self, path: Path) -> Detector: ...
 
     def load_recogniser(self, path: Path) -> Recogniser: ...
 

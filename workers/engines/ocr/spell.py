@@ -6,6 +6,7 @@ ICML 2006).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from workers.text_lines import Pixels, Reading
 STEP_PX = 8  # of the line at the recogniser's height, for each of its steps
 SURE = 0.85  # of a letter
 GOOD_LINE, SURE_IN_GOOD = 0.97, 0.6  # mean of a line's letters from which a letter needs no more than this
+UNSURE = 0.5  # of a letter: others are as likely together
 SURE_NO_SPACE = 0.02  # chance of a space where none is read
 WHOLE_SHARE = 0.6  # of a line: where more is in doubt, it is read again as a whole
 NEAREST = 1  # words between two parts in doubt that are read again apart
@@ -47,7 +49,14 @@ class Spelled:
     def reading(self) -> Reading:
         if not len(self._letters):
             return Reading("", 0.0)
-        return Reading(self.text(self._letters).strip(), float(self._steps.chance[self._letters].mean()))
+        chance = float(self._steps.chance[self._letters].mean())
+        return Reading(self.text(self._letters).strip(), chance, tuple(self.unsure_words()))
+
+    def unsure_words(self) -> Iterator[str]:
+        """The words of which a letter is likely to be another."""
+        for word in self.words():
+            if word.letters and float(self._steps.chance[word.letters].min()) < UNSURE:
+                yield self.text(word.letters).strip()
 
     def text(self, letters: NDArray[np.intp] | list[int]) -> str:
         return "".join(self._characters[self._steps.best[letters]])

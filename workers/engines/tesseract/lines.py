@@ -17,6 +17,7 @@ from workers.row_text import join_rows
 
 WORD_LEVEL = "5"
 NUM_COLUMNS = 12
+UNSURE = 0.5  # of a word: below it people had better look
 MIN_CONFIDENCE = 0.3  # of a line; noise has less
 
 
@@ -94,7 +95,12 @@ def line_of(words: Sequence[Word]) -> Line:
     letters = [len(word.text) for word in words]
     confidence = sum(n * word.confidence for n, word in zip(letters, words, strict=True)) / sum(letters)
     box = min(lefts), min(tops), max(rights), max(bottoms)
-    return Line(text=" ".join(word.text for word in words), box=box, confidence=min(1.0, max(0.0, confidence)))
+    return Line(
+        text=" ".join(word.text for word in words),
+        box=box,
+        confidence=min(1.0, max(0.0, confidence)),
+        doubts=tuple(word.text for word in words if word.confidence < UNSURE),
+    )
 
 
 def for_order(box: Box, is_from_right: bool) -> Box:
