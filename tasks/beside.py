@@ -63,9 +63,10 @@ def with_places(page: PageTask, prepared: PreparedPage) -> PreparedPage:
 
     A page that cannot be read goes without: its values then have no boxes.
     """
-    wants_places = load_run(page.job_id, page.run).options.wants_places
+    context = load_run(page.job_id, page.run)
+    wants_places, lane = context.options.wants_places, context.lane
     is_known = prepared.is_blank or prepared.layer_verdict == "sound"
-    if not wants_places or is_known or reader_name() == engine_name():
+    if not wants_places or is_known or reader_name(lane) == engine_name(lane):
         return prepared
     try:
         made = render_for_reader(page)
