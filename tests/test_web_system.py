@@ -14,6 +14,7 @@ from tasks.access.keys import create_key, get_keyring
 from tasks.cache import trim
 from tasks.generate.watchdog import Running
 from tasks.services import get_blobs
+from tasks.standstill import NO_WORKER
 from tasks.system import trouble_of
 from web.cli.parser import main
 from web.stack.stack import Stack
@@ -100,6 +101,16 @@ def test_everybody_is_told_when_nobody_reads(web: WebService, monkeypatch: pytes
     assert "Nothing is read at the moment: the engine vlm cannot be loaded." in web.client.get("/").text
     web.ledger.report_alive("gpu", "g", engine="echo")
     assert "banner" not in web.client.get("/").text
+
+
+def test_an_idle_lane_is_told_of_by_its_engine_while_the_others_read(
+    web: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.site.system.LOOK_S", -1.0)
+    monkeypatch.setattr("web.site.system.lanes", lambda: ("", "tesseract"))
+    monkeypatch.setattr("web.site.system.standing_still", lambda _: {"gpu-tesseract": (NO_WORKER, 0.0)})
+    said = "Nothing is read by tesseract at the moment: no worker for the engine tesseract is running."
+    assert said in web.client.get("/").text
 
 
 def test_one_worker_that_works_is_enough() -> None:

@@ -68,15 +68,15 @@ def look() -> Standstill | None:
     except StoreAway as exc:
         logger.info("nobody knows whether there are workers: %s", exc)
         return None
-    idle = [lane for lane in lanes() if queue_of(lane) in still]
-    if idle:
-        trouble, moved_at = still[queue_of(idle[0])]
-        missing = f"no worker for the engine {engine_name(idle[0])} is running"
-    elif "cpu" in still:
-        trouble, moved_at = still["cpu"]
-        missing = "no CPU worker is running"
+    what = "Nothing is read at the moment"
+    if "gpu" not in still and "cpu" in still:
+        queue, missing = "cpu", "no CPU worker is running"
+    elif idle := [lane for lane in lanes() if queue_of(lane) in still]:
+        queue, missing = queue_of(idle[0]), f"no worker for the engine {engine_name(idle[0])} is running"
+        what = f"Nothing is read by {idle[0]} at the moment" if idle[0] else what
     else:
         return None
+    trouble, moved_at = still[queue]
     why = missing if trouble == NO_WORKER else trouble
-    words = f"Nothing is read at the moment: {why}. Documents that are sent wait until that is mended."
+    words = f"{what}: {why}. Documents that are sent wait until that is mended."
     return Standstill(words=words, since=iso_time(moved_at) if moved_at else "")
