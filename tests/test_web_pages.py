@@ -162,6 +162,7 @@ def test_docs_name_every_call_and_problem(web: WebService) -> None:
     for path in body_of(web.client.get("/openapi.json"))["paths"]:
         assert path in shown
     assert "unsupported-format" in shown
+    assert "curl -F file=@report.pdf" in shown
 
 
 def test_browser_logs_in_with_a_key_and_out(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +177,7 @@ def test_browser_logs_in_with_a_key_and_out(redis_url: str, tmp_path: Path, monk
         assert "HttpOnly" in answer.headers["Set-Cookie"]
         assert "alpha" not in answer.headers["Set-Cookie"]
         assert get(web, "/jobs").status_code == 200
+        assert "curl -H &#34;Authorization: Bearer KEY&#34; -F file" in get(web, "/docs").text
         assert web.get("/jobs").status_code == 200
         assert web.client.post("/logout", data=form).status_code == 303
         assert web.get("/jobs").status_code == 401

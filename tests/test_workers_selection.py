@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.documents.selection import Selection, select_pages
+from workers.documents.selection import Selection, in_ranges, select_pages
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,9 @@ def test_any_text_gives_pages_of_the_document_or_a_message(text: str, num_pages:
         assert list(selection) == sorted(set(selection))
         assert all(0 <= index < num_pages for index in selection)
         assert select_pages(str(selection), num_pages) == selection
+
+
+def test_many_pages_are_named_by_ranges() -> None:
+    assert in_ranges(range(1, 300)) == "1-299"
+    assert in_ranges([9, 1, 2, 3]) == "1-3, 9"
+    assert in_ranges([]) == ""

@@ -9,6 +9,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import current_app, render_template, request
 
+from tasks.access.keys import get_keyring
 from web.api.components import hoist, share_schemas, share_tags, tell_apart
 from web.api.examples import add_examples
 from web.api.inputs import UrlFields
@@ -82,7 +83,8 @@ def show_docs() -> str:
     calls = [describe(spec, *operation) for operation in operations(spec)]
     groups = [(tag, [call for call in calls if tag["name"] in call["tags"]]) for tag in spec["tags"]]
     server = request.host_url.rstrip("/")
-    return render_template("docs.html", spec=spec, groups=groups, kinds=KINDS, server=server)
+    shared = {"server": server, "needs_key": get_keyring().is_needed}
+    return render_template("docs.html", spec=spec, groups=groups, kinds=KINDS, **shared)
 
 
 def describe(spec: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from web.cli.documents import STDIN
 from web.cli.local import demo, run_stack
 from web.cli.terminal import add_bar, progress_bars, put, show
 from web.cli.watch import Watcher
+from workers.documents.selection import in_ranges
 from workers.results.answer import notes_of
 from workers.results.formats import FORMATS
 
@@ -146,7 +147,7 @@ def describe_job(job: Job) -> None:
         print_line(f"tags: {', '.join(job['tags'])}")
     for name in ("missing_pages", "fallback_pages", "pages_to_look_at"):
         if job[name]:
-            print_line(f"{name.replace('_', ' ')}: {', '.join(map(str, job[name]))}")
+            print_line(f"{name.replace('_', ' ')}: {in_ranges(job[name])}")
     if job["error"]:
         print_line(job["error"]["detail"])
 

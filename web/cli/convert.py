@@ -25,6 +25,7 @@ from web.cli.page_queue import PageQueue
 from web.cli.places import Places
 from web.cli.terminal import add_bar, progress_bars, put, say, show, stop_bars
 from web.cli.written import remember
+from workers.documents.selection import in_ranges
 from workers.net.places import is_many
 from workers.results.formats import FORMATS
 
@@ -196,11 +197,11 @@ class Converter:
         self.report(source, job_facts(job) | {"output": str(path) if path else None}, path)
         for warning in job["warnings"]:
             self.say(f"{job['name']}: {warning}")
-        if look_at := ", ".join(map(str, job.get("pages_to_look_at", ()))):
+        if look_at := in_ranges(job.get("pages_to_look_at", ())):
             self.say(f"{job['name']}: look at page {look_at}; `pagefan status {job['id']}` has more")
         if job["state"] == "succeeded":
             return 0
-        numbers = ", ".join(map(str, job["missing_pages"]))
+        numbers = in_ranges(job["missing_pages"])
         self.say(f"{job['name']}: no text on page {numbers}; `pagefan retry {job['id']}` reads it again")
         return PARTIAL
 

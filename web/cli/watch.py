@@ -26,6 +26,7 @@ from pagefan.sources import open_file
 from web.cli.inbox import Signature, find_files, reason_to_skip, sign
 from web.cli.names import fitting
 from web.cli.terminal import put, say
+from workers.documents.selection import in_ranges
 from workers.results.formats import FORMATS
 
 SCAN_S = 1.0
@@ -202,7 +203,7 @@ class Watcher:
         for warning in job["warnings"]:
             self.say(f"{self.name_of(path)}: {warning}")
         if job["missing_pages"]:
-            numbers = ", ".join(map(str, job["missing_pages"]))
+            numbers = in_ranges(job["missing_pages"])
             self.say(f"{self.name_of(path)}: no text on page {numbers}, of job {job['id']}")
 
     def fail(self, path: Path, sent: Sent, error: Exception) -> None:

@@ -83,6 +83,11 @@ class Selection:
         raise ValueError(f"page {index + 1} is not in the selection {self}")
 
 
+def in_ranges(page_numbers: Iterable[int]) -> str:
+    """Page numbers, which count from 1, in people's words: "1-3, 9"."""
+    return str(Selection.of(number - 1 for number in sorted(page_numbers))).replace(",", ", ")
+
+
 def parse_parts(text: str) -> list[tuple[int, int | None]]:
     """First and last page number of each part of `text`, as people write it; None is "to the last page".
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workers.documents.selection import Selection
+from workers.documents.selection import in_ranges
 from workers.results.escape import escape_cell
 from workers.results.grid import pipe_row
 
@@ -63,5 +63,5 @@ def notes_of(answer: Answer) -> list[str]:
 
 
 def pages_in_words(numbers: list[int]) -> str:
-    shown = str(Selection.of(number - 1 for number in sorted(numbers))).replace(",", ", ")
+    shown = in_ranges(numbers)
     return f"page {shown}" if len(numbers) == 1 else f"pages {shown}"
