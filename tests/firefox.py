@@ -17,8 +17,11 @@ from websocket_lite import WebSocket
 START_S = 60
 LISTENING = re.compile(r"WebDriver BiDi listening on ws://127\.0\.0\.1:(\d+)")
 
-MIDDLE = """(({x, y, width, height}) => [x + width / 2, y + height / 2].map(Math.round).join())(
-    document.querySelector(%s).getBoundingClientRect())"""
+MIDDLE = """((node) => {
+    node.scrollIntoView({ block: "center", behavior: "instant" });
+    const { x, y, width, height } = node.getBoundingClientRect();
+    return [x + width / 2, y + height / 2].map(Math.round).join();
+})(document.querySelector(%s))"""
 
 
 class Firefox:

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 OPENERS = {"workers.documents.open", "workers.documents.pages", "workers.documents.pdf", "workers.documents.image"}
 NO_OPENERS = {"DocumentInfo", "PageImage", "PreparedPage", "warm_up"}  # what else these modules have
 LIBRARIES = {"pymupdf", "fitz", "PIL", "cv2", "pillow_heif"}
-SHOWS_IMAGES = {"tasks/generate/read_ahead.py", "tasks/generate/runner.py"}  # pages that a sandbox has drawn as PNG
+SHOWS_IMAGES = {  # pages that a sandbox has drawn as PNG
+    f"tasks/generate/{name}.py" for name in ("asking", "batcher", "question", "read_ahead", "runner")
+}
 
 
 def modules() -> list[Path]:

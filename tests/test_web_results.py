@@ -46,7 +46,7 @@ def test_page_shows_its_text_lines_and_number_from_one(web: WebService) -> None:
     shown = web.get(f"/jobs/{job_id}/pages/2").json
     assert shown["page_number"] == 2
     assert shown["text"] == "page 2"
-    assert shown["lines"] == [{"text": "page 2", "box": [10.0, 20.0, 110.0, 40.0], "confidence": 0.97}]
+    assert shown["lines"] == [{"text": "page 2", "box": [10.0, 20.0, 110.0, 40.0], "confidence": 0.97, "doubts": []}]
     assert web.get(f"/jobs/{job_id}/pages/1").json["text"] == ""
     for number in (0, 3):
         check_problem(web.get(f"/jobs/{job_id}/pages/{number}"), 404, "unknown-page")

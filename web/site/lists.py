@@ -41,7 +41,8 @@ STATES = {  # what people choose from: the word in the address, its states, what
 @bp.get("/jobs")
 def show_jobs() -> str:
     chosen = query_values()
-    cursor = chosen.pop("cursor", "")
+    chosen.pop("cursor", None)
+    cursor = request.args.get("cursor", "")  # as it is: it was not typed
     if list(chosen) == ["batch"]:
         together = [job_summary(job) for job in find_batch(chosen["batch"])]
         found = JobListOut(jobs=together, matches={}, next=None)
