@@ -45,7 +45,7 @@ def serial_texts(start_stack: Callable[..., Stack]) -> Iterator[Callable[[int], 
     service.close()
 
 
-@pytest.mark.parametrize("num_pages", [1, 2, 37, 500])
+@pytest.mark.parametrize("num_pages", [1, 2, 37, 250])
 def test_every_page_is_there_once_in_page_order(service: Service, num_pages: int) -> None:
     job_id = service.submit(make_pdf(num_pages))
     job = service.wait(job_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from documents import save_readable
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
+from services import wait_until
 from web_service import WebService
 
 from tasks import passwords
@@ -90,6 +91,20 @@ def test_page_is_read_again_in_place(view: Page, web: WebService, job_id: str) -
     expect(view.locator("#badge")).to_have_text("complete")
     expect(view.locator("#downloads")).to_be_visible()
     assert view.evaluate("window.isSamePage")
+
+
+def test_page_that_ends_while_it_is_fetched_is_fetched_again(view: Page, web: WebService, job_id: str) -> None:
+    view.goto(f"/jobs/{job_id}")
+    held: list[tuple[Route, APIResponse]] = []
+    view.route("**/pages/2/fragment", lambda route: held.append((route, route.fetch())), times=1)
+    view.locator("#page-2 .reread").click()
+    view.click("#again .primary")
+    wait_until(lambda: view.evaluate("1") and held, 10, "the fetch of a page that waits")
+    web.read(job_id, 2, "better", run=2)
+    expect(view.locator("#c2")).to_have_attribute("data-state", "ok")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(view.locator("#page-2 .words")).to_contain_text("better")
 
 
 def test_locked_document_is_opened_with_a_password_and_renamed(view: Page, web: WebService) -> None:

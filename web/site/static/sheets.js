@@ -109,7 +109,10 @@ export class Sheets {
     this.coming.unobserve(old);
     this.going.unobserve(old);
     if (this.near.delete(old)) this.near.add(fresh);
-    if (old.matches(".stale")) fresh.classList.add("stale");
+    if (old.matches(".stale")) { // it changed while this was on its way, which knows an earlier state
+      fresh.classList.add("stale");
+      fresh.dataset.state = old.dataset.state;
+    }
     fresh.classList.toggle("current", old.matches(".current"));
     old.replaceWith(fresh);
     this.watch(fresh);
