@@ -11,6 +11,8 @@ import pytest
 from conftest import plain_env
 from services import Service, make_pdf
 
+import web
+from web.app import create_app
 from web.stack.stack import Stack
 
 pytestmark = [
@@ -49,6 +51,10 @@ def test_what_only_starts_or_asks_a_server_loads_no_application(start: str) -> N
     run = subprocess.run([sys.executable, "-c", script], env=plain_env(), capture_output=True, text=True, check=True)
     assert start in run.stdout.split()
     assert not {"web.app", "web.site.pages", "web.compat.contracts"} & set(run.stdout.split())
+
+
+def test_the_application_is_found_where_it_always_was() -> None:
+    assert web.create_app is create_app
 
 
 def test_a_process_that_loads_the_layout_models_would_be_seen() -> None:
