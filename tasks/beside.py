@@ -35,7 +35,7 @@ def is_unwanted(page: PageTask) -> bool:
 
 def read_beside(page: PageTask, prepared: PreparedPage, request: PageRequest) -> Generation:
     """What the engine of print reads on a page that was prepared for it. Raises DocumentError."""
-    name, settings = reader_name(), get_settings()
+    name, settings = reader_name(load_run(page.job_id, page.run).lane), get_settings()
     for death in range(1, settings.poison_limit + 1):
         try:
             return get_reading_sandbox().run(
@@ -86,12 +86,13 @@ def plain_request(page: PageTask) -> PageRequest:
 def render_for_reader(page: PageTask) -> PreparedPage:
     """The page at the size that the engine of print wants."""
     context, settings = load_run(page.job_id, page.run), get_settings()
+    reader = reader_name(context.lane)
     return get_sandbox().run(
         render_and_prepare,
         get_blobs().local(context.source_key),
         page.index,
-        engine=reader_name(),
-        options=settings.engine_options(reader_name()),
+        engine=reader,
+        options=settings.engine_options(reader),
         request=plain_request(page),
         dpi=context.options.dpi,
         password=context.options.password,

@@ -20,7 +20,7 @@ from tasks.messages import JobOptions, PageTask
 from tasks.metrics import count
 from tasks.page_end import measure_recall, save_generation, save_text
 from tasks.runs import load_run
-from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox, reader_name
+from tasks.services import engine_name, get_blobs, get_ledger, get_sandbox
 from tasks.settings import document_limits, get_settings
 from tasks.written import extracted, written_layout
 from workers.documents.kinds import DocumentError
@@ -100,9 +100,9 @@ def keep_prepared(page: PageTask, prepared: PreparedPage) -> None:
     if context.engine != engine_name(context.lane):
         ledger.move(page, "preparing", cache_key=key, **about)
         keep_layer(page, prepared)
-        started, request = time.monotonic(), load_run(page.job_id, page.run).request(page.index)
-        generation = read_beside(page, prepared, request)
-        save_generation(page, generation, engine=reader_name(), seconds=time.monotonic() - started)
+        started = time.monotonic()
+        generation = read_beside(page, prepared, context.request(page.index))
+        save_generation(page, generation, engine=context.engine, seconds=time.monotonic() - started)
         lay_out(page)
         return
     if prepared.packed is not None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from conftest import plain_env
 from services import Service, make_pdf, wait_until
-from web_service import WebService
+from web_service import WebService, web_service
 
+from tasks.beside import plain_request, read_beside
 from tasks.ledger import Ledger, connect
 from tasks.messages import JobOptions, PageTask
+from tasks.runs import load_run
 from tasks.settings import SettingsError, load_settings
 from web.stack.environ import commands_of, read_procfile
 from web.stack.stack import Stack
+from workers.documents.pages import PreparedPage
+from workers.engines import Generation
 
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="needs tesseract")
 
@@ -89,6 +94,32 @@ def test_pages_of_one_job_wait_for_their_own_engine_and_leave_no_trace(ledger: L
     assert ledger.peek(9, "tesseract") == ledger.peek(9) == []
     ledger.forget(job_id)
     assert [key for key in ledger.redis.keys("pf:ready:*") if job_id in key] == []
+
+
+def test_a_document_is_read_by_the_reader_that_suits_the_engine_it_asks_for(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    class Reading:
+        def run(self, *_: object, engine: str, **__: object) -> Generation:
+            used.append(engine)
+            return Generation(text="")
+
+    monkeypatch.setattr("tasks.beside.get_reading_sandbox", Reading)
+    monkeypatch.setattr("tasks.services.has_runtime", lambda: True)
+    with web_service(redis_url, tmp_path, monkeypatch, engine="tesseract", other_engines="openai") as web:
+        options = JobOptions(task="ask", question="Who?", scope="document", engine="openai")
+        web.ledger.create("asked", owner="local", name="x.pdf", kind="pdf", size=1, options=options)
+        web.ledger.begin_split("asked")
+        web.ledger.open_first_run("asked", num_pages=1, selection="1", size=1)
+        page = PageTask(job_id="asked", run=1, index=0)
+        assert load_run("asked", 1).engine == "ocr"
+        drawn = PreparedPage(
+            png=b"", packed=None, width=9, height=9, rotation=0, is_blank=False, text_layer="", num_tokens=0
+        )
+        read_beside(page, drawn, plain_request(page))
+    assert used == ["ocr"]
 
 
 def test_each_other_engine_has_a_worker_on_its_queue() -> None:

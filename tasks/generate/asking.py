@@ -123,6 +123,6 @@ def iter_words(job: Job, numbers: Sequence[int]) -> list[PageWords]:
     """The words of pages, by their lines."""
     found = []
     for page in pages_at(job, [number - 1 for number in numbers]):
-        lines = [Line(**line) for line in read_content(page).get("lines", ())]
+        lines = [Line.from_json(line) for line in read_content(page).get("lines", ())]
         found.append(PageWords(page.page_number, words_of(lines)))
     return found

@@ -177,7 +177,7 @@ class Stack:
 
     def _share(self, name: str) -> dict[str, str]:
         """What one of several GPU workers gets of the machine."""
-        if kind_of(name) != "gpu" or "-" in name:
+        if not is_engine(name) or "-" in name:
             return {}
         may_use_gpu = self.settings.device in ("auto", "cuda")
         return gpu_share(int(name[3:] or 1), self.counts.get("gpu", 0), self.env, may_use_gpu=may_use_gpu)
