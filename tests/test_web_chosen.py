@@ -65,6 +65,15 @@ def test_jobs_are_retried_cancelled_and_deleted(web: WebService) -> None:
     assert web.get("/jobs").json["jobs"] == []
 
 
+def test_a_locked_document_keeps_no_other_from_being_read_again(web: WebService) -> None:
+    locked, holed = web.submit(), read_job(web, num_failed=1)
+    web.ledger.begin_split(locked)
+    web.ledger.end_job(locked, "failed", error={"reason": "encrypted", "detail": "The PDF needs a password."})
+    answer = act(web, "retry", locked, holed)
+    assert answer.status_code == 303
+    assert (web.job(locked).state, web.job(holed).state) == ("failed", "running")
+
+
 def test_nothing_is_done_to_what_is_not_the_askers(web: WebService) -> None:
     mine, other = read_job(web), web.open(1, owner="key-other")
     for action in ("delete", "cancel", "retry", "download"):

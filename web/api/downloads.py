@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tasks.archive import load_pages
 from tasks.assemble.searchable import MAKING, ask_for_pdf, pdf_key
@@ -40,12 +40,18 @@ def open_pdf(job: Job) -> Iterator[bytes]:
 
 def wait_for_pdf(job: Job) -> str:
     """ "ready", or why there is no PDF; raises Problem when it is not made within a few seconds."""
-    deadline = time.monotonic() + WAIT_S
-    while (state := ask_for_pdf(job)) == MAKING:
-        if time.monotonic() > deadline:
-            raise Problem("being-made", "The searchable PDF is being made.", {"Retry-After": "3"})
-        time.sleep(POLL_S)
+    (state,) = wait_for_pdfs([job], "The searchable PDF is being made.", retry_after_s=3)
     return state
+
+
+def wait_for_pdfs(jobs: Sequence[Job], what: str, *, retry_after_s: int) -> list[str]:
+    """The same of several, made at once; `what` is said where that takes longer."""
+    deadline = time.monotonic() + WAIT_S
+    while MAKING in (states := [ask_for_pdf(job) for job in jobs]):
+        if time.monotonic() > deadline:
+            raise Problem("being-made", what, {"Retry-After": str(retry_after_s)})
+        time.sleep(POLL_S)
+    return states
 
 
 def open_zip(job: Job, stem: str, open_format: Opener) -> Iterator[bytes]:

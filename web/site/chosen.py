@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,13 +12,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from tasks.access.quotas import OverQuota
 from tasks.archive import load_jobs
-from tasks.assemble.searchable import MAKING, ask_for_pdf
 from tasks.ids import is_job_id
 from tasks.ledger import LedgerError
 from tasks.ledger.records import Job
-from tasks.repair import cancel_job, retry_job
+from tasks.repair import PasswordNeeded, cancel_job, retry_job
 from tasks.retention import purge_job
-from web.api.downloads import POLL_S, WAIT_S, pack
+from web.api.downloads import pack, wait_for_pdfs
 from web.api.problems import Problem
 from web.api.results import open_result
 from web.site.csrf import check_csrf
@@ -75,10 +73,10 @@ def delete(job: Job) -> bool:
 
 
 def retry(job: Job) -> bool:
-    """Have the pages read again that have no text; False for a job that has none or is at work."""
+    """Have the pages read again that have no text; False for a job that has none, is at work or needs its password."""
     try:
         retry_job(job.id, pages="failed", options={})
-    except (ValueError, LedgerError, OverQuota):
+    except (ValueError, LedgerError, OverQuota, PasswordNeeded):
         return False
     return True
 
@@ -91,20 +89,12 @@ def download(jobs: list[Job], format: str) -> Response:
     if format not in TOGETHER:
         raise Problem("invalid-options", f"format: {', '.join(TOGETHER)} can be put into one ZIP.")
     if format == "pdf":
-        wait_for_pdfs(jobs)
+        ended = [job for job in jobs if job.has_ended]
+        wait_for_pdfs(ended, "The searchable PDFs are being made.", retry_after_s=5)
     response = Response(pack(entries_of(jobs, format)), mimetype="application/zip")
     response.headers["Content-Disposition"] = f"attachment; filename=pagefan-{len(jobs)}-documents.zip"
     response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-def wait_for_pdfs(jobs: list[Job]) -> None:
-    """Have all PDFs made at once; raises Problem where that takes more than a few seconds."""
-    deadline = time.monotonic() + WAIT_S
-    while MAKING in [ask_for_pdf(job) for job in jobs if job.has_ended]:
-        if time.monotonic() > deadline:
-            raise Problem("being-made", "The searchable PDFs are being made.", {"Retry-After": "5"})
-        time.sleep(POLL_S)
 
 
 def entries_of(jobs: list[Job], format: str) -> Iterator[tuple[str, Iterator[bytes]]]:
